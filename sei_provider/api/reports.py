@@ -1,0 +1,204 @@
+"""What each report takes, as data: paths, metric groups, levels, granularities, spelling. No code that talks.
+
+Whoever adds a report adds one entry to `REPORTS`. Every name stands here as SEI's documents spell it;
+callers may write it in any case (CONTRACT rows 8, 10, 30).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One kind of export.
+
+    `metric_groups` maps a group to the metrics it holds at each level; a report without levels
+    uses the level `""`. All names are spelled as in the document the report comes from.
+    """
+
+    name: str
+    create_path: str
+    """Path of the create call, appended to the base URL."""
+    path: str
+    """Path that status, list and download start with."""
+    metric_groups: Mapping[str, Mapping[str, tuple[str, ...]]]
+    levels: tuple[str, ...] = ()
+    default_level: str | None = None
+    granularities: tuple[str, ...]
+    default_granularity: str
+    takes_metrics: bool
+    """Whether single metrics may be asked for (business alignment has groups only)."""
+    default_aggregation: str | None = None
+    """Sent when the caller names none; None if the report takes no aggregation at all."""
+    computation_modes: tuple[str, ...] = ()
+    team_and_tree: bool
+    """Whether a scope may name both a team and its org tree (CONTRACT row 11)."""
+    sends_format: bool
+    """Whether `options.format` is part of the documented body (CONTRACT row 33)."""
+    reuses: bool = False
+    """Whether an identical create within 30 minutes answers 200 with the older id (CONTRACT, "Reuse")."""
+    has_list: bool = False
+    """Whether the exports of this report can be listed."""
+
+    def metrics(self, level: str | None = None) -> frozenset[str]:
+        """All metrics at one level, or at any level if none is given."""
+        return frozenset(
+            metric
+            for by_level in self.metric_groups.values()
+            for at, metrics in by_level.items()
+            if level is None or at == level
+            for metric in metrics
+        )
+
+
+_PRODUCTIVITY = Report(  # seeds 001 and 002
+    name="productivity",
+    create_path="/v2/insights/productivity/exports",
+    path="/v2/insights/productivity/exports",
+    levels=("developer", "team"),
+    default_level="team",
+    granularities=("weekly", "monthly", "quarterly"),
+    default_granularity="monthly",
+    takes_metrics=True,
+    default_aggregation="mean",
+    team_and_tree=True,
+    sends_format=True,
+    reuses=True,
+    has_list=True,
+    metric_groups={
+        "activity": {"developer": ("CODING_DAYS",), "team": ("CODING_DAYS",)},
+        "velocity": {
+            "developer": ("PR_CYCLE_TIME_DAYS_AVG", "AVG_TIME_TO_COMPLETE"),
+            "team": ("PR_CYCLE_TIME_DAYS_AVG", "PR_VELOCITY", "AVG_TIME_TO_COMPLETE"),
+        },
+        "volume": {
+            "developer": (
+                "PR_MERGED",
+                "PR_MERGED_SMALL",
+                "PR_MERGED_MEDIUM",
+                "PR_MERGED_LARGE",
+                "LOC_ADDED",
+                "LOC_REMOVED",
+                "WORK_COMPLETED",
+                "WORK_FEATURES_COMPLETED",
+                "WORK_BUGS_COMPLETED",
+                "WORK_OTHER_COMPLETED",
+            ),
+            "team": (
+                "PR_MERGED",
+                "PR_MERGED_SMALL",
+                "PR_MERGED_MEDIUM",
+                "PR_MERGED_LARGE",
+                "WORK_COMPLETED",
+                "WORK_FEATURES_COMPLETED",
+                "WORK_BUGS_COMPLETED",
+                "WORK_OTHER_COMPLETED",
+            ),
+        },
+        "quality": {
+            "developer": (
+                "REWORK_PERCENT",
+                "REWORK_PERCENT_RECENT",
+                "REWORK_PERCENT_LEGACY",
+                "LOC_REFACTORED",
+                "LOC_REFACTORED_RECENT",
+                "LOC_REFACTORED_LEGACY",
+                "PR_MISSING_TICKETS",
+            ),
+            "team": (
+                "REWORK_PERCENT",
+                "REWORK_PERCENT_RECENT",
+                "REWORK_PERCENT_LEGACY",
+                "LOC_REFACTORED",
+                "LOC_REFACTORED_RECENT",
+                "LOC_REFACTORED_LEGACY",
+                "PR_MISSING_TICKETS",
+                "LOC_TOTAL",
+            ),
+        },
+        "collaboration": {
+            "developer": ("REVIEW_COMMENTS_PER_PR_AVG", "REVIEW_TIME_TO_FIRST_COMMENT_HRS_AVG"),
+            "team": ("REVIEW_COMMENTS_PER_PR_AVG", "REVIEW_TIME_TO_FIRST_COMMENT_HRS_AVG"),
+        },
+    },
+)
+
+_SPRINT = Report(  # seed 000
+    name="sprint",
+    create_path="/v2/insights/sprint/exports",
+    path="/v2/insights/sprints/exports",
+    levels=("team", "sprint"),
+    default_level="team",
+    granularities=("SPRINT", "WEEKLY", "MONTHLY", "QUARTERLY"),
+    default_granularity="MONTHLY",
+    takes_metrics=True,
+    computation_modes=("STORY_POINTS", "TICKETS"),
+    team_and_tree=False,
+    sends_format=False,
+    has_list=True,
+    metric_groups={
+        "work": {
+            "sprint": ("SPRINT_COMMIT", "SPRINT_CREEP", "SPRINT_SIZE", "SCOPE_CREEP_PERCENT"),
+            "team": ("SPRINT_COMMIT", "SPRINT_CREEP", "SPRINT_SIZE", "SCOPE_CREEP_PERCENT"),
+        },
+        "delivery": {
+            "sprint": (
+                "TOTAL_WORK_DELIVERED",
+                "DELIVERED_COMMIT",
+                "MISSED_COMMIT",
+                "DELIVERED_CREEP",
+                "MISSED_CREEP",
+                "TOTAL_DELIVERED_WORK_VS_COMMITTED_WORK",
+            ),
+            "team": (
+                "TOTAL_WORK_DELIVERED",
+                "SPRINT_VELOCITY",
+                "DELIVERED_COMMIT",
+                "MISSED_COMMIT",
+                "DELIVERED_CREEP",
+                "MISSED_CREEP",
+                "TOTAL_DELIVERED_WORK_VS_COMMITTED_WORK",
+            ),
+        },
+        "deliveryAnalysis": {
+            "sprint": (
+                "COMMITTED_WORK_DELIVERED_PERCENT",
+                "CREEP_WORK_DELIVERED_PERCENT",
+                "TOTAL_WORK_DELIVERED_PERCENT",
+            ),
+            "team": (
+                "COMMITTED_WORK_DELIVERED_PERCENT",
+                "CREEP_WORK_DELIVERED_PERCENT",
+                "TOTAL_WORK_DELIVERED_PERCENT",
+            ),
+        },
+        "analysis": {
+            "sprint": ("TICKETS_REMOVED_MID_SPRINT", "CHURN_RATE"),
+            "team": (
+                "CHURN_RATE",
+                "PREDICTABILITY_DELIVERY_CONSISTENCY",
+                "PREDICTABILITY_RELIABILITY_OF_COMMITMENT",
+            ),
+        },
+    },
+)
+
+_BUSINESS_ALIGNMENT = Report(  # seed 003; its metrics are the customer's own categories, so none are listed
+    name="business_alignment",
+    create_path="/v2/insights/ba/exports",
+    path="/v2/insights/ba/exports",
+    granularities=("WEEKLY", "MONTHLY", "QUARTERLY"),
+    default_granularity="MONTHLY",
+    takes_metrics=False,
+    team_and_tree=False,
+    sends_format=False,
+    metric_groups={"CATEGORIZED": {"": ()}, "UNCATEGORIZED": {"": ()}},
+)
+
+REPORTS: Mapping[str, Report] = MappingProxyType(
+    {report.name: report for report in (_PRODUCTIVITY, _SPRINT, _BUSINESS_ALIGNMENT)}
+)
+"""The reports this provider exports, by the name users write."""
