@@ -1,0 +1,206 @@
+"""The two clients: they send what `calls` describes, within the key's limit, again where that helps. Thin on purpose.
+
+They differ only in how they wait, and know nothing of any report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import TracebackType
+from typing import IO, Any, Self, TypeVar
+
+import httpx
+import stamina
+
+from sei_provider.api import calls
+from sei_provider.api.calls import Call, Flow, Reply
+from sei_provider.api.errors import SeiError, SeiRateLimitError
+from sei_provider.api.export import Export
+from sei_provider.api.refusal import ENOUGH_OF_A_REFUSAL, refusal
+from sei_provider.api.request import ExportRequest
+from sei_provider.api.wire import CHUNK, Meter, Wire, lost_answers
+
+T = TypeVar("T")
+
+
+class SeiClient(Wire):
+    """The SEI export API, synchronously: a context manager, safe to share between threads.
+
+    Takes what `Wire` takes, and `transport` (of httpx, for tests). Calls wait for the key's limit, are made
+    again with backoff after 429, 5xx and lost connections, and raise the errors of `sei_provider.api.errors`.
+    """
+
+    def __init__(self, *, transport: httpx.BaseTransport | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._http = httpx.Client(transport=transport, **self._http_settings)
+        self._turn = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def create_export(self, request: ExportRequest) -> Export:
+        """Create an export; `Export.reused` says whether SEI answered with an older one of the same request."""
+        return self._run(self._create(request))
+
+    def get_export(self, report: str, export_id: str) -> Export:
+        """Read where an export stands. Raises `SeiNotFoundError` if SEI does not know it (any more)."""
+        return self._send(calls.get_export(report, export_id))
+
+    def download_export(self, export: Export, file: IO[bytes]) -> int:
+        """Write a completed export's bytes, as SEI stored them, to `file` (seekable); returns their number.
+
+        The number is checked against Content-Length and `sizeBytes`; whether a gzip file is whole is for who
+        reads it. Raises `SeiDownloadError` for an empty or cut body, `SeiAuthError` for an HTML page.
+        """
+        call = calls.download_export(export, self.base_url)
+
+        def once() -> int:
+            file.seek(0)
+            file.truncate()
+            meter = Meter.of_download(call, export)
+            with self._open(call) as response:
+                for chunk in response.iter_raw(CHUNK):
+                    file.write(meter.pass_on(chunk, response.headers))
+            return meter.total()
+
+        return stamina.RetryingCaller(**self._retries())(self._again(call), once)
+
+    def _run(self, flow: Flow[T]) -> T:
+        try:
+            call = next(flow)
+            while True:
+                try:
+                    result = self._send(call)
+                except SeiError as error:
+                    call = flow.throw(error)
+                else:
+                    call = flow.send(result)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    def _send(self, call: Call[T]) -> T:
+        def once() -> T:
+            meter = Meter.of_reply(call)
+            with self._open(call) as response:
+                content = b"".join(meter.pass_on(chunk, response.headers) for chunk in response.iter_bytes())
+            return call.read(Reply(status=response.status_code, content=content))
+
+        return stamina.RetryingCaller(**self._retries())(self._again(call), once)
+
+    @contextmanager
+    def _open(self, call: Call[Any]) -> Iterator[httpx.Response]:
+        with self._turn:  # one asks at a time, so that threads do not crowd the limit's file lock
+            while wait := self._limit.try_acquire():
+                time.sleep(wait)
+        with lost_answers(call):
+            response = self._http.send(self._request(self._http, call), stream=True)
+            try:
+                if not response.is_success:
+                    body = next(response.iter_bytes(ENOUGH_OF_A_REFUSAL), b"")
+                    raise refusal(call.what, response.status_code, response.headers, body)
+                yield response
+            except SeiRateLimitError:
+                self._limit.slow_down()
+                raise
+            finally:
+                response.close()
+
+
+class AsyncSeiClient(Wire):
+    """The SEI export API for asyncio: an async context manager; the same calls, checks and errors as `SeiClient`.
+
+    Nothing in it blocks the event loop: the limit's file lock and file writes are waited for in threads.
+    """
+
+    def __init__(self, *, transport: httpx.AsyncBaseTransport | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._http = httpx.AsyncClient(transport=transport, **self._http_settings)
+        self._turn = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def create_export(self, request: ExportRequest) -> Export:
+        """As `SeiClient.create_export`."""
+        return await self._run(self._create(request))
+
+    async def get_export(self, report: str, export_id: str) -> Export:
+        """As `SeiClient.get_export`."""
+        return await self._send(calls.get_export(report, export_id))
+
+    async def download_export(self, export: Export, file: IO[bytes]) -> int:
+        """As `SeiClient.download_export`."""
+        call = calls.download_export(export, self.base_url)
+
+        async def once() -> int:
+            file.seek(0)
+            file.truncate()
+            meter = Meter.of_download(call, export)
+            async with self._open(call) as response:
+                async for chunk in response.aiter_raw(CHUNK):
+                    await asyncio.to_thread(file.write, meter.pass_on(chunk, response.headers))
+            return meter.total()
+
+        return await stamina.AsyncRetryingCaller(**self._retries())(self._again(call), once)
+
+    async def _run(self, flow: Flow[T]) -> T:
+        try:
+            call = next(flow)
+            while True:
+                try:
+                    result = await self._send(call)
+                except SeiError as error:
+                    call = flow.throw(error)
+                else:
+                    call = flow.send(result)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    async def _send(self, call: Call[T]) -> T:
+        async def once() -> T:
+            meter = Meter.of_reply(call)
+            async with self._open(call) as response:
+                content = b"".join([meter.pass_on(chunk, response.headers) async for chunk in response.aiter_bytes()])
+            return call.read(Reply(status=response.status_code, content=content))
+
+        return await stamina.AsyncRetryingCaller(**self._retries())(self._again(call), once)
+
+    @asynccontextmanager
+    async def _open(self, call: Call[Any]) -> AsyncIterator[httpx.Response]:
+        async with self._turn:
+            while wait := await asyncio.to_thread(self._limit.try_acquire):  # noqa: ASYNC110 - other processes hold it
+                await asyncio.sleep(wait)
+        with lost_answers(call):
+            response = await self._http.send(self._request(self._http, call), stream=True)
+            try:
+                if not response.is_success:
+                    body = await anext(response.aiter_bytes(ENOUGH_OF_A_REFUSAL), b"")
+                    raise refusal(call.what, response.status_code, response.headers, body)
+                yield response
+            except SeiRateLimitError:
+                await asyncio.to_thread(self._limit.slow_down)
+                raise
+            finally:
+                await response.aclose()

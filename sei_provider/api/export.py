@@ -1,0 +1,113 @@
+"""An export as SEI tells of it: its id, status, times and download link. Knows no transport.
+
+The replies also name who created the export; that is personal data and is dropped here
+(CONTRACT row 27).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sei_provider.api.errors import SeiReplyError, presentable
+
+_EXPORT_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
+
+
+class ExportStatus(StrEnum):
+    """Where an export stands; compared without regard to case, accepted for every report (CONTRACT rows 2, 3)."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the status will not change any more."""
+        return self in {ExportStatus.COMPLETED, ExportStatus.FAILED, ExportStatus.CANCELLED}
+
+    @classmethod
+    def parse(cls, text: object) -> ExportStatus:
+        """Read a status in any case; raises `SeiReplyError` for one that no document names."""
+        try:
+            return cls(str(text).strip().lower())
+        except ValueError:
+            shown = presentable(str(text))
+            msg = (
+                f"SEI reported the unknown status {shown!r}; known are: {', '.join(cls)}. A newer provider may know it"
+            )
+            raise SeiReplyError(msg) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """The job on SEI's side.
+
+    `status` is None where the create reply names none (CONTRACT row 15). `reused` says that SEI answered
+    a create with an older export of the same request. `download_link` is as SEI sent it, unresolved.
+    `size_bytes` is the size of the download, where given. `error` is what SEI said of a failure.
+    """
+
+    report: str
+    id: str
+    created_at: datetime
+    status: ExportStatus | None = None
+    completed_at: datetime | None = None
+    reused: bool = False
+    download_link: str | None = None
+    size_bytes: int | None = None
+    error: str | None = None
+
+    @classmethod
+    def from_reply(cls, report: str, reply: object, *, reused: bool = False) -> Export:
+        """Read a create, status or list reply.
+
+        Raises `SeiReplyError` if the id or the creation time is missing or makes no sense, or the status is unknown.
+        """
+        if not isinstance(reply, Mapping):
+            msg = f"SEI's reply about a {report} export is not a JSON object but {type(reply).__name__}"
+            raise SeiReplyError(msg)
+        export_id = reply.get("exportId")
+        if not isinstance(export_id, str) or not _EXPORT_ID.fullmatch(export_id):
+            fields = ", ".join(sorted(map(str, reply)))
+            msg = f"SEI's reply about a {report} export has no usable exportId; its fields are: {presentable(fields)}"
+            raise SeiReplyError(msg)
+        download = reply.get("download")
+        download = download if isinstance(download, Mapping) else {}
+        link = download.get("url") or reply.get("downloadUrl")  # CONTRACT row 4
+        size = download.get("sizeBytes")
+        status = reply.get("status")
+        return cls(
+            report=report,
+            id=export_id,
+            created_at=_time(export_id, "createdAt", reply.get("createdAt")),
+            status=None if status is None else ExportStatus.parse(status),
+            completed_at=_time(export_id, "completedAt", reply["completedAt"]) if reply.get("completedAt") else None,
+            reused=reused,
+            download_link=link if isinstance(link, str) else None,
+            size_bytes=size if isinstance(size, int) and not isinstance(size, bool) else None,
+            error=_error_text(reply),
+        )
+
+
+def _time(export_id: str, name: str, value: Any) -> datetime:
+    try:
+        time = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        msg = f"SEI's reply about export {export_id} has no usable {name}: got {presentable(str(value))!r}"
+        raise SeiReplyError(msg) from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _error_text(reply: Mapping[str, Any]) -> str | None:
+    """The failure in SEI's words, whether sent as text or as `{code, message}` (CONTRACT row 18)."""
+    error = reply.get("error")
+    if isinstance(error, Mapping):
+        error = " ".join(str(error[part]) for part in ("code", "message") if error.get(part))
+    return presentable(error) if isinstance(error, str) and error else None

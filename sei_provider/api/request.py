@@ -1,0 +1,258 @@
+"""What is asked of SEI: a scope and a request, checked before any call. Knows no transport.
+
+Everything here is immutable; wrong values raise `SeiInputError` naming the allowed ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from types import MappingProxyType
+from typing import Any
+
+from sei_provider.api.errors import SeiInputError
+from sei_provider.api.reports import REPORTS, Report
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose data: one team with its child teams, an org tree, or (productivity only) a team within its tree.
+
+    `team_id` is the team's id as text, `org_tree` the tree's name.
+    """
+
+    team_id: str | None = None
+    org_tree: str | None = None
+
+    @classmethod
+    def parse(cls, value: object) -> Scope:
+        """Read a scope as users write it: a team id (str or int), or a mapping with `teamId`, `orgTreeName` or both.
+
+        Raises `SeiInputError` for anything else (CONTRACT row 14: ids are str or int).
+        """
+        if isinstance(value, Scope):
+            return value
+        if isinstance(value, Mapping):
+            unknown = set(value) - {"teamId", "orgTreeName"}
+            team, tree = value.get("teamId"), value.get("orgTreeName")
+            if not unknown and (_is_id(team) or team is None) and (isinstance(tree, str) or tree is None):
+                team_id = str(team).strip() if team is not None else None
+                if team_id or tree:
+                    return cls(team_id or None, tree or None)
+        elif _is_id(value) and str(value).strip():
+            return cls(team_id=str(value).strip())
+        msg = f"{value!r} is not a scope; a scope is a team id, or {{'teamId': …}}, {{'orgTreeName': …}} or both"
+        raise SeiInputError(msg)
+
+    @property
+    def label(self) -> str:
+        """`team:456` or `org:Engineering`: how logs, errors and the lake name this scope."""
+        return f"team:{self.team_id}" if self.team_id else f"org:{self.org_tree}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """One export to be made: report, scope, inclusive date range, metrics and options.
+
+    Names may be written in any case and become the documented spelling (CONTRACT rows 8, 10, 30).
+    `start` and `end` are dates or `yyyy-MM-dd`, taken as they are (widening is `periods.whole_periods`).
+    Without `metric_groups` and `metrics`, productivity and sprint ask for all documented groups, business
+    alignment for all its work. `options` are further members of the body's `options`, for what the
+    documents do not name.
+
+    Raises `SeiInputError` for an unknown report, group, metric, level or granularity, an end before the
+    start, a team and a tree where only one may be named, or an option the report does not have.
+    """
+
+    report: str
+    scope: Scope
+    start: date
+    end: date
+    metric_groups: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    level: str | None = None
+    granularity: str = ""
+    aggregation: str | None = None
+    computation_mode: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        def put(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+        report = REPORTS[_spelled("report", self.report, REPORTS)]
+        put("report", report.name)
+        put("scope", _checked_scope(report, Scope.parse(self.scope)))
+        put("start", _day("start", self.start))
+        put("end", _day("end", self.end))
+        if self.start > self.end:
+            msg = f"the {report.name} request ends ({self.end}) before it starts ({self.start}); both are inclusive"
+            raise SeiInputError(msg)
+        put(
+            "granularity",
+            _spelled("granularity", self.granularity or report.default_granularity, report.granularities, report),
+        )
+        put("level", _checked_level(report, self.level))
+        put("metric_groups", _spelled_all("metric group", self.metric_groups, report.metric_groups, report))
+        put("metrics", self._checked_metrics(report))
+        if report.takes_metrics and not (self.metric_groups or self.metrics):
+            put("metric_groups", tuple(report.metric_groups))
+        put("aggregation", _checked_aggregation(report, self.aggregation))
+        put("computation_mode", _checked_mode(report, self.computation_mode))
+        put("options", _checked_options(self.options))
+
+    def _checked_metrics(self, report: Report) -> tuple[str, ...]:
+        if not self.metrics:
+            return ()
+        if not report.takes_metrics:
+            msg = f"{report.name} takes no single metrics; choose metric groups: {', '.join(report.metric_groups)}"
+            raise SeiInputError(msg)
+        return _spelled_all(f"{self.level}-level metric", self.metrics, sorted(report.metrics(self.level)), report)
+
+    @property
+    def description(self) -> str:
+        """`productivity export of team:456, 2026-01-01 to 2026-01-31`: how logs and errors name this request."""
+        return f"{self.report} export of {self.scope.label}, {self.start} to {self.end}"
+
+    def body(self, *, org_identifier: str, project_identifier: str, level_field: str = "metricLevel") -> dict[str, Any]:
+        """The JSON body of the create call.
+
+        `org_identifier` and `project_identifier` go into the scope where the documents want them with an
+        org tree (CONTRACT rows 11, 31); `level_field` is the name under which the level travels (row 9).
+        """
+        report = REPORTS[self.report]
+        scope: dict[str, str] = {}
+        if self.scope.org_tree:
+            scope["orgTreeName"] = self.scope.org_tree
+            if not report.team_and_tree:
+                scope |= {"orgIdentifier": org_identifier, "projectIdentifier": project_identifier}
+        if self.scope.team_id:
+            scope["teamId"] = self.scope.team_id
+        options: dict[str, Any] = {
+            "aggregation": self.aggregation,
+            "computationMode": self.computation_mode,
+            level_field: self.level,
+            "granularity": self.granularity,
+            "format": "csv" if report.sends_format else None,
+        }
+        body: dict[str, Any] = {
+            "scope": scope,
+            "dateRange": {"start": self.start.isoformat(), "end": self.end.isoformat()},
+            "options": {name: value for name, value in options.items() if value is not None} | dict(self.options),
+        }
+        if self.metric_groups:
+            body["metricGroups"] = list(self.metric_groups)
+        if self.metrics:
+            body["metrics"] = list(self.metrics)  # not "metric", as one example has it (CONTRACT row 7)
+        return body
+
+    @property
+    def key(self) -> str:
+        """A hash of all that is asked, 20 hex digits: the same request has the same key on every machine and day."""
+        asked = [
+            self.report,
+            self.scope.label,
+            self.scope.org_tree,
+            self.body(org_identifier="", project_identifier=""),
+        ]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _spelled(kind: str, name: object, allowed: Iterable[str], report: Report | None = None) -> str:
+    """The documented spelling of `name`, found without regard to case."""
+    by_folded = {known.casefold(): known for known in allowed}
+    known = by_folded.get(name.strip().casefold()) if isinstance(name, str) else None
+    if known is None:
+        of = f" of {report.name}" if report else ""
+        msg = f"unknown {kind} {name!r}; the {kind} names{of} are: {', '.join(by_folded.values())}"
+        raise SeiInputError(msg)
+    return known
+
+
+def _spelled_all(kind: str, names: object, allowed: Iterable[str], report: Report) -> tuple[str, ...]:
+    if names is None:
+        return ()
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        msg = f"{kind}s must be a list of names, not {names!r}"
+        raise SeiInputError(msg)
+    allowed = tuple(allowed)
+    return tuple(dict.fromkeys(_spelled(kind, name, allowed, report) for name in names))
+
+
+def _day(name: str, value: object) -> date:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        if isinstance(value, str):
+            return date.fromisoformat(value.strip())
+    except ValueError:
+        pass
+    msg = f"{name} must be a date or text like 2026-01-31 (yyyy-MM-dd), not {value!r}"
+    raise SeiInputError(msg)
+
+
+def _checked_scope(report: Report, scope: Scope) -> Scope:
+    if scope.team_id and scope.org_tree and not report.team_and_tree:
+        msg = (
+            f"a {report.name} scope is a team or an org tree, not both; "
+            f"got team {scope.team_id!r} and tree {scope.org_tree!r}"
+        )
+        raise SeiInputError(msg)
+    if not scope.team_id and not scope.org_tree:
+        msg = f"a {report.name} scope needs a team id or an org tree name; got neither"
+        raise SeiInputError(msg)
+    return scope
+
+
+def _checked_level(report: Report, level: str | None) -> str | None:
+    if not report.levels:
+        if level is not None:
+            msg = f"{report.name} has no levels; leave level out (got {level!r})"
+            raise SeiInputError(msg)
+        return None
+    return _spelled("level", level or report.default_level, report.levels, report)
+
+
+def _checked_aggregation(report: Report, aggregation: str | None) -> str | None:
+    if aggregation is None:
+        return report.default_aggregation
+    if report.default_aggregation is None:
+        msg = f"{report.name} takes no aggregation; leave it out (got {aggregation!r})"
+        raise SeiInputError(msg)
+    return aggregation.strip().lower()
+
+
+def _checked_mode(report: Report, mode: str | None) -> str | None:
+    if mode is None:
+        return None
+    if not report.computation_modes:
+        msg = f"{report.name} has no computation mode; leave it out (got {mode!r})"
+        raise SeiInputError(msg)
+    return _spelled("computation mode", mode, report.computation_modes, report)
+
+
+_NAMED_OPTIONS = {
+    "aggregation": "aggregation",
+    "computationMode": "computation_mode",
+    "metricLevel": "level",
+    "aggregationLevel": "level",
+    "granularity": "granularity",
+    "format": None,
+}
+
+
+def _checked_options(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    for name in options or {}:
+        if name in _NAMED_OPTIONS:
+            instead = _NAMED_OPTIONS[name]
+            hint = f"use the argument {instead}" if instead else "the format is always CSV"
+            msg = f"options must not hold {name!r}: {hint}"
+            raise SeiInputError(msg)
+    return MappingProxyType(dict(options or {}))
