@@ -1,0 +1,77 @@
+"""Looks at a running sandbox and steers it, from any process: what it was asked, what it sent, what shall go wrong.
+
+Standard library only, so that a test or the demo can use it without the sandbox's own dependencies.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
+
+
+class SandboxControl:
+    """One running sandbox, known by the base URL that its clients use."""
+
+    def __init__(self, base_url: str, *, key: str = "sandbox") -> None:
+        self.base_url = base_url
+        self.key = key
+        parts = urlsplit(base_url)
+        self._recording_url = f"{parts.scheme}://{parts.netloc}/_sandbox"
+        # A proxy named in the environment must not come between a test and localhost.
+        self._opener = build_opener(ProxyHandler({}))
+
+    def requests(self) -> list[dict[str, Any]]:
+        """All requests to the API: `{method, path, kind, report, status, user_agent, export_id, at}`, in order.
+
+        `kind` is `create`, `status`, `download` or `other`; `at` is seconds since 1970 on the sandbox's clock.
+        """
+        requests: list[dict[str, Any]] = json.loads(self._call("GET", "/requests"))
+        return requests
+
+    def summary(self) -> dict[str, Any]:
+        """Counts: `{requests, exports, by_kind, by_status, by_report, by_user_agent}`.
+
+        `by_kind` counts requests by kind; `by_report` and `by_user_agent` do so for each report and user agent.
+        """
+        summary: dict[str, Any] = json.loads(self._call("GET", "/summary"))
+        return summary
+
+    def exports(self) -> list[dict[str, Any]]:
+        """All exports, oldest first: `{id, report, body, status, created_at, reused, sent}`.
+
+        `body` is the create call's JSON, `reused` how often the export was given for an identical request, `sent`
+        whether it was downloaded.
+        """
+        exports: list[dict[str, Any]] = json.loads(self._call("GET", "/exports"))
+        return exports
+
+    def bytes(self, export_id: str) -> bytes:
+        """The bytes sent at the last download of an export; `urllib.error.HTTPError` (404) if there was none."""
+        return self._call("GET", f"/exports/{export_id}/bytes")
+
+    def fault(
+        self, fault: str, *, team: str | None = None, report: str | None = None, times: int | None = None
+    ) -> None:
+        """Have exports created from now on go wrong: `fault` is a name in `sei_provider.sandbox.faults.FAULTS`.
+
+        `team` is a team id or an org tree's name; None stands for any team, any report, and always.
+        """
+        self._call("POST", "/faults", {"team": team, "report": report, "fault": fault, "times": times})
+
+    def clear_faults(self) -> None:
+        """Forget all faults; exports that were created keep theirs."""
+        self._call("DELETE", "/faults")
+
+    def advance(self, seconds: float) -> None:
+        """Put the sandbox's clock forward, so that exports are done sooner and reuse ends."""
+        self._call("POST", "/clock", {"advance": seconds})
+
+    def _call(self, method: str, path: str, body: object = None) -> builtins.bytes:
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(self._recording_url + path, data=data, method=method)  # noqa: S310 - the caller's sandbox
+        with self._opener.open(request, timeout=30) as response:
+            content: builtins.bytes = response.read()
+        return content

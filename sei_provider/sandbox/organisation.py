@@ -1,0 +1,127 @@
+"""The made-up organisation the sandbox answers for: one org tree, its teams and their developers.
+
+Team k is the same in every organisation of at least k teams. Knows nothing of exports or HTTP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TREE_NAME = "Engineering"
+
+
+@dataclass(frozen=True, slots=True)
+class Developer:
+    """One person: `number` tells apart the members of a team who share a name; an e-mail address may be empty."""
+
+    number: int
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Team:
+    """One node of the org tree; an inner team has children and one developer, its manager."""
+
+    id: str
+    name: str
+    hierarchy: str
+    """The names from the root down, joined by "/"; a name may itself hold a slash."""
+    group: int
+    """Which group the team is or belongs to, from 0; -1 for the root."""
+    developers: tuple[Developer, ...]
+    children: tuple[Team, ...] = ()
+
+    def walk(self) -> Iterator[Team]:
+        """Give this team and all below it, parents first: an export of a team includes its child teams (002)."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+class Organisation:
+    """An org tree of three levels: the root, groups of eight teams, and `teams` leaf teams.
+
+    Ids are numbers as strings: the root is `1`, the groups `10`, `20`, …, their teams `11` to `18`, `21` to `28`, ….
+    """
+
+    def __init__(self, teams: int = 40) -> None:
+        if teams < 1:
+            msg = f"An organisation needs at least 1 team, not {teams}"
+            raise ValueError(msg)
+        groups = range((teams + _GROUP_SIZE - 1) // _GROUP_SIZE)
+        self.root = Team(
+            id="1",
+            name=TREE_NAME,
+            hierarchy=TREE_NAME,
+            group=-1,
+            developers=_developers("1", 1),
+            children=tuple(_group(group, min(_GROUP_SIZE, teams - group * _GROUP_SIZE)) for group in groups),
+        )
+        self._by_id = {team.id: team for team in self.root.walk()}
+
+    @property
+    def leaves(self) -> tuple[Team, ...]:
+        """The leaf teams, in the order of their ids."""
+        return tuple(team for team in self.root.walk() if not team.children)
+
+    def team(self, team_id: str) -> Team | None:
+        """The team with this id, or None."""
+        return self._by_id.get(team_id)
+
+    def tree(self, name: str) -> Team | None:
+        """The root of the org tree with this name, or None."""
+        return self.root if name == TREE_NAME else None
+
+
+_GROUP_SIZE = 8
+_GROUP_NAMES = ("Platform", "Product, Growth", "Kundenservice Süd", "Data/ML", 'The "Fast" Lane')
+# The first group holds every name that a reader is likely to stumble over (CONTRACT, section 3).
+_TEAM_NAMES = (
+    "Platform Team",
+    "NA",
+    "null",
+    "Payments, Refunds and Disputes",
+    'The "Blue" Team',
+    "Équipe Réseau",
+    "iOS/Android",
+    "データ基盤",
+)
+# The teams in which two developers share a name: with an e-mail address each, and with none.
+_NAMESAKES = {"11": True, "15": False}
+
+
+def _group(group: int, size: int) -> Team:
+    team_id = str((group + 1) * 10)
+    name = _GROUP_NAMES[group] if group < len(_GROUP_NAMES) else f"Group {team_id}"
+    hierarchy = f"{TREE_NAME}/{name}"
+    leaves = tuple(_leaf(group, place, hierarchy) for place in range(size))
+    return Team(team_id, name, hierarchy, group, _developers(team_id, 1), leaves)
+
+
+def _leaf(group: int, place: int, parent: str) -> Team:
+    number = (group + 1) * 10 + place + 1
+    team_id = str(number)
+    name = _TEAM_NAMES[place] if group == 0 else f"Team {team_id}"
+    return Team(team_id, name, f"{parent}/{name}", group, _developers(team_id, 3 + number * 7 % 4))
+
+
+def _developers(team_id: str, count: int) -> tuple[Developer, ...]:
+    """`count` developers, of whom the last is a namesake of the first in the teams that have namesakes."""
+    developers = [
+        Developer(
+            number, f"Developer {int(team_id):02}-{number:02}", f"developer-{int(team_id):02}-{number:02}@example.com"
+        )
+        for number in range(1, count + 1)
+    ]
+    if team_id in _NAMESAKES:
+        first, last = developers[0], developers[-1]
+        if not _NAMESAKES[team_id]:
+            developers[0] = Developer(first.number, first.name, "")
+            last = Developer(last.number, last.name, "")
+        developers[-1] = Developer(last.number, first.name, last.email)
+    return tuple(developers)

@@ -1,0 +1,100 @@
+"""The periods that a date range has rows for. Knows nothing of teams or figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One period as it stands in a row: its label and its first and last day, both inclusive."""
+
+    label: str
+    start: date
+    end: date
+
+
+@dataclass(frozen=True, slots=True)
+class Sprint:
+    """One two-week sprint; sprints are the same for all teams."""
+
+    name: str
+    start: date
+    end: date
+
+
+def periods(granularity: str, start: date, end: date) -> list[Period]:
+    """The weeks (from Monday), months or quarters from `start` to `end`, clipped to them.
+
+    SEI's granularities are accepted in either case, `SPRINT` is not one of them: see `sprints`.
+    """
+    first_day, next_first_day, label = _CALENDARS[granularity.lower()]
+    found = []
+    first = first_day(start)
+    while first <= end:
+        following = next_first_day(first)
+        found.append(Period(label(first), max(first, start), min(following - timedelta(days=1), end)))
+        first = following
+    return found
+
+
+def period_label(granularity: str, day: date) -> str:
+    """What the period that `day` falls in is called, such as "Jan 2026" (003)."""
+    first_day, _, label = _CALENDARS[granularity.lower()]
+    return label(first_day(day))
+
+
+def sprints(start: date, end: date) -> Iterator[Sprint]:
+    """Give the sprints that overlap the range, whole: a sprint is not cut at the range's borders."""
+    number = (start - _FIRST_SPRINT).days // _SPRINT_DAYS
+    while (first := _FIRST_SPRINT + timedelta(days=number * _SPRINT_DAYS)) <= end:
+        yield Sprint(f"Sprint {number + 1}", first, first + timedelta(days=_SPRINT_DAYS - 1))
+        number += 1
+
+
+_FIRST_SPRINT = date(2018, 1, 1)  # a Monday
+_SPRINT_DAYS = 14
+# Not strftime's %b, which follows the machine's locale.
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def _first_of_month(day: date) -> date:
+    return day.replace(day=1)
+
+
+def _first_of_quarter(day: date) -> date:
+    return date(day.year, _quarter(day) * 3 - 2, 1)
+
+
+def _months_later(day: date, months: int) -> date:
+    years, month = divmod(day.month - 1 + months, 12)
+    return date(day.year + years, month + 1, 1)
+
+
+def _quarter(day: date) -> int:
+    return (day.month + 2) // 3
+
+
+# granularity: the first day of the period a day falls in, the first day of the next period, the period's label
+_CALENDARS: dict[str, tuple[Callable[[date], date], Callable[[date], date], Callable[[date], str]]] = {
+    "weekly": (_monday, lambda first: first + timedelta(days=7), lambda first: f"Week of {first}"),
+    "monthly": (
+        _first_of_month,
+        lambda first: _months_later(first, 1),
+        lambda first: f"{_MONTHS[first.month - 1]} {first.year}",
+    ),
+    "quarterly": (
+        _first_of_quarter,
+        lambda first: _months_later(first, 3),
+        lambda first: f"Q{_quarter(first)} {first.year}",
+    ),
+}
