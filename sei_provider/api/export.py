@@ -95,6 +95,18 @@ class Export:
             error=_error_text(reply),
         )
 
+    def to_reply(self) -> dict[str, Any]:
+        """The export as a small JSON value that `from_reply` reads: for XComs, triggers and the task's state."""
+        reply: dict[str, Any] = {
+            "exportId": self.id,
+            "status": self.status,
+            "createdAt": self.created_at.isoformat(),
+            "completedAt": self.completed_at and self.completed_at.isoformat(),
+            "download": {"url": self.download_link, "sizeBytes": self.size_bytes},
+            "error": self.error,
+        }
+        return {name: value for name, value in reply.items() if value is not None}
+
 
 def _time(export_id: str, name: str, value: Any) -> datetime:
     try:

@@ -22,12 +22,12 @@ _SHORTEST_WAIT = 0.05
 
 
 class RateLimit:
-    """At most `per_minute` requests in any minute, over all processes that share `file`."""
+    """At most `at_most` requests in any `seconds`, over all processes that share `file`."""
 
-    def __init__(self, file: Path, per_minute: int) -> None:
-        self._per_minute = per_minute
+    def __init__(self, file: Path, at_most: int, *, seconds: float = _WINDOW_SECONDS) -> None:
+        self._at_most = at_most
         self._bucket = SQLiteBucket.init_from_file(
-            [Rate(per_minute, _WINDOW_SECONDS * 1000)], db_path=str(file), use_file_lock=True
+            [Rate(at_most, int(seconds * 1000))], db_path=str(file), use_file_lock=True
         )
 
     def try_acquire(self) -> float:
@@ -44,10 +44,10 @@ class RateLimit:
             return max(_SHORTEST_WAIT, cast("int", self._bucket.waiting(item)) / 1000)
 
     def slow_down(self) -> None:
-        """Halve the rate for the next minute, for every process: SEI said 429, so somebody else uses the key too."""
+        """Halve what is left of this window, for every process: SEI said 429, so somebody else uses the key too."""
         with self._bucket.lock:
             now = self._forget_what_is_past()
-            weight = min(self._per_minute // 2, self._per_minute - self._bucket.count())
+            weight = (self._at_most - self._bucket.count()) // 2
             if weight > 0:
                 self._bucket.put(RateItem("429", now, weight=weight))
 

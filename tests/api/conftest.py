@@ -1,0 +1,75 @@
+"""Clients for the tests of `sei_provider.api`: against a sandbox over a socket, or against answers made up here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import stamina
+
+from sei_provider.api import AsyncSeiClient, ExportRequest, Scope, SeiClient
+from sei_provider.sandbox.control import SandboxControl
+from sei_provider.sandbox.server import serve
+
+BASE_URL = "https://sei.test/prod1/sei/api"
+SETTINGS: dict[str, Any] = {
+    "api_key": "sandbox",
+    "org_identifier": "acme",
+    "project_identifier": "web",
+    "requests_per_minute": 20_000,
+}
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[SandboxControl]:
+    with serve(teams=6, seconds=0, base_path="/prod1/sei/api") as control:
+        yield control
+
+
+@pytest.fixture
+def no_waiting() -> Iterator[None]:
+    """Attempts follow each other without a pause; how many there are is still the client's decision."""
+    stamina.set_testing(True, attempts=1000)
+    yield
+    stamina.set_testing(False)
+
+
+class BlockingAsyncClient:
+    """An `AsyncSeiClient` spoken to synchronously, so that one test can hold for both clients."""
+
+    def __init__(self, **settings: Any) -> None:
+        self._settings = settings
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            async def once() -> Any:
+                async with AsyncSeiClient(**self._settings) as client:
+                    return await getattr(client, name)(*args)
+
+            return asyncio.run(once())
+
+        return call
+
+
+@pytest.fixture(params=["sync", "async"])
+def client_to(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Makes a client, sync or async, of a base URL or of a function that answers requests."""
+
+    def make(target: str | Answer, **changed: Any) -> Any:
+        settings = SETTINGS | changed
+        if isinstance(target, str):
+            settings["base_url"] = target
+        else:
+            settings |= {"base_url": BASE_URL, "transport": httpx.MockTransport(target)}
+        return SeiClient(**settings) if request.param == "sync" else BlockingAsyncClient(**settings)
+
+    return make
+
+
+def export_request(report: str = "productivity", **changed: Any) -> ExportRequest:
+    asked: dict[str, Any] = {"report": report, "scope": Scope.parse("1"), "start": "2026-01-01", "end": "2026-02-28"}
+    return ExportRequest(**(asked | changed))

@@ -1,0 +1,169 @@
+"""What may be asked of SEI, and how it is written down: checked before any call."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from sei_provider.api import ExportRequest, Scope, SeiInputError
+
+
+def request(**changed: object) -> ExportRequest:
+    settings: dict[str, object] = {
+        "report": "productivity",
+        "scope": Scope.parse("456"),
+        "start": "2026-01-01",
+        "end": "2026-03-31",
+    }
+    return ExportRequest(**(settings | changed))  # type: ignore[arg-type]
+
+
+def body(asked: ExportRequest, **changed: str) -> dict:
+    return asked.body(**({"org_identifier": "acme", "project_identifier": "web"} | changed))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"report": "velocity"}, ["unknown report 'velocity'", "productivity, sprint, business_alignment"]),
+        (
+            {"metric_groups": ["velocty"]},
+            ["unknown metric group 'velocty'", "of productivity", "activity, velocity, volume, quality, collaboration"],
+        ),
+        ({"metrics": ["PR_MERGD"]}, ["unknown team-level metric 'PR_MERGD'", "PR_MERGED"]),
+        ({"level": "org"}, ["unknown level 'org'", "developer, team"]),
+        ({"granularity": "daily"}, ["unknown granularity 'daily'", "weekly, monthly, quarterly"]),
+        ({"report": "sprint", "granularity": "daily"}, ["SPRINT, WEEKLY, MONTHLY, QUARTERLY"]),
+        (
+            {"report": "sprint", "computation_mode": "hours"},
+            ["unknown computation mode 'hours'", "STORY_POINTS, TICKETS"],
+        ),
+        ({"start": "2026-04-01"}, ["ends (2026-03-31) before it starts (2026-04-01)", "inclusive"]),
+        ({"start": "01/02/2026"}, ["start", "'01/02/2026'", "yyyy-MM-dd"]),
+        ({"report": "sprint", "aggregation": "mean"}, ["sprint takes no aggregation"]),
+        ({"computation_mode": "TICKETS"}, ["productivity has no computation mode"]),
+        ({"report": "business_alignment", "level": "team"}, ["business_alignment has no levels"]),
+        ({"report": "business_alignment", "metrics": ["X"]}, ["no single metrics", "CATEGORIZED, UNCATEGORIZED"]),
+        ({"metric_groups": "activity"}, ["metric groups must be a list", "'activity'"]),
+        ({"options": {"granularity": "weekly"}}, ["'granularity'", "use the argument granularity"]),
+        ({"options": {"format": "xml"}}, ["the format is always CSV"]),
+    ],
+)
+def test_a_wrong_value_is_refused_naming_the_allowed_ones(changed: dict, words: list[str]) -> None:
+    with pytest.raises(SeiInputError) as refused:
+        request(**changed)
+    for word in words:
+        assert word in str(refused.value)
+
+
+@pytest.mark.parametrize("report", ["sprint", "business_alignment"])
+def test_row_11_only_productivity_takes_team_and_tree_together(report: str) -> None:
+    both = Scope(team_id="1", org_tree="Engineering")
+    assert body(request(scope=both))["scope"] == {"orgTreeName": "Engineering", "teamId": "1"}
+    with pytest.raises(SeiInputError, match="a team or an org tree, not both; got team '1' and tree 'Engineering'"):
+        request(report=report, scope=both)
+
+
+@pytest.mark.parametrize("report", ["productivity", "sprint", "business_alignment"])
+def test_row_11_a_scope_without_team_and_tree_is_refused(report: str) -> None:
+    with pytest.raises(SeiInputError, match="needs a team id or an org tree name; got neither"):
+        request(report=report, scope=Scope())
+
+
+@pytest.mark.parametrize("value", [None, True, 1.5, [], "", " ", {}, {"teamId": ""}, {"team": "1"}, {"teamId": ["1"]}])
+def test_what_is_no_scope_is_refused_saying_what_is(value: object) -> None:
+    with pytest.raises(SeiInputError, match="is not a scope; a scope is a team id, or"):
+        Scope.parse(value)
+
+
+@pytest.mark.parametrize("value", [456, "456", " 456 ", {"teamId": 456}, {"teamId": "456"}])
+def test_row_14_team_ids_are_taken_as_text_or_number_and_sent_as_text(value: object) -> None:
+    assert body(request(scope=Scope.parse(value)))["scope"] == {"teamId": "456"}
+
+
+def test_row_14_team_ids_need_not_be_numbers() -> None:
+    assert Scope.parse("team_abc123").label == "team:team_abc123"
+
+
+def test_rows_11_and_31_identifiers_go_into_the_scope_of_a_tree_but_not_of_a_team() -> None:
+    tree = Scope(org_tree="Engineering")
+    expected = {"orgTreeName": "Engineering", "orgIdentifier": "acme", "projectIdentifier": "web"}
+    assert body(request(report="sprint", scope=tree))["scope"] == expected
+    assert body(request(report="business_alignment", scope=tree))["scope"] == expected
+    assert body(request(report="sprint"))["scope"] == {"teamId": "456"}
+    assert body(request(scope=tree))["scope"] == {"orgTreeName": "Engineering"}
+
+
+def test_row_7_single_metrics_are_sent_as_metrics() -> None:
+    sent = body(request(report="sprint", metrics=["Sprint_Commit", "Churn_Rate"]))
+    assert sent["metrics"] == ["SPRINT_COMMIT", "CHURN_RATE"]
+    assert "metric" not in sent
+
+
+def test_row_8_metrics_are_accepted_in_any_case_and_sent_in_capitals() -> None:
+    assert body(request(metrics=["PR_Merged", "work_completed"]))["metrics"] == ["PR_MERGED", "WORK_COMPLETED"]
+
+
+def test_row_9_the_level_is_sent_as_metric_level_unless_the_connection_says_otherwise() -> None:
+    asked = request(level="developer")
+    assert body(asked)["options"]["metricLevel"] == "developer"
+    older = body(asked, level_field="aggregationLevel")["options"]
+    assert older["aggregationLevel"] == "developer"
+    assert "metricLevel" not in older
+
+
+@pytest.mark.parametrize(
+    ("report", "sent"), [("productivity", "monthly"), ("sprint", "MONTHLY"), ("business_alignment", "MONTHLY")]
+)
+@pytest.mark.parametrize("asked", ["monthly", "MONTHLY", "Monthly"])
+def test_row_10_granularity_is_accepted_in_any_case_and_sent_as_documented(report: str, sent: str, asked: str) -> None:
+    assert body(request(report=report, granularity=asked))["options"]["granularity"] == sent
+
+
+def test_row_10_sprint_takes_the_granularity_sprint() -> None:
+    assert body(request(report="sprint", granularity="sprint"))["options"]["granularity"] == "SPRINT"
+
+
+def test_row_12_sprint_has_four_groups() -> None:
+    assert body(request(report="sprint"))["metricGroups"] == ["work", "delivery", "deliveryAnalysis", "analysis"]
+
+
+def test_row_13_productivity_may_be_asked_for_groups_and_metrics_together() -> None:
+    sent = body(request(metric_groups=["activity"], metrics=["PR_MERGED"]))
+    assert (sent["metricGroups"], sent["metrics"]) == (["activity"], ["PR_MERGED"])
+
+
+def test_row_30_groups_are_accepted_in_any_case_and_sent_as_documented() -> None:
+    sprint = request(report="sprint", metric_groups=["WORK", "DELIVERYANALYSIS"])
+    assert body(sprint)["metricGroups"] == ["work", "deliveryAnalysis"]
+    alignment = request(report="business_alignment", metric_groups=["categorized"])
+    assert body(alignment)["metricGroups"] == ["CATEGORIZED"]
+
+
+def test_row_33_the_format_is_sent_for_productivity_only() -> None:
+    assert body(request())["options"]["format"] == "csv"
+    assert "format" not in body(request(report="sprint"))["options"]
+    assert "format" not in body(request(report="business_alignment"))["options"]
+
+
+def test_business_alignment_without_groups_asks_for_all_its_work() -> None:
+    assert "metricGroups" not in body(request(report="business_alignment"))
+
+
+def test_a_metric_of_another_level_is_refused() -> None:
+    assert request(level="developer", metrics=["LOC_ADDED"]).metrics == ("LOC_ADDED",)
+    with pytest.raises(SeiInputError, match="unknown team-level metric 'LOC_ADDED'"):
+        request(level="team", metrics=["LOC_ADDED"])
+
+
+def test_the_key_is_the_same_for_the_same_request_however_it_is_written() -> None:
+    one = request(metrics=["pr_merged"], granularity="MONTHLY", start=date(2026, 1, 1))
+    other = request(metrics=["PR_MERGED"], granularity="monthly", start="2026-01-01")
+    assert one.key == other.key
+    assert len({one.key, request(level="developer").key, request(scope=7).key, request(end="2026-03-30").key}) == 4
+
+
+def test_a_request_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        request().start = date(2020, 1, 1)  # type: ignore[misc]

@@ -1,0 +1,98 @@
+"""Following many exports: rounds, pauses, and what ends the watch over one of them. Time is injected."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sei_provider.api import Export, SeiError, SeiNotFoundError, SeiReplyError
+from sei_provider.api.errors import SeiAuthError, SeiConnectionError, SeiServerError
+from sei_provider.api.watch import Watch
+
+
+def watch(ids: list[str], *, now: list[float] | None = None, **settings: Any) -> Watch:
+    clock = now or [0.0]
+    settings = {"interval": 10.0, "deadline": 1000.0} | settings
+    return Watch(ids, clock=lambda: clock[0], vary=lambda _low, _high: 1.0, **settings)
+
+
+def export(id_: str, status: str, **fields: Any) -> Export:
+    return Export.from_reply(
+        "sprint", {"exportId": id_, "createdAt": "2026-01-01T00:00:00Z", "status": status} | fields
+    )
+
+
+def test_pauses_grow_by_half_up_to_two_minutes() -> None:
+    following = watch(["a"], deadline=1e9)
+    pauses = [following.next_pause() for _ in range(9)]
+    assert pauses[:4] == [10.0, 15.0, 22.5, 33.75]
+    assert pauses[-1] == 120.0
+
+
+def test_a_longer_interval_than_two_minutes_is_kept() -> None:
+    following = watch(["a"], interval=300.0, deadline=1e9)
+    assert [following.next_pause() for _ in range(2)] == [300.0, 300.0]
+
+
+def test_a_pause_varies_by_a_tenth() -> None:
+    asked = []
+    following = Watch(["a"], interval=10, deadline=1e12, vary=lambda low, high: asked.append((low, high)) or 1.0)
+    following.next_pause()
+    assert asked == [(0.9, 1.1)]
+
+
+def test_no_pause_reaches_past_the_deadline() -> None:
+    now = [0.0]
+    following = watch(["a"], now=now, deadline=12.0)
+    now[0] += following.next_pause()
+    assert not following.is_over
+    now[0] += following.next_pause()
+    assert now[0] == 12.0
+    assert following.is_over
+
+
+def test_it_is_over_when_every_export_has_ended() -> None:
+    following = watch(["a", "b", "c"])
+    following.heard("a", export("a", "completed"))
+    following.heard("b", export("b", "FAILED", error="too large"))
+    assert not following.is_over
+    following.heard("c", export("c", "cancelled"))
+    assert following.is_over
+
+
+def test_the_outcome_is_json_that_says_all_there_is_to_say() -> None:
+    following = watch(["a", "b", "c", "d"])
+    following.heard("a", export("a", "completed", download={"url": "/v2/a", "sizeBytes": 7}))
+    following.heard("b", export("b", "processing"))
+    following.heard("c", SeiReplyError("unknown status 'archived'"))
+    outcome = json.loads(json.dumps(following.outcome()))
+    assert Export.from_reply("sprint", outcome["ended"]["a"]) == export(
+        "a", "completed", download={"url": "/v2/a", "sizeBytes": 7}
+    )
+    assert outcome["running"] == {"b": "processing", "d": None}
+    assert outcome["lost"] == {"c": "unknown status 'archived'"}
+    assert (outcome["deadline"], outcome["error"]) == (1000.0, None)
+
+
+@pytest.mark.parametrize(
+    "error", [SeiNotFoundError("gone", status=404), SeiReplyError("odd"), SeiAuthError("no", status=403)]
+)
+def test_an_answer_that_will_not_change_ends_the_watch_over_that_export(error: SeiError) -> None:
+    following = watch(["a", "b"])
+    following.heard("a", error)
+    assert list(following.pending) == ["b"]
+
+
+@pytest.mark.parametrize("error", [SeiConnectionError("reset"), SeiServerError("down", status=503)])
+def test_after_a_failure_on_the_way_an_export_is_asked_about_again(error: SeiError) -> None:
+    following = watch(["a"])
+    following.heard("a", error)
+    assert list(following.pending) == ["a"]
+    assert following.lost == {}
+
+
+def test_the_wrong_key_ends_it_all() -> None:
+    with pytest.raises(SeiAuthError):
+        watch(["a", "b"]).heard("a", SeiAuthError("no", status=401))
