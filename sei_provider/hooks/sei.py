@@ -1,0 +1,139 @@
+"""From an Airflow connection of type `sei` to a client. Knows how a connection is written, nothing of reports."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import BaseHook
+
+from sei_provider.api.errors import SeiError, SeiInputError, SeiNotFoundError
+from sei_provider.api.periods import weekday
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from sei_provider.api.client import AsyncSeiClient, SeiClient
+
+REQUESTS_PER_MINUTE = 400
+"""What SEI allows to one API key (CONTRACT, "Limits")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """How the organization counts days: where its week starts (0 is Monday) and in which time zone."""
+
+    week_starts_on: int
+    timezone: ZoneInfo
+
+
+class SeiHook(BaseHook):
+    """Gives clients of the SEI export API for an Airflow connection of type `sei`.
+
+    :param sei_conn_id: The connection. Its host is the cluster's base URL with its path, its password the API
+        key; its extras are `org_identifier` and `project_identifier` (required), `account_identifier`,
+        `requests_per_minute` (400, what SEI allows to one key), `machines` (1: over how many machines that limit
+        is shared), `week_starts_on` (Monday), `timezone` (UTC), `ca_bundle` (path of a PEM file) and
+        `level_field` (`metricLevel`; `aggregationLevel` for clusters that still want that, CONTRACT row 9).
+    :param deadline: Unix time in seconds after which no call is made again.
+    """
+
+    conn_name_attr = "sei_conn_id"
+    default_conn_name = "sei_default"
+    conn_type = "sei"
+    hook_name = "Harness SEI"
+
+    def __init__(self, sei_conn_id: str = default_conn_name, *, deadline: float | None = None) -> None:
+        super().__init__()
+        self.sei_conn_id = sei_conn_id
+        self.deadline = deadline
+
+    def get_conn(self) -> SeiClient:
+        """A client, to be used as a context manager. Raises `SeiInputError` if the connection lacks something."""
+        from sei_provider.api.client import SeiClient
+
+        return SeiClient(**self._settings(self.get_connection(self.sei_conn_id)))
+
+    @asynccontextmanager
+    async def aget_conn(self) -> AsyncIterator[AsyncSeiClient]:
+        """A client for asyncio, as an async context manager; for triggers."""
+        from sei_provider.api.client import AsyncSeiClient
+
+        connection = await self.aget_connection(self.sei_conn_id)
+        # Built in a thread: reading certificates and opening the shared limit's file would hold up the event loop.
+        client = await asyncio.to_thread(lambda: AsyncSeiClient(**self._settings(connection)))
+        async with client:
+            yield client
+
+    def get_calendar(self) -> Calendar:
+        """The connection's week and time zone. Raises `SeiInputError` if one is unknown."""
+        extra = self.get_connection(self.sei_conn_id).extra_dejson
+        name = extra.get("timezone") or "UTC"
+        try:
+            timezone = ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            msg = (
+                f"the connection {self.sei_conn_id!r} has the unknown timezone {name!r}; use a name like Europe/Berlin"
+            )
+            raise SeiInputError(msg) from None
+        return Calendar(weekday(extra.get("week_starts_on") or "monday"), timezone)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask SEI for an export that cannot exist; "not found" is the answer to a good key at the right place."""
+        try:
+            with self.get_conn() as client:
+                client.get_export("productivity", "connection-test")
+        except SeiNotFoundError as error:
+            if error.server_message != "an HTML page":
+                return True, "SEI answered and accepted the API key"
+            return False, str(error)
+        except SeiError as error:
+            return False, str(error)
+        return True, "SEI answered and accepted the API key"
+
+    def _settings(self, connection: Connection) -> dict[str, Any]:
+        extra = connection.extra_dejson
+        missing = [name for name in ("org_identifier", "project_identifier") if not extra.get(name)]
+        missing += [] if connection.host else ["host"]
+        missing += [] if connection.password else ["password (the API key)"]
+        if missing:
+            msg = f"the connection {self.sei_conn_id!r} of type sei lacks: {', '.join(missing)}"
+            raise SeiInputError(msg)
+        settings = {
+            "base_url": _base_url(connection),
+            "api_key": connection.password,
+            "org_identifier": str(extra["org_identifier"]),
+            "project_identifier": str(extra["project_identifier"]),
+            "account_identifier": extra.get("account_identifier"),
+            "requests_per_minute": self._share(extra),
+            "level_field": extra.get("level_field") or "metricLevel",
+            "deadline": self.deadline,
+        }
+        if ca_bundle := extra.get("ca_bundle"):
+            settings["verify"] = ssl.create_default_context(cafile=ca_bundle)
+        return settings
+
+    def _share(self, extra: dict[str, Any]) -> int:
+        """This machine's part of the key's requests per minute."""
+        try:
+            share = int(extra.get("requests_per_minute") or REQUESTS_PER_MINUTE) // int(extra.get("machines") or 1)
+        except (ValueError, ZeroDivisionError):
+            share = 0
+        if share < 1:
+            msg = (
+                f"the connection {self.sei_conn_id!r} has requests_per_minute={extra.get('requests_per_minute')!r} and "
+                f"machines={extra.get('machines')!r}; both must be whole numbers that leave each machine at least 1"
+            )
+            raise SeiInputError(msg)
+        return share
+
+
+def _base_url(connection: Connection) -> str:
+    host = str(connection.host).strip()
+    url = host if "://" in host else f"https://{host}"
+    return f"{url}:{connection.port}" if connection.port else url

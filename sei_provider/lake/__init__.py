@@ -1,0 +1,76 @@
+"""Bytes to rows to tables: staging what SEI sent, publishing it, reading it. Knows neither Airflow nor HTTP.
+
+The functions that need Arrow are loaded when first named: write `from sei_provider import lake` and
+`lake.stage(…)` in code that Airflow's DAG processor imports (DESIGN, decision 18).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sei_provider.lake.errors import (
+    BodyError,
+    CsvError,
+    EmptyBodyError,
+    HeaderError,
+    LakeError,
+    NotCsvError,
+    SchemaError,
+    StagingError,
+    TableMeaningError,
+    TruncatedError,
+    UnknownColumnError,
+    UnknownTableError,
+    UnsupportedStoreError,
+)
+from sei_provider.lake.slices import Manifest, Published, Skipped, Slice, default_table
+
+if TYPE_CHECKING:
+    from sei_provider.lake.manifests import discard, staged
+    from sei_provider.lake.publishing import publish
+    from sei_provider.lake.staging import stage
+    from sei_provider.lake.tables import ledger, read_table
+
+__all__ = [
+    "BodyError",
+    "CsvError",
+    "EmptyBodyError",
+    "HeaderError",
+    "LakeError",
+    "Manifest",
+    "NotCsvError",
+    "Published",
+    "SchemaError",
+    "Skipped",
+    "Slice",
+    "StagingError",
+    "TableMeaningError",
+    "TruncatedError",
+    "UnknownColumnError",
+    "UnknownTableError",
+    "UnsupportedStoreError",
+    "default_table",
+    "discard",
+    "ledger",
+    "publish",
+    "read_table",
+    "stage",
+    "staged",
+]
+
+_LOADED_WHEN_NAMED = {
+    "discard": "manifests",
+    "ledger": "tables",
+    "publish": "publishing",
+    "read_table": "tables",
+    "stage": "staging",
+    "staged": "manifests",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LOADED_WHEN_NAMED:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_LOADED_WHEN_NAMED[name]}"), name)

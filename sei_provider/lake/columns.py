@@ -1,0 +1,139 @@
+"""What a CSV's columns are called in the lake and which of them are declared: data and naming, no Parquet.
+
+SEI documents the dimension columns of business alignment only (CONTRACT, section 3); what the other reports
+call theirs is guessed here, in one table of aliases that users extend through `stage(aliases=…)`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from sei_provider.lake.errors import HeaderError, SchemaError
+
+ColumnType: TypeAlias = Literal["string", "date32", "float64"]
+
+NULL_NUMBER = "—"
+"""How SEI writes "none" in a number or a rating (CONTRACT row 22)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name in the lake, SEI's header, and its type, None while nobody knows it."""
+
+    name: str
+    header: str
+    type: ColumnType | None
+
+
+DIMENSIONS: Mapping[str, tuple[ColumnType, tuple[str, ...]]] = MappingProxyType(
+    {
+        "granularity": ("string", ("granularity",)),
+        "team": ("string", ("team", "team_name", "collection_name", "collection")),
+        "team_hierarchy": ("string", ("team_hierarchy", "hierarchy", "team_path", "hierarchy_path")),
+        "start_date": ("date32", ("start_date", "start", "period_start", "period_start_date", "date_start", "date")),
+        "end_date": ("date32", ("end_date", "end", "period_end", "period_end_date", "date_end")),
+        "sprint": ("string", ("sprint", "sprint_name")),
+        "developer": ("string", ("developer", "developer_name", "contributor", "contributor_name", "name")),
+        "developer_email": ("string", ("developer_email", "email", "email_address", "contributor_email", "user_email")),
+    }
+)
+"""Dimension → its type, and the names it may come under, the first one found wins."""
+
+REPORT_DIMENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"productivity": ("developer", "developer_email"), "sprint": ("sprint",)}
+)
+"""The dimensions that a report has beside granularity, team, hierarchy and dates."""
+
+METRIC_SUFFIXES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"business_alignment": ("_story_points", "_tickets")}  # seed 003: the stems are the customer's categories
+)
+"""Endings that declare a column of this report a number."""
+
+TEXT_SUFFIXES = ("_rating", "_id", "_name", "_email", "_url")
+"""Undeclared columns that stay text even if every value looks like a number: `007` is not 7.0."""
+
+LINEAGE = ("_scope", "_export_id", "_exported_at", "_run_id")
+DERIVED = ("team_depth", "is_leaf")
+_RESERVED = frozenset({"month", *DERIVED})
+
+
+def declare(
+    headers: Sequence[str],
+    *,
+    report: str,
+    metrics: frozenset[str] = frozenset(),
+    aliases: Mapping[str, Sequence[str]] | None = None,
+) -> list[Column]:
+    """Name and type the columns of one CSV, in its order.
+
+    `aliases` gives further names for dimensions, tried before the built-in ones. Names are compared without
+    case and punctuation. Raises `HeaderError` if team or start date is missing, or two headers meet in one name.
+    """
+    known = {_compact(metric): Column(metric.lower(), "", "float64") for metric in metrics}
+    known |= _dimensions_found([_compact(header) for header in headers], report, aliases or {})
+    columns = [_column(header, known, report) for header in headers]
+    _check(columns, headers)
+    return columns
+
+
+def snake_case(header: str) -> str:
+    """`Lead Time for Changes (mean)` → `lead_time_for_changes_mean`; letters of any language stay."""
+    name = re.sub(r"\W+", "_", unicodedata.normalize("NFC", header).lower())
+    return re.sub(r"_+", "_", name).strip("_")
+
+
+def _column(header: str, known: Mapping[str, Column], report: str) -> Column:
+    column = known.get(_compact(header))
+    if column:
+        return Column(column.name, header, column.type)
+    name = snake_case(header)
+    if name.endswith(METRIC_SUFFIXES.get(report, ())):
+        return Column(name, header, "float64")
+    # A file column named like the partition column or like one we compute would break every reader.
+    return Column(f"sei_{name}" if name in _RESERVED else name, header, None)
+
+
+def _dimensions_found(seen: Sequence[str], report: str, aliases: Mapping[str, Sequence[str]]) -> dict[str, Column]:
+    unknown = sorted(set(aliases) - set(DIMENSIONS))
+    if unknown:
+        msg = f"aliases for {', '.join(unknown)}: no such dimension; there are {', '.join(DIMENSIONS)}"
+        raise SchemaError(msg)
+    special = {name for names in REPORT_DIMENSIONS.values() for name in names}
+    own = REPORT_DIMENSIONS.get(report, ())
+    found = {}
+    for name, (kind, builtin) in DIMENSIONS.items():
+        if name in special and name not in own:
+            continue
+        names = [_compact(alias) for alias in (*aliases.get(name, ()), *builtin)]
+        first = next((alias for alias in names if alias in seen), None)
+        if first is not None:
+            found[first] = Column(name, "", kind)
+    return found
+
+
+def _check(columns: Sequence[Column], headers: Sequence[str]) -> None:
+    by_name: dict[str, str] = {}
+    for column in columns:
+        if not column.name:
+            msg = f"column {columns.index(column) + 1} of {len(columns)} has no name"
+            raise HeaderError(msg, headers=headers)
+        if column.name in by_name:
+            msg = f"two headers give the same column {column.name!r}"
+            raise HeaderError(msg, headers=headers)
+        by_name[column.name] = column.header
+    for name in ("team", "start_date"):
+        if name not in by_name:
+            msg = (
+                f"no column is the {name}, looked for {', '.join(DIMENSIONS[name][1])}: "
+                f"name the right one with aliases={{{name!r}: […]}}"
+            )
+            raise HeaderError(msg, headers=headers)
+
+
+def _compact(name: str) -> str:
+    return snake_case(name).replace("_", "")

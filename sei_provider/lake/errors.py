@@ -1,0 +1,76 @@
+"""What can go wrong between a downloaded body and a table, as one tree under `LakeError`.
+
+No message names a developer or an e-mail address (CONTRACT row 27): a cell's value is shown only if its
+column is a declared metric or a date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class LakeError(Exception):
+    """Anything that this package refuses."""
+
+
+class BodyError(LakeError):
+    """The downloaded file is not one whole CSV; asking SEI again may help."""
+
+
+class EmptyBodyError(BodyError):
+    """Zero bytes, where an empty answer would be a header without rows (CONTRACT row 21)."""
+
+
+class NotCsvError(BodyError):
+    """HTML or JSON where a CSV was expected (CONTRACT row 24)."""
+
+
+class TruncatedError(BodyError):
+    """The gzip stream ends early, is damaged, or is followed by something that is no gzip."""
+
+
+class CsvError(LakeError):
+    """A place in the CSV that cannot be taken; `line` counts from 1, the header included."""
+
+    def __init__(self, message: str, *, line: int | None = None, column: str | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+
+
+class HeaderError(CsvError):
+    """The first row does not give the columns a table needs; `headers` are those seen."""
+
+    def __init__(self, message: str, *, headers: Sequence[str]) -> None:
+        shown = ", ".join(_shown(header) for header in headers)
+        super().__init__(f"{message}; headers seen: {shown}", line=1)
+        self.headers = tuple(headers)
+
+
+class SchemaError(LakeError):
+    """A staged column does not fit the type that its table remembers."""
+
+
+class TableMeaningError(SchemaError):
+    """A slice measures something else than its table does (DESIGN, decision 15)."""
+
+
+class StagingError(LakeError):
+    """A staged slice is not where its manifest says, and no ledger holds it either."""
+
+
+class UnknownTableError(LakeError):
+    """The lake has no such table."""
+
+
+class UnknownColumnError(LakeError):
+    """The table has no such column."""
+
+
+class UnsupportedStoreError(LakeError):
+    """Puts to this kind of store are not atomic yet."""
+
+
+def _shown(header: str) -> str:
+    # A file that lost its header row shows a row of data here, and that may be a person's.
+    return "(withheld)" if "@" in header else repr(header[:60])

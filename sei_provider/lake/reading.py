@@ -1,0 +1,127 @@
+"""A CSV's bytes to typed Arrow batches, block by block; anything that does not fit is an error, never a null.
+
+The fast path reads with the declared types. What it cannot take is read again by `explain`, which names the line.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
+
+from sei_provider.lake.body import Body, open_body, text_lines
+from sei_provider.lake.columns import NULL_NUMBER, Column, declare
+from sei_provider.lake.errors import CsvError
+from sei_provider.lake.explain import explain
+from sei_provider.lake.slices import Slice
+
+BLOCK = 4 << 20
+"""Bytes parsed at a time; one row cannot be longer."""
+
+ARROW_TYPES = {"string": pa.string(), "date32": pa.date32(), "float64": pa.float64()}
+
+
+class _UnfitError(Exception):
+    """Some row of a block breaks a rule; which one, `explain` finds out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first row of a CSV that is not blank."""
+
+    columns: Sequence[Column]
+    records: int
+    """How many records end with it: one, and the blank lines before it."""
+    alone: bool
+    """Whether nothing stands below it."""
+
+
+def read_header(file: Path, slice_: Slice, aliases: Mapping[str, Sequence[str]] | None = None) -> Header:
+    """Read the header; raises `HeaderError` if it does not give the columns that a table needs."""
+    with open_body(file) as body:
+        lines = text_lines(body)
+        records, headers = next(((count, row) for count, row in enumerate(csv.reader(lines), 1) if row), (0, []))
+        columns = declare(headers, report=slice_.report, metrics=slice_.metrics, aliases=aliases)
+        return Header(columns, records, alone=not any(line.strip() for line in lines))
+
+
+def read_batches(file: Path, header: Header, slice_: Slice) -> Iterator[pa.RecordBatch]:
+    """Give the rows under the header, undeclared columns as text.
+
+    Raises `CsvError` with line and column, or `TruncatedError` at a damaged end, which may come after many batches.
+    """
+    if header.alone:
+        return
+    columns = header.columns
+    try:
+        with open_body(file) as body:
+            for batch in _open_csv(body, header):
+                rows = _with_nulls(batch)
+                _check_rules(rows, slice_)
+                yield rows
+            suspicious = body.open_quote
+    except (pa.ArrowInvalid, _UnfitError):
+        # Arrow's message quotes the row, and a row may name a person: it goes no further (CONTRACT row 27).
+        msg = f"the CSV of {slice_.scope} cannot be read, and no line of it is wrong by itself; one longer than 4 MiB?"
+        raise _explained(file, columns, slice_) or CsvError(msg) from None
+    if suspicious:  # it may also be plain text, such as 5" in an unquoted cell
+        error = _explained(file, columns, slice_)
+        if error:
+            raise error
+
+
+def _open_csv(body: Body, header: Header) -> Iterator[pa.RecordBatch]:
+    names = [column.name for column in header.columns]
+    return iter(
+        open_csv(
+            pa.PythonFile(body, "r"),
+            # The header is skipped as a row and not by name: names are ours, and a header may hold a line break.
+            ReadOptions(block_size=BLOCK, column_names=names, skip_rows_after_names=header.records),
+            ParseOptions(newlines_in_values=True),
+            # `strings_can_be_null` stays off, else teams named NA or null vanish, or one named like NULL_NUMBER.
+            ConvertOptions(
+                column_types={column.name: ARROW_TYPES[column.type or "string"] for column in header.columns},
+                null_values=["", NULL_NUMBER],
+                quoted_strings_can_be_null=True,
+            ),
+        )
+    )
+
+
+def _with_nulls(batch: pa.RecordBatch) -> pa.RecordBatch:
+    arrays = [
+        pc.if_else(pc.equal(array, ""), pa.scalar(None, pa.string()), array)
+        if pa.types.is_string(array.type)
+        else array
+        for array in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
+
+
+def _check_rules(rows: pa.RecordBatch, slice_: Slice) -> None:
+    last = starts = rows["start_date"]
+    if slice_.granularity == "sprint" and "end_date" in rows.schema.names:
+        last = pc.coalesce(rows["end_date"], starts)
+    if not (
+        rows["team"].null_count == 0
+        and starts.null_count == 0
+        # Arrow takes nan and inf for numbers; SEI has none, so they are some other system's way to say "unknown".
+        and all(_all(pc.is_finite(array)) for array in rows.columns if pa.types.is_floating(array.type))
+        and _all(pc.less_equal(starts, slice_.end))
+        and _all(pc.greater_equal(last, slice_.start))
+    ):
+        raise _UnfitError
+
+
+def _all(mask: pa.Array) -> bool:
+    return bool(pc.all(mask, min_count=0).as_py())
+
+
+def _explained(file: Path, columns: Sequence[Column], slice_: Slice) -> CsvError | None:
+    with open_body(file) as body:
+        return explain(text_lines(body), columns, slice_, longest=BLOCK)

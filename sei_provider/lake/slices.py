@@ -1,0 +1,148 @@
+"""The words shared by staging and publishing: slice, manifest, and the months that a slice covers.
+
+Plain values and JSON. Knows no Parquet, no CSV and no store, so it costs nothing to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, TypeAlias, TypedDict
+
+JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | bool | None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """The rows that one request covers."""
+
+    table: str
+    """The table it belongs to, e.g. `productivity_developer_monthly`."""
+    report: str
+    """`productivity`, `sprint`, `business_alignment`: selects the columns that are declared."""
+    scope: str
+    """Whose rows: `team:456` or `org:Engineering`."""
+    start: date
+    end: date
+    """First and last day, both inclusive, as asked of SEI."""
+    granularity: str
+    """`weekly`, `monthly`, `quarterly` or `sprint`."""
+    metrics: frozenset[str]
+    """Documented metric names of this report at this level, in capitals: the columns declared as numbers."""
+    meaning: Mapping[str, JSON]
+    """What the table measures (DESIGN, decision 15): `aggregation`, `metric_groups`, `metrics`, …"""
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as values that `json.dumps` takes."""
+        return {
+            "table": self.table,
+            "report": self.report,
+            "scope": self.scope,
+            "start": self.start.isoformat(),
+            "end": self.end.isoformat(),
+            "granularity": self.granularity,
+            "metrics": sorted(self.metrics),
+            "meaning": dict(self.meaning),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Slice:
+        """Read what `to_json` wrote."""
+        return cls(
+            table=value["table"],
+            report=value["report"],
+            scope=value["scope"],
+            start=date.fromisoformat(value["start"]),
+            end=date.fromisoformat(value["end"]),
+            granularity=value["granularity"],
+            metrics=frozenset(value["metrics"]),
+            meaning=value["meaning"],
+        )
+
+
+class Manifest(TypedDict):
+    """One staged slice, or one that failed, as it travels between tasks (DESIGN, decision 7)."""
+
+    scope: str
+    start: str
+    """`YYYY-MM-DD`, as `end`."""
+    end: str
+    table: str
+    path: str | None
+    """The staged Parquet file; None if there is none because of `error`."""
+    rows: int
+    export_id: str | None
+    created_at: str | None
+    """When SEI made the export, by its own clock: ISO 8601, UTC."""
+    error: str | None
+
+
+class Skipped(TypedDict):
+    """A slice whose rows of a month, all or some, gave way to a newer export's."""
+
+    scope: str
+    start: str
+    end: str
+    export_id: str
+    reason: str
+
+
+class Published(TypedDict):
+    """What publishing left in one month of one table."""
+
+    table: str
+    month: str
+    """`YYYY-MM`."""
+    rows: int
+    """All rows of the month now."""
+    slices: int
+    """How many of the given slices the month holds, those of an earlier try too."""
+    skipped: list[Skipped]
+    path: str
+
+
+def default_table(report: str, level: str | None, granularity: str) -> str:
+    """The table that an export goes to unless the user names one, e.g. `sprint_team_monthly`."""
+    return "_".join(part.lower() for part in (report, level, granularity) if part)
+
+
+def period_months(start: date, end: date, granularity: str) -> Iterator[date]:
+    """The first days of all months in which a period of the range starts.
+
+    These months are visited on publish even if the slice has no row there, since no rows is an answer too.
+    """
+    for month in months_between(start, end):
+        if granularity == "quarterly" and month.month % 3 != 1:
+            continue
+        # Ranges are widened to whole weeks (DESIGN, decision 4), so weeks start every 7 days from `start`.
+        # Whether one does in this month decides whether the range's last days, which run into it, count.
+        if granularity == "weekly" and month > start and (start - month).days % 7 > (end - month).days:
+            continue
+        yield month
+
+
+def months_between(start: date, end: date) -> Iterator[date]:
+    """The first days of all months that the range touches."""
+    month = start.replace(day=1)
+    while month <= end:
+        yield month
+        month = next_month(month)
+
+
+def next_month(month: date) -> date:
+    """The first day of the month after."""
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+def previous_month(month: date) -> date:
+    """The first day of the month before."""
+    return date(month.year - (month.month == 1), (month.month - 2) % 12 + 1, 1)
+
+
+def in_utc(moment: datetime, what: str) -> datetime:
+    """Give the moment in UTC; ages are compared between processes, so a time without a zone is refused."""
+    if moment.tzinfo is None:
+        msg = f"{what} must carry a time zone, got {moment.isoformat()}: pass an aware datetime"
+        raise ValueError(msg)
+    return moment.astimezone(UTC)

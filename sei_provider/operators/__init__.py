@@ -1,0 +1,1 @@
+"""Airflow tasks: export, publish, check."""

@@ -1,0 +1,100 @@
+"""The publish task: put what the export tasks staged into the lake's tables, and say what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from sei_provider import lake as sei_lake
+from sei_provider.api.request import Scope
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from sei_provider.lake import Manifest
+
+
+class SeiPublishOperator(BaseOperator):
+    """Publish staged slices: each replaces in its tables what its request covers.
+
+    Runs when all exports are done, failed ones too, publishes what is staged, keeps the old rows of what is
+    missing, and succeeds, so that its asset events go out. Put `SeiCheckOperator` after it to turn the run red.
+    Running it again changes nothing.
+
+    The result is `{"published": [{table, month, rows, slices, skipped, path}, …], "missing": [{scope, error}, …]}`.
+    The same goes into the extra of an event for each of the task's `outlets`.
+
+    :param staged: What the export tasks gave: manifests, or lists of them. (templated)
+    :param expected: What was asked of the export tasks, the very value given to their `scopes`: whatever of it
+        is not staged is missing. (templated)
+    :param lake: The lake's place, the same as for the export. (templated)
+    :param table: The table's name, if not the report's own. (templated)
+    """
+
+    template_fields: Sequence[str] = ("staged", "expected", "lake", "table")
+    ui_color = "#cfe8d5"
+
+    def __init__(
+        self,
+        *,
+        staged: Any,
+        expected: Any,
+        lake: str,
+        table: str | None = None,
+        trigger_rule: str = "all_done",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(trigger_rule=trigger_rule, **kwargs)
+        self.staged = staged
+        self.expected = expected
+        self.lake = lake
+        self.table = table
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Publish, then name what is missing."""
+        from airflow.sdk import ObjectStoragePath
+
+        lake: Any = ObjectStoragePath(self.lake)  # on Airflow 3.3 a path by its behaviour, not by its type
+        manifests: list[Manifest] = list(_flat(self.staged))
+        if self.table:
+            manifests = [{**manifest, "table": self.table} for manifest in manifests]
+        published = sei_lake.publish(lake, manifests, published_at=datetime.now(UTC))
+        missing = _missing(self.expected, manifests)
+        for month in published:
+            self.log.info("%(table)s, month %(month)s: %(rows)d rows after %(slices)d slices", month)
+        self.log.info("%d of %d slices published, %d scopes missing", _good(manifests), len(manifests), len(missing))
+        result: dict[str, Any] = {"published": published, "missing": missing}
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = result
+        return result
+
+
+def _good(manifests: Iterable[Manifest]) -> int:
+    return sum(manifest["error"] is None for manifest in manifests)
+
+
+def _missing(expected: Any, manifests: list[Manifest]) -> list[dict[str, str]]:
+    """What was asked for and is not staged, each with the reason where one is known."""
+    scopes = [Scope.parse(scope).label for scope in _flat(expected)]
+    if not scopes:
+        return [{"scope": "all", "error": "no scope was asked for: the task that lists the teams gave none, or failed"}]
+    staged = {manifest["scope"] for manifest in manifests if manifest["error"] is None}
+    why = {manifest["scope"]: manifest["error"] for manifest in manifests if manifest["error"] is not None}
+    unknown = "its export task handed nothing on; see that task's log"
+    return [
+        {"scope": scope, "error": why.get(scope) or unknown} for scope in dict.fromkeys(scopes) if scope not in staged
+    ]
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """The members of nested lists, as mapped tasks give them; None counts as an empty list."""
+    if value is None:
+        return
+    if isinstance(value, str | int | Mapping):
+        yield value
+        return
+    for member in value:
+        yield from _flat(member)

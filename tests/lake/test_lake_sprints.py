@@ -1,0 +1,83 @@
+"""Sprints: they lie across the borders of requests, and are told apart by team and name (DESIGN, decision 12)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from sei_provider import lake
+
+DECEMBER = {"start": "2025-12-01", "end": "2025-12-31"}
+JANUARY = {"start": "2026-01-01", "end": "2026-01-31"}
+ACROSS = "S1,A,Eng/A,2025-12-25,2026-01-07"
+
+
+@pytest.fixture
+def bench(bench):
+    bench.report, bench.table, bench.granularity = "sprint", "sprint_sprint_sprint", "sprint"
+    bench.header = "Sprint Name,Team,Hierarchy,Sprint Start,Period End,SPRINT_COMMIT"
+    bench.aliases = {"start_date": ["sprint_start"]}
+    bench.metrics = frozenset({"SPRINT_COMMIT"})
+    return bench
+
+
+def sprints(bench):
+    return bench.rows("sprint", "month", "sprint_commit")
+
+
+def test_a_sprint_across_two_requests_lands_once_from_the_newer(bench):
+    bench.export("team:1", [f"{ACROSS},5"], age=1, **DECEMBER)
+    bench.export("team:1", [f"{ACROSS},8"], age=2, **JANUARY)
+    assert sprints(bench) == [("S1", "2025-12", 8.0)]
+
+
+def test_a_sprint_whose_dates_moved_into_another_month_lands_once(bench):
+    bench.export("team:1", [f"{ACROSS},5"], age=1, **DECEMBER)
+    bench.export("team:1", ["S1,A,Eng/A,2026-01-02,2026-01-15,5"], age=2, **JANUARY)
+    assert sprints(bench) == [("S1", "2026-01", 5.0)]
+
+
+def test_a_sprint_is_not_cleared_by_a_request_that_may_not_have_asked_for_it(bench):
+    """Whether SEI picks sprints by first day, last day or overlap is not documented."""
+    bench.export("team:1", [f"{ACROSS},5"], age=1, **DECEMBER)
+    bench.export("team:1", [], age=2, **JANUARY)
+    assert sprints(bench) == [("S1", "2025-12", 5.0)]
+
+
+def test_a_sprint_is_cleared_by_the_same_request_asked_again(bench):
+    bench.export("team:1", [f"{ACROSS},5", "S2,A,Eng/A,2026-01-08,2026-01-21,6"], age=1, **JANUARY)
+    bench.export("team:1", ["S2,A,Eng/A,2026-01-08,2026-01-21,7"], age=2, **JANUARY)
+    assert sprints(bench) == [("S2", "2026-01", 7.0)]
+
+
+def test_two_sprints_of_one_name_far_apart_both_stay(bench):
+    bench.export("team:1", ["S1,A,Eng/A,2026-01-02,2026-01-15,5"], age=1, **JANUARY)
+    bench.export("team:1", ["S1,A,Eng/A,2026-02-02,2026-02-15,6"], age=2, start="2026-02-01", end="2026-02-28")
+    assert [(month, commit) for _, month, commit in sprints(bench)] == [("2026-01", 5.0), ("2026-02", 6.0)]
+
+
+def test_sprints_without_a_name_are_told_apart_by_their_first_day(bench):
+    bench.header = bench.header.removeprefix("Sprint Name,")
+    rows = ["A,Eng/A,2025-12-25,2026-01-07,{}", "A,Eng/A,2026-01-08,2026-01-21,{}"]
+    bench.export("team:1", [rows[0].format(4)], age=1, **DECEMBER)
+    for age in (5, 6):
+        bench.export("team:1", [row.format(age) for row in rows], age=age, **JANUARY)
+    assert bench.rows("start_date", "sprint_commit") == [(date(2025, 12, 25), 6.0), (date(2026, 1, 8), 6.0)]
+
+
+def test_a_childs_sprints_have_one_owner_too(bench):
+    bench.export("team:1", [f"{ACROSS},5", "S9,P,Eng,2026-01-05,2026-01-18,1"], age=1, **JANUARY)
+    bench.export("team:2", [f"{ACROSS},6"], age=2, **JANUARY)
+    bench.export("team:1", [f"{ACROSS},7", "S9,P,Eng,2026-01-05,2026-01-18,2"], age=3, **JANUARY)
+    assert sprints(bench) == [("S1", "2025-12", 7.0), ("S9", "2026-01", 2.0)]
+
+
+def test_nightly_re_runs_do_not_pile_up_in_the_ledger(bench):
+    for night in range(1, 6):
+        bench.export("team:1", [f"{ACROSS},{night}"], age=night, start="2026-01-01", end=f"2026-01-{night + 10}")
+    held = {
+        month: [entry["export_id"] for entry in entries]
+        for month, entries in lake.ledger(bench.lake, bench.table).items()
+    }
+    assert held == {"2025-12": ["exp_5"], "2026-01": ["exp_5"]}

@@ -1,0 +1,84 @@
+"""One real Airflow with a sandbox for all tests of the whole: scheduler, triggerer, workers as separate processes."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev.stack import PROJECT, Stack
+from sei_provider.sandbox.control import SandboxControl
+from sei_provider.sandbox.organisation import Organisation
+
+TEAMS = 12
+TEAM_IDS = [team.id for team in Organisation(TEAMS).leaves]
+DAGS = ["case_productivity", "case_sprint", "case_business_alignment", "case_consumer"]
+
+
+class Whole:
+    """Airflow and sandbox together, as the tests need them."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self.stack = stack
+        self.airflow = stack.airflow
+        self.sandbox = SandboxControl(stack.sandbox_url)
+        self._lakes = (folder / f"lake-{number}" for number in itertools.count(1))
+
+    def new_lake(self) -> str:
+        return str(next(self._lakes))
+
+    def start(self, report: str, batches: list[list[Any]], lake: str, **conf: Any) -> tuple[str, str]:
+        """Start a run of `case_<report>`; gives its DAG and run id."""
+        dag_id = f"case_{report}"
+        return dag_id, self.airflow.trigger(dag_id, conf={"batches": batches, "lake": lake, **conf})
+
+    def run(self, report: str, batches: list[list[Any]], lake: str, **conf: Any) -> tuple[str, str, str]:
+        """Run `case_<report>` to its end; gives DAG id, run id and state."""
+        dag_id, run_id = self.start(report, batches, lake, **conf)
+        return dag_id, run_id, self.airflow.wait(dag_id, run_id, timeout=180)
+
+    def states(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """The state of each task instance, mapped ones as `export[0]`."""
+        return {
+            task["task_id"] + (f"[{task['map_index']}]" if task["map_index"] >= 0 else ""): task["state"]
+            for task in self.airflow.task_instances(dag_id, run_id)
+        }
+
+    def exports_of(self, report: str, *, since: int = 0) -> list[dict[str, Any]]:
+        return [export for export in self.sandbox.exports()[since:] if export["report"] == report]
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+    folder = tmp_path_factory.mktemp("whole")
+    dags = folder / "dags"
+    shutil.copytree(PROJECT / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(__file__).parent / "dags", dags, dirs_exist_ok=True)
+    with Stack(
+        folder / "airflow",
+        dags=dags,
+        lake=folder / "lake",
+        teams=TEAM_IDS,
+        sandbox_teams=TEAMS,
+        sandbox_seconds=2.0,
+        requests_per_minute=10_000,
+        parallelism=4,
+    ) as stack:
+        stack.wait_for_dags(*DAGS, "sei_nightly", "sei_history", "sei_scorecard")
+        stack.airflow.unpause(*DAGS, "sei_scorecard")
+        yield Whole(stack, folder)
+
+
+@pytest.fixture
+def lake(whole: Whole) -> str:
+    return whole.new_lake()
+
+
+@pytest.fixture(autouse=True)
+def _no_faults_left(whole: Whole) -> Iterator[None]:
+    yield
+    whole.sandbox.clear_faults()
