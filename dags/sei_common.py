@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,6 @@ def export_all_reports(start: str, end: str) -> None:
             metric_groups=metric_groups,
             lake=LAKE,
             retries=2,
-            retry_delay=timedelta(minutes=5),
             max_active_tis_per_dagrun=4,
             map_index_template=BATCH_NAME,
         ).expand(scopes=batches)

@@ -19,7 +19,7 @@ before, let Airflow make the runs:
 A month exported again replaces what it held before, and nothing else.
 """,
     schedule=CronDataIntervalTimetable("0 4 1 * *", timezone="UTC"),
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    start_date=datetime(2020, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=2,
     tags=["sei"],

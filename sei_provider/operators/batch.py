@@ -74,8 +74,9 @@ def make_exports(client: SeiClient, requests: list[ExportRequest], memory: Memor
             made.exports[request.key] = export.id
             reused += export.reused
     log.info(
-        "%d exports: %d new, %d reused by SEI, %d of an earlier try; %d refused",
+        "Following %d exports (%d new, %d reused by SEI, %d of an earlier try; %d refused): %s",
         len(made.exports), len(made.exports) - reused - taken_up, reused, taken_up, len(made.errors),
+        ", ".join(f"{each.scope.label} {made.exports[each.key]}" for each in requests if each.key in made.exports),
     )  # fmt: skip
     return made
 

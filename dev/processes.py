@@ -1,0 +1,157 @@
+"""Processes that are started in a session of their own and stopped so that nothing of them stays behind.
+
+Knows nothing of Airflow: what is started, and how one sees that it is ready, is the caller's.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+# A process that was asked to end gets this long before its whole session is killed. The API server uses most of it; a
+# scheduler waits for running tasks, and at times for an idle worker that missed the word: nobody wants to.
+GRACE_SECONDS = 5.0
+
+
+class StackError(RuntimeError):
+    """The stack did not start, did not stop, or did not do what it was asked; the message carries the log's end."""
+
+
+class BackgroundProcess:
+    """One process with its log, alone in a new session, so that all its descendants can be found again.
+
+    Airflow's workers and task processes make process groups of their own, but none leaves the session it was born in.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], *, environment: Mapping[str, str], log: Path) -> None:
+        self.name = name
+        self.command = list(command)
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                self.command,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Process id, which is the id of its session too."""
+        return self._popen.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status once it has ended, None while it runs."""
+        return self._popen.poll()
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM to the process itself; it passes the word on to its children in its own way."""
+        if self.returncode is None:
+            self._popen.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL to the process alone, as the kernel does when memory runs out."""
+        self._popen.kill()
+        self._popen.wait()
+
+    def members(self) -> list[psutil.Process]:
+        """Return every process of its session that still lives, itself included."""
+        return [process for pid in psutil.pids() if _session_of(pid) == self.pid for process in _living(pid)]
+
+    def tail(self, lines: int = 30) -> str:
+        """Return the last lines of the log, headed by the process's name."""
+        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+        end = "\n".join(text.splitlines()[-lines:])
+        return f"--- {self.name} ({self.log}), last {lines} lines\n{end}"
+
+
+def stop_all(processes: Iterable[BackgroundProcess], *, grace: float = GRACE_SECONDS) -> list[str]:
+    """Stop processes together: SIGTERM, `grace` seconds, then SIGKILL for whatever is left of their sessions.
+
+    Returns the command lines of what had to be killed.
+
+    Raises:
+        StackError: a process is there even after SIGKILL.
+    """
+    stopping = list(processes)
+    for process in stopping:
+        process.ask_to_stop()
+    _until_none(stopping, seconds=grace)
+    killed = []
+    for survivor in _members(stopping):
+        killed.append(_command_line(survivor))
+        try:
+            survivor.kill()
+        except psutil.NoSuchProcess:
+            continue
+    _until_none(stopping, seconds=5.0)
+    if left := _members(stopping):
+        msg = f"asked {[p.name for p in stopping]} to stop and killed them; still there: {left}. End these by hand."
+        raise StackError(msg)
+    return killed
+
+
+def wait_until(
+    ready: Callable[[], bool], *, what: str, seconds: float, processes: Sequence[BackgroundProcess], poll: float = 0.1
+) -> None:
+    """Wait until `ready()` is true, while all of `processes` live.
+
+    Raises:
+        StackError: a process ended meanwhile, or `seconds` passed; with the end of the logs concerned.
+    """
+    deadline = time.monotonic() + seconds
+    while not ready():
+        dead = [process for process in processes if process.returncode is not None]
+        if dead:
+            tails = "\n".join(process.tail() for process in dead)
+            msg = f"{what}: {', '.join(p.name for p in dead)} ended with {dead[0].returncode} instead.\n{tails}"
+            raise StackError(msg)
+        if time.monotonic() > deadline:
+            tails = "\n".join(process.tail() for process in processes)
+            msg = f"{what}: not so after {seconds:.0f} s.\n{tails}"
+            raise StackError(msg)
+        time.sleep(poll)
+
+
+def _members(processes: Iterable[BackgroundProcess]) -> list[psutil.Process]:
+    return [member for process in processes for member in process.members()]
+
+
+def _until_none(processes: Sequence[BackgroundProcess], *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for process in processes:
+            _ = process.returncode  # reaps it: an ended child that nobody waits for stays in the process table
+        if not _members(processes):
+            return
+        time.sleep(0.05)
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:  # it ended since the list of processes was made
+        return None
+
+
+def _living(pid: int) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(pid)
+        return [] if process.status() == psutil.STATUS_ZOMBIE else [process]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline()) or process.name()
+    except psutil.Error:
+        return f"pid {process.pid}"

@@ -1,0 +1,60 @@
+"""Starting and stopping processes: nothing of them may stay behind, and what does not start says why."""
+
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dev.processes import BackgroundProcess, StackError, stop_all, wait_until
+
+# Ignores SIGTERM, and has a child in a process group of its own which does too, as Airflow's task processes are.
+STUBBORN = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = os.fork()
+if not child:
+    os.setpgid(0, 0)
+print("child" if not child else "parent", os.getpid(), flush=True)
+time.sleep(600)
+"""
+
+
+def _start(tmp_path: Path, program: str) -> BackgroundProcess:
+    return BackgroundProcess(
+        "stubborn", [sys.executable, "-c", program], environment=dict(os.environ), log=tmp_path / "stubborn.log"
+    )
+
+
+def test_a_process_that_ignores_sigterm_is_killed_with_its_child_in_another_group(tmp_path: Path) -> None:
+    process = _start(tmp_path, STUBBORN)
+    wait_until(lambda: len(process.log.read_text().splitlines()) == 2, what="both up", seconds=30, processes=[process])
+    members = process.members()
+    assert len(members) == 2
+    killed = stop_all([process], grace=0.1)
+    assert len(killed) == 2
+    assert [m.pid for m in members if m.is_running() and m.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_a_process_that_ends_at_sigterm_is_not_killed(tmp_path: Path) -> None:
+    process = _start(tmp_path, "import time; print('up', flush=True); time.sleep(600)")
+    wait_until(lambda: "up" in process.log.read_text(), what="up", seconds=30, processes=[process])
+    assert stop_all([process], grace=30) == []
+    assert process.returncode is not None
+
+
+def test_waiting_for_a_process_that_died_ends_at_once_with_the_end_of_its_log(tmp_path: Path) -> None:
+    process = _start(tmp_path, "raise SystemExit('no such table: dag')")
+    with pytest.raises(StackError, match=r"(?s)ready: stubborn ended with 1 instead.*no such table: dag"):
+        wait_until(lambda: False, what="ready", seconds=30, processes=[process])
+
+
+def test_waiting_is_bounded_and_shows_the_log_of_what_was_waited_for(tmp_path: Path) -> None:
+    process = _start(tmp_path, "import time; print('still thinking', flush=True); time.sleep(600)")
+    try:
+        wait_until(lambda: "still" in process.log.read_text(), what="up", seconds=30, processes=[process])
+        with pytest.raises(StackError, match=r"(?s)ready: not so after 0 s.*still thinking"):
+            wait_until(lambda: False, what="ready", seconds=0, processes=[process])
+    finally:
+        stop_all([process], grace=30)

@@ -1,0 +1,155 @@
+"""`sei_nightly` as it stands, run twice by Airflow's own scheduler, workers and triggerer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from sei_provider.lake import read_table
+from tests.whole.conftest import TEAM_IDS, TEAMS, Whole
+from tests.whole.expected import rows_in, rows_sent
+
+MONTHS = ["2026-02", "2026-03"]
+"""What the nights cover; other tests put other months into the same lake."""
+RUN_AFTER = datetime(2026, 3, 18, 2, 30, tzinfo=UTC)
+TABLES = {
+    "productivity": "productivity_team_monthly",
+    "sprint": "sprint_team_monthly",
+    "business_alignment": "business_alignment_monthly",
+}
+
+
+@dataclass
+class Night:
+    state: str
+    run_id: str
+    exports: list[dict[str, Any]]
+    requests: list[dict[str, Any]]
+    rows: dict[str, Counter[Any]] = field(default_factory=dict)
+
+
+def run_nightly(whole: Whole) -> Night:
+    """One night; what the schedule's own run for today asks for in between, of other months, is left out."""
+    before = len(whole.sandbox.exports())
+    run_id = whole.airflow.trigger("sei_nightly", run_after=RUN_AFTER)
+    state = whole.airflow.wait("sei_nightly", run_id, timeout=180)
+    exports = [each for each in whole.sandbox.exports()[before:] if each["body"]["dateRange"]["start"] == "2026-02-01"]
+    ids = {export["id"] for export in exports}
+    requests = [request for request in whole.sandbox.requests() if request["export_id"] in ids]
+    night = Night(state, run_id, exports, requests)
+    night.rows = {report: rows_in(whole.stack.lake, table, MONTHS) for report, table in TABLES.items()}
+    return night
+
+
+@pytest.fixture(scope="module")
+def nights(whole: Whole) -> list[Night]:
+    whole.airflow.unpause("sei_nightly")
+    first = run_nightly(whole)
+    whole.sandbox.advance(31 * 60)  # SEI would give the first night's productivity exports again for 30 minutes
+    return [first, run_nightly(whole)]
+
+
+def test_every_task_succeeded(whole: Whole, nights: list[Night]) -> None:
+    for night in nights:
+        assert night.state == "success"
+        assert set(whole.states("sei_nightly", night.run_id).values()) == {"success"}
+
+
+def test_every_team_was_exported_once_per_report_over_whole_months(nights: list[Night]) -> None:
+    for night in nights:
+        asked = Counter((export["report"], export["body"]["scope"]["teamId"]) for export in night.exports)
+        assert asked == Counter((report, team) for report in TABLES for team in TEAM_IDS)
+        ranges = {tuple(export["body"]["dateRange"].values()) for export in night.exports}
+        assert ranges == {("2026-02-01", "2026-03-18")}  # to the day of the run, not to the end of its month
+
+
+def test_the_lake_holds_row_for_row_what_was_sent(whole: Whole, nights: list[Night]) -> None:
+    for report, rows in nights[1].rows.items():
+        sent = rows_sent(whole.sandbox, (export["id"] for export in nights[1].exports if export["report"] == report))
+        assert sum(rows.values()) == 2 * TEAMS
+        assert rows == sent
+
+
+def test_teams_called_na_and_null_are_there(whole: Whole, nights: list[Night]) -> None:
+    for table in TABLES.values():
+        teams = set(read_table(whole.stack.lake, table)["team"].to_pylist())
+        assert {"NA", "null"} <= teams
+        assert None not in teams
+
+
+def test_a_second_run_changes_no_rows(nights: list[Night]) -> None:
+    assert nights[0].rows == nights[1].rows
+    assert not {export["id"] for export in nights[0].exports} & {export["id"] for export in nights[1].exports}
+
+
+def test_the_export_tasks_were_deferred_and_the_triggerer_made_the_status_calls(
+    whole: Whole, nights: list[Night]
+) -> None:
+    deferred = {(key.run_id, key.task_id) for key in whole.stack.sampler.ever_deferred if key.dag_id == "sei_nightly"}
+    assert deferred >= {(night.run_id, f"export_{report}") for night in nights for report in TABLES}
+    for night in nights:
+        by = Counter((request["kind"], request["user_agent"].split()[-1]) for request in night.requests)
+        exports = 3 * TEAMS
+        assert by[("create", "SeiClient")] == by[("download", "SeiClient")] == exports
+        assert by[("status", "AsyncSeiClient")] >= exports
+        assert set(by) == {("create", "SeiClient"), ("download", "SeiClient"), ("status", "AsyncSeiClient")}
+
+
+@pytest.mark.parametrize("report", TABLES)
+def test_months_are_read_back_by_pandas_pyarrow_and_duckdb(whole: Whole, nights: list[Night], report: str) -> None:
+    folder = Path(whole.stack.lake) / TABLES[report]
+    expected = dict.fromkeys(MONTHS, TEAMS)
+    files = [str(folder / f"month={month}" / "data.parquet") for month in MONTHS]
+    assert {path.name for path in folder.glob("month=*")} >= {f"month={month}" for month in MONTHS}
+    frame = pd.read_parquet(folder, filters=[("month", "in", MONTHS)])
+    assert frame.groupby("month", observed=True).size().to_dict() == expected
+    dataset = ds.dataset(folder, partitioning="hive").to_table(filter=ds.field("month").isin(MONTHS))
+    assert Counter(dataset["month"].to_pylist()) == expected
+    relation = duckdb.read_parquet(files, hive_partitioning=True)
+    assert dict(relation.aggregate("month::VARCHAR, count(*)").fetchall()) == expected
+    ours = Counter(read_table(whole.stack.lake, TABLES[report])["month"].to_pylist())
+    assert {month: ours[month] for month in MONTHS} == expected
+
+
+def test_the_row_of_a_month_stands_in_its_partition(whole: Whole, nights: list[Night]) -> None:
+    for table in TABLES.values():
+        for row in read_table(whole.stack.lake, table).to_pylist():
+            assert f"{row['start_date']:%Y-%m}" == row["month"]
+    march = read_table(whole.stack.lake, TABLES["sprint"], start=date(2026, 3, 1), end=date(2026, 3, 31))
+    assert set(march["month"].to_pylist()) == {"2026-03"}
+
+
+def test_mapped_tasks_have_readable_names(whole: Whole, nights: list[Night]) -> None:
+    tasks = whole.airflow.task_instances("sei_nightly", nights[0].run_id)
+    names = {task["rendered_map_index"] for task in tasks if task["map_index"] >= 0}
+    assert names == {f"{TEAMS} teams, {TEAM_IDS[0]} to {TEAM_IDS[-1]}"}
+
+
+def test_the_scorecard_was_made_from_what_was_published(whole: Whole, nights: list[Night]) -> None:
+    for dag_run in whole.airflow.dag_runs("sei_scorecard"):
+        assert whole.airflow.wait("sei_scorecard", dag_run["dag_run_id"], timeout=120) == "success"
+    card = pq.read_table(Path(whole.stack.lake) / "scorecard" / "data.parquet").to_pylist()
+    card = [row for row in card if row["month"] in MONTHS]
+    assert len(card) == 2 * TEAMS
+    assert len({(row["team_hierarchy"], row["month"]) for row in card}) == 2 * TEAMS
+    merged = {
+        (row["team_hierarchy"], row["month"]): row["pr_merged"]
+        for row in read_table(whole.stack.lake, TABLES["productivity"]).to_pylist()
+        if row["month"] in MONTHS
+    }
+    assert {(row["team_hierarchy"], row["month"]): row["pr_merged"] for row in card} == merged
+    shares = [sum(value or 0 for name, value in row.items() if name.startswith("share_")) for row in card]
+    assert shares == pytest.approx([1.0] * len(card))
+
+
+def test_nothing_is_left_in_staging(whole: Whole, nights: list[Night]) -> None:
+    assert list((Path(whole.stack.lake) / "_staging").glob("**/*.parquet")) == []
