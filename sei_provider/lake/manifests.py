@@ -6,6 +6,7 @@ No Parquet is read here, so a task that only looks what is staged pays nothing f
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from sei_provider.lake.slices import Manifest
@@ -52,5 +53,6 @@ def write_manifest(path: UPath, manifest: Manifest) -> None:
 
 def remove_if_empty(folder: UPath) -> None:
     """Remove the folder unless something is in it."""
-    if folder.exists() and not any(folder.iterdir()):
-        folder.rmdir()
+    with suppress(OSError):  # another publisher removed it, or something came in: neither is a reason to fail
+        if not any(folder.iterdir()):
+            folder.rmdir()

@@ -85,7 +85,8 @@ def read_table(
 def ledger(lake: UPath | Path | str, table: str) -> dict[str, list[dict[str, Any]]]:
     """Give the slices that each month of a table holds: month (`2026-01`) → entries, oldest export first.
 
-    An entry has `scope`, `start`, `end`, `export_id`, `created_at`, `teams`, `clears`, `rows` and `published_at`.
+    An entry has `scope`, `start`, `end`, `export_id`, `created_at`, `teams`, `clears`, `rows` and
+    `published_at`; where periods are sprints also `sprints`.
     """
     root = lake_path(lake)
     _known(root, table)

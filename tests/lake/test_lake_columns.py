@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import team_row
+from lake_bench import team_row
 
 from sei_provider import lake
 from sei_provider.lake import SchemaError, TableMeaningError, UnknownColumnError, UnknownTableError

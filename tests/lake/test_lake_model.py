@@ -12,9 +12,9 @@ from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
-from conftest import Bench, team_row
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lake_bench import Bench, team_row
 
 PATHS = ["Eng", "Eng/A", "Eng/A/X", "Eng/B"]
 FIRST = date(2025, 12, 29)
@@ -77,7 +77,7 @@ class Model:
 @given(histories)
 # Always the same examples: a run that fails by luck would be nobody's fault. Raise max_examples to look further.
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     database=None,

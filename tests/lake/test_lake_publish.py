@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 from airflow.sdk import ObjectStoragePath
-from conftest import at, team_row
+from lake_bench import at, team_row
 from upath import UPath
 
 from sei_provider import lake
-from sei_provider.lake import StagingError
 
 JAN, FEB = "2026-01-01", "2026-02-01"
 BOTH = {"start": "2026-01-01", "end": "2026-02-28"}
@@ -33,54 +32,6 @@ def test_a_slice_lands_in_the_months_of_its_rows_start_dates(bench):
         for month in ("2026-01", "2026-02")
     ]
     assert bench.rows("team", "pr_merged", "month") == [("A", 4.0, "2026-01"), ("A", 5.0, "2026-02")]
-
-
-def test_staging_is_empty_after_publishing(bench):
-    bench.export("team:1", [team_row("Eng/A", JAN)], age=1)
-    assert not bench.staging.exists()
-
-
-def test_publishing_the_same_slice_again_writes_nothing(bench):
-    first = bench.stage("team:1", [team_row("Eng/A", JAN)], age=1, **BOTH)
-    published = bench.publish(first)
-    before = objects(bench)
-    again = bench.stage("team:1", [team_row("Eng/A", JAN)], age=1, **BOTH)
-    assert bench.publish(again, minute=2000) == published
-    assert objects(bench) == before
-
-
-def test_publishing_again_after_staging_is_gone_says_the_same(bench):
-    manifests = [bench.stage(f"team:{n}", [team_row(f"Eng/{n}", JAN)], age=n, **BOTH) for n in (1, 2)]
-    published = bench.publish(*manifests)
-    before = objects(bench)
-    assert bench.publish(*manifests, minute=2000) == published
-    assert objects(bench) == before
-
-
-def test_a_slice_gone_from_staging_and_in_no_ledger_is_an_error_that_names_it(bench):
-    bench.export("team:1", [team_row("Eng/A", JAN)], age=1)
-    lost = bench.stage("team:7", [team_row("Eng/B", JAN)], age=2)
-    good = bench.stage("team:8", [team_row("Eng/C", JAN)], age=3)
-    UPath(lost["path"]).unlink()
-    with pytest.raises(StagingError, match=r"team:7 2026-01-01 to 2026-01-31 \(export exp_2\)"):
-        bench.publish(lost, good)
-    assert bench.owners() == {"Eng/A": ["exp_1"]}
-    assert UPath(good["path"]).exists()
-
-
-def test_a_slice_gone_from_staging_whose_place_a_newer_one_took_counts_as_done(bench):
-    old = bench.stage("team:1", [team_row("Eng/A", JAN)], age=1)
-    bench.publish(old)
-    bench.export("team:1", [team_row("Eng/A", JAN)], age=2)
-    (again,) = bench.publish(old)
-    assert [skipped["export_id"] for skipped in again["skipped"]] == ["exp_1"]
-    assert bench.owners() == {"Eng/A": ["exp_2"]}
-
-
-def test_a_path_outside_the_lake_is_refused(bench):
-    manifest = bench.stage("team:1", [], age=1)
-    with pytest.raises(StagingError, match="outside the lake"):
-        lake.publish(bench.folder / "elsewhere", [manifest], published_at=at(9))
 
 
 def test_manifests_of_failed_scopes_are_passed_over(bench):
@@ -232,16 +183,6 @@ def test_age_is_the_servers_createdat_then_the_id_and_not_the_order_of_publishin
     assert export("exp_z", 4) == ["exp_0"]
 
 
-def test_one_export_staged_by_two_tasks_lands_once(bench):
-    first = bench.stage("team:1", [team_row("Eng/A", JAN)], age=1)
-    (bench.lake / "_staging" / "other").mkdir()
-    other = UPath(bench.lake / "_staging" / "other" / "f00d-exp_1.parquet")
-    other.write_bytes(UPath(first["path"]).read_bytes())
-    bench.publish(first, {**first, "path": str(other)})
-    assert bench.owners() == {"Eng/A": ["exp_1"]}
-    assert not other.exists()
-
-
 def test_a_team_that_moved_leaves_its_old_place_even_if_another_scope_had_put_it_there(bench):
     bench.export("team:Eng", [team_row("Eng/Old/A", JAN)], age=1)
     bench.export("team:Old", [team_row("Eng/Old/A", JAN)], age=2)
@@ -256,12 +197,6 @@ def test_what_a_scope_gave_up_long_ago_does_not_come_back_with_a_late_slice(benc
         bench.export("org:Eng", [team_row("Eng/B", JAN)], age=age)
     bench.publish(late)
     assert bench.owners() == {"Eng/B": ["exp_6"]}
-
-
-def test_nightly_re_runs_do_not_pile_up_in_the_ledger(bench):
-    for night in range(1, 8):
-        bench.export("team:1", [team_row("Eng/A", JAN)], age=night, end=f"2026-01-{night + 10}")
-    assert [entry["export_id"] for entry in lake.ledger(bench.lake, bench.table)["2026-01"]] == ["exp_7"]
 
 
 def test_a_quarter_lies_in_its_first_month_and_is_replaced_whole(bench):
@@ -286,6 +221,14 @@ def test_a_week_across_two_months_stays_whole_in_the_month_it_starts_in(bench):
     assert bench.rows("month", "_export_id") == [("2025-12", "exp_2")]
 
 
+def test_weeks_that_start_on_another_day_than_ours_are_cleared_too(bench):
+    bench.granularity = "weekly"
+    weeks = {"start": "2025-12-29", "end": "2026-02-01"}
+    bench.export("team:1", [team_row("Eng/A", "2026-02-01")], age=1, **weeks)
+    bench.export("team:1", [], age=2, **weeks)
+    assert bench.owners() == {}
+
+
 def test_rows_are_sorted_by_team(bench):
     bench.publish(
         bench.stage("team:1", [team_row("Eng/B", JAN), team_row("Eng/A", JAN)], age=1),
@@ -293,32 +236,6 @@ def test_rows_are_sorted_by_team(bench):
     )
     table = lake.read_table(bench.lake, bench.table)
     assert table["team_hierarchy"].to_pylist() == ["Eng/A", "Eng/AA", "Eng/B"]
-
-
-def test_a_publisher_that_dies_between_months_leaves_whole_months_and_a_second_run_completes_them(bench):
-    bench.export("team:1", [team_row("Eng/A", JAN, 1), team_row("Eng/A", FEB, 1)], age=1, **BOTH)
-    february = bench.lake / bench.table / "month=2026-02"
-    february.rename(bench.folder / "aside")
-    february.write_text("a file where a folder must be: the second put fails")
-    new = bench.stage("team:1", [team_row("Eng/A", JAN, 2), team_row("Eng/A", FEB, 2)], age=2, **BOTH)
-    with pytest.raises(OSError, match="month=2026-02"):
-        bench.publish(new)
-    assert UPath(new["path"]).exists(), "what was not published everywhere stays staged"
-    february.unlink()
-    (bench.folder / "aside").rename(february)
-    assert bench.rows("month", "pr_merged") == [("2026-01", 2.0), ("2026-02", 1.0)]
-    assert [(month["month"], month["slices"]) for month in bench.publish(new)] == [("2026-01", 1), ("2026-02", 1)]
-    assert bench.rows("month", "pr_merged") == [("2026-01", 2.0), ("2026-02", 2.0)]
-
-
-def test_a_publisher_that_dies_while_emptying_staging_can_be_run_again(bench):
-    manifests = [bench.stage(f"team:{n}", [team_row(f"Eng/{n}", JAN)], age=n) for n in (1, 2)]
-    copies = {path.name: path.read_bytes() for path in bench.staging.iterdir()}
-    published = bench.publish(*manifests)
-    bench.staging.mkdir(parents=True)
-    (bench.staging / "f00d-exp_2.parquet").write_bytes(copies["f00d-exp_2.parquet"])
-    assert bench.publish(*manifests) == published
-    assert not bench.staging.exists()
 
 
 def test_several_tables_are_published_at_once(bench):

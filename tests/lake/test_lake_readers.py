@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from conftest import team_row
+from lake_bench import team_row
 
 from sei_provider import lake
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import HEADER, at, team_row
+from lake_bench import HEADER, at, team_row
 from upath import UPath
 
 from sei_provider import lake

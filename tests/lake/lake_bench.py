@@ -1,0 +1,99 @@
+"""A lake in a temporary folder and short ways to stage made-up exports into it."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from upath import UPath
+
+from sei_provider import lake
+from sei_provider.lake import Manifest, Published, Slice
+
+EPOCH = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
+HEADER = "Squad Path,Team,Start_Date,End_Date,PR_MERGED,Note"
+"""Deliberately not the sandbox's spelling: the hierarchy comes under a name that only `aliases` knows."""
+
+
+def at(minute: float) -> datetime:
+    return EPOCH + timedelta(minutes=minute)
+
+
+def team_row(path: str, start: str, merged: object = 1, note: str = "", end: str = "") -> str:
+    """A row for the team at `path`, whose last part is its name."""
+    return f"{path},{path.rsplit('/', 1)[-1]},{start},{end},{merged},{note}"
+
+
+@dataclass
+class Bench:
+    """One lake, and exports numbered in the order in which SEI made them."""
+
+    folder: Path
+    table: str = "productivity_team_monthly"
+    report: str = "productivity"
+    granularity: str = "monthly"
+    header: str = HEADER
+    metrics: frozenset[str] = frozenset({"PR_MERGED", "CODING_DAYS"})
+    meaning: dict[str, object] = field(default_factory=lambda: {"aggregation": "mean"})
+    aliases: dict[str, list[str]] = field(default_factory=lambda: {"team_hierarchy": ["squad_path"]})
+
+    @property
+    def lake(self) -> UPath:
+        return UPath(self.folder / "lake")
+
+    @property
+    def staging(self) -> UPath:
+        return self.lake / "_staging" / "task"
+
+    def slice(self, scope: str = "team:1", start: str = "2026-01-01", end: str = "2026-01-31") -> Slice:
+        return Slice(
+            table=self.table,
+            report=self.report,
+            scope=scope,
+            start=date.fromisoformat(start),
+            end=date.fromisoformat(end),
+            granularity=self.granularity,
+            metrics=self.metrics,
+            meaning=self.meaning,
+        )
+
+    def stage_bytes(self, body: bytes, slice_: Slice, *, age: float = 1, export_id: str | None = None) -> Manifest:
+        file = self.folder / "body"
+        file.write_bytes(body)
+        return lake.stage(
+            file,
+            folder=self.staging,
+            slice=slice_,
+            request="f00d",
+            export_id=export_id or f"exp_{age:g}",
+            created_at=at(age),
+            run_id="manual__1",
+            exported_at=at(age + 0.5),
+            aliases=self.aliases,
+        )
+
+    def stage(
+        self, scope: str, rows: list[str], *, age: float, start: str = "2026-01-01", end: str = "2026-01-31"
+    ) -> Manifest:
+        body = "\n".join([self.header, *rows, ""]).encode()
+        return self.stage_bytes(gzip.compress(body), self.slice(scope, start, end), age=age)
+
+    def publish(self, *manifests: Manifest, minute: float = 1000) -> list[Published]:
+        return lake.publish(self.lake, manifests, published_at=at(minute))
+
+    def export(self, scope: str, rows: list[str], *, age: float, **dates: str) -> list[Published]:
+        """Stage one slice and publish it at once."""
+        return self.publish(self.stage(scope, rows, age=age, **dates))
+
+    def rows(self, *columns: str) -> list[tuple[object, ...]]:
+        found = lake.read_table(self.lake, self.table).to_pylist()
+        return sorted((tuple(row[name] for name in columns) for row in found), key=str)
+
+    def owners(self) -> dict[str, list[str]]:
+        """Team path → the exports that its rows are from."""
+        owners: dict[str, list[str]] = {}
+        for path, export in self.rows("team_hierarchy", "_export_id"):
+            owners.setdefault(str(path), []).append(str(export))
+        return owners
