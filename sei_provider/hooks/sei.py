@@ -115,7 +115,11 @@ class SeiHook(BaseHook):
             "deadline": self.deadline,
         }
         if ca_bundle := extra.get("ca_bundle"):
-            settings["verify"] = ssl.create_default_context(cafile=ca_bundle)
+            try:
+                settings["verify"] = ssl.create_default_context(cafile=ca_bundle)
+            except OSError as error:  # ssl.SSLError is one too
+                msg = f"the ca_bundle {ca_bundle!r} of connection {self.sei_conn_id!r} cannot be read: {error}"
+                raise SeiInputError(msg) from error
         return settings
 
     def _share(self, extra: dict[str, Any]) -> int:

@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-import stamina
 
 from sei_provider.api import AsyncSeiClient, ExportRequest, Scope, SeiClient
 from sei_provider.sandbox.control import SandboxControl
@@ -28,14 +27,6 @@ Answer = Callable[[httpx.Request], httpx.Response]
 def sandbox() -> Iterator[SandboxControl]:
     with serve(teams=6, seconds=0, base_path="/prod1/sei/api") as control:
         yield control
-
-
-@pytest.fixture
-def no_waiting() -> Iterator[None]:
-    """Attempts follow each other without a pause; how many there are is still the client's decision."""
-    stamina.set_testing(True, attempts=1000)
-    yield
-    stamina.set_testing(False)
 
 
 class BlockingAsyncClient:

@@ -1,0 +1,91 @@
+"""Operators run in this process against a sandbox: the context is made up, the rest is real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sei_provider.operators.export import SeiExportOperator
+from sei_provider.sandbox.control import SandboxControl
+from sei_provider.sandbox.server import serve
+from tests.connections import connect
+
+
+class TaskState(dict[str, Any]):
+    """Stands in for Airflow 3.3's task state store: the same three calls, kept for as long as the test."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
+
+
+class Task:
+    """One export task over its tries."""
+
+    def __init__(self, lake: Path, *, state: TaskState | None, **arguments: Any) -> None:
+        settings: dict[str, Any] = {
+            "task_id": "export",
+            "report": "sprint",
+            "scopes": ["11", "12", "13"],
+            "start": "2026-01-01",
+            "end": "2026-02-28",
+            "lake": str(lake),
+            "poll_interval": 0.05,
+            "timeout": 20,
+            "deferrable": False,
+            "retries": 2,
+        }
+        self.operator = SeiExportOperator(**(settings | arguments))
+        self.state = state
+        self.tries = 0
+        self.max_tries = 2
+        self.pushed: dict[str, Any] = {}
+
+    def context(self) -> Any:
+        ti = SimpleNamespace(
+            dag_id="dag",
+            run_id="run",
+            task_id="export",
+            map_index=0,
+            try_number=self.tries,
+            max_tries=self.max_tries,
+            task=self.operator,
+            xcom_push=self.pushed.__setitem__,
+        )
+        run = SimpleNamespace(run_after=datetime(2026, 3, 18, 2, 30, tzinfo=UTC))
+        context = {"ti": ti, "run_id": "run", "dag_run": run}
+        return context | ({} if self.state is None else {"task_state_store": self.state})
+
+    def run(self) -> list[Any]:
+        """One try from its start."""
+        self.tries += 1
+        self.pushed.clear()
+        return self.operator.execute(self.context())
+
+    def clear(self) -> None:
+        """What Airflow does to the numbers when somebody clears the task."""
+        self.max_tries = self.tries + 2
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxControl]:
+    with serve(teams=6, seconds=0) as control:
+        connect(monkeypatch, control.base_url)
+        yield control
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    return tmp_path / "lake"
+
+
+@pytest.fixture
+def state() -> TaskState:
+    return TaskState()

@@ -1,0 +1,285 @@
+"""The export task in this process: what it asks for, what it hands on, and how it says what did not land."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from sei_provider.api import SeiAuthError, SeiInputError
+from sei_provider.operators.export import SeiExportError, SeiExportOperator
+from sei_provider.sandbox.control import SandboxControl
+from tests.connections import connect
+from tests.operators.conftest import Task, TaskState
+
+MANIFEST = {"scope", "start", "end", "table", "path", "rows", "export_id", "created_at", "error"}
+
+
+def asked_for(sandbox: SandboxControl) -> Counter[str]:
+    return Counter(export["body"]["scope"]["teamId"] for export in sandbox.exports())
+
+
+def test_every_scope_lands_and_is_described_by_a_manifest(
+    sandbox: SandboxControl, lake: Path, state: TaskState
+) -> None:
+    manifests = Task(lake, state=state).run()
+    assert [manifest["scope"] for manifest in manifests] == ["team:11", "team:12", "team:13"]
+    for manifest in manifests:
+        assert set(manifest) == MANIFEST
+        assert pq.read_metadata(manifest["path"]).num_rows == manifest["rows"] == 2
+        assert Path(manifest["path"]).is_relative_to(lake / "_staging")
+        assert manifest["error"] is None
+    assert json.loads(json.dumps(manifests)) == manifests
+    assert state == {}, "nobody needs the ids any more"
+
+
+def test_a_scope_named_twice_is_asked_for_once(sandbox: SandboxControl, lake: Path, state: TaskState) -> None:
+    Task(lake, state=state, scopes=["11", 11, {"teamId": "11"}]).run()
+    assert asked_for(sandbox) == {"11": 1}
+
+
+def test_dates_are_widened_to_whole_periods_but_not_past_the_day_of_the_run(
+    sandbox: SandboxControl, lake: Path
+) -> None:
+    Task(lake, state=None, scopes=["11"], start=date(2026, 2, 9), end="2026-03-10").run()
+    assert sandbox.exports()[0]["body"]["dateRange"] == {"start": "2026-02-01", "end": "2026-03-18"}
+
+
+def test_the_day_of_the_run_is_that_of_the_connections_time_zone(
+    sandbox: SandboxControl, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, sandbox.base_url, timezone="America/Los_Angeles")  # 02:30 UTC is still the day before there
+    Task(lake, state=None, scopes=["11"], end="2026-03-10").run()
+    assert sandbox.exports()[0]["body"]["dateRange"]["end"] == "2026-03-17"
+
+
+def test_weeks_are_those_of_the_connection(
+    sandbox: SandboxControl, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, sandbox.base_url, week_starts_on="Sunday")
+    Task(lake, state=None, scopes=["11"], granularity="weekly", start="2026-02-04", end="2026-02-04").run()
+    assert sandbox.exports()[0]["body"]["dateRange"] == {"start": "2026-02-01", "end": "2026-02-07"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"report": "velocity"}, "unknown report 'velocity'; the report names are: productivity, sprint"),
+        ({"level": "squad"}, "unknown level 'squad'; the level names of sprint are: team, sprint"),
+        ({"granularity": "daily"}, "unknown granularity 'daily'"),
+        ({"aggregation": "mean"}, "sprint takes no aggregation"),
+        ({"computation_mode": "hours"}, "STORY_POINTS, TICKETS"),
+    ],
+)
+def test_a_wrong_argument_is_an_error_when_the_dag_is_read(lake: Path, arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(SeiInputError, match=words):
+        Task(lake, state=None, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"metric_groups": ["velocty"]}, "unknown metric group 'velocty'; the metric group names of sprint are: work"),
+        ({"metrics": ["SPEED"]}, "unknown team-level metric 'SPEED'"),
+        ({"start": "2026-03-02", "end": "2026-03-01"}, "ends .2026-03-01. before it starts .2026-03-02."),
+        ({"start": "2026-04-01", "end": "2026-04-02"}, "lies wholly after 2026-03-18"),
+        ({"scopes": ["11", None]}, "None is not a scope; a scope is a team id"),
+        ({"scopes": [{"teamId": "11", "orgTreeName": "Engineering"}]}, "a team or an org tree, not both"),
+        ({"scopes": []}, "there is no scope to export"),
+    ],
+)
+def test_wrong_input_is_an_error_before_any_call(
+    sandbox: SandboxControl, lake: Path, arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(SeiInputError, match=words):
+        Task(lake, state=None, **arguments).run()
+    assert sandbox.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"project_identifier": None}, "the connection 'sei_default' of type sei lacks: project_identifier"),
+        ({"project_identifier": "", "org_identifier": None}, "lacks: org_identifier, project_identifier"),
+        ({"password": ""}, "lacks: password .the API key."),
+        ({"timezone": "Mars/Phobos"}, "unknown timezone 'Mars/Phobos'"),
+        ({"week_starts_on": "Caturday"}, "no weekday is called 'Caturday'"),
+        ({"machines": 0.5}, "must be whole numbers that leave each machine at least 1"),
+    ],
+)
+def test_a_connection_that_lacks_something_is_an_error_before_any_call(
+    sandbox: SandboxControl, lake: Path, monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], words: str
+) -> None:
+    connect(monkeypatch, sandbox.base_url, **extra)
+    with pytest.raises(SeiInputError, match=words):
+        Task(lake, state=None).run()
+    assert sandbox.requests() == []
+
+
+def test_the_wrong_key_ends_the_task_after_one_refusal_and_is_not_shown(
+    sandbox: SandboxControl, lake: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    connect(monkeypatch, sandbox.base_url, password="sesame-open")
+    with pytest.raises(
+        SeiAuthError, match=r"create the sprint export of team:\d+.* HTTP 401.*Check the API key"
+    ) as refused:
+        Task(lake, state=None, scopes=[str(team) for team in range(11, 60)]).run()
+    assert len(sandbox.requests()) <= 2 * 8, "calls on their way may end, no new one starts"
+    assert "sesame" not in str(refused.value) + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("report", "fault", "words"),
+    [
+        ("sprint", "fail", r"team:12: export {id} failed: \S+"),
+        ("sprint", "cancel", r"team:12: export {id} cancelled: "),
+        (
+            "business_alignment",
+            "unknown_status",
+            "team:12: export {id}: SEI reported the unknown status 'ARCHIVED'; known",
+        ),
+        ("sprint", "never", "team:12: export {id} was still processing at .* timeout was up; it keeps running at SEI"),
+        ("productivity", "html", "team:12: .*download productivity export {id}.*an HTML page instead of data"),
+        ("productivity", "zero_bytes", "team:12: .*download productivity export {id}.*an empty body"),
+        ("business_alignment", "truncated_gzip", "team:12: export {id}: .*gzip"),
+    ],
+)
+def test_one_bad_scope_is_named_and_the_others_are_handed_on(
+    sandbox: SandboxControl, lake: Path, no_waiting: None, report: str, fault: str, words: str
+) -> None:
+    sandbox.fault(fault, team="12")
+    task = Task(lake, state=None, report=report, timeout=2)
+    with pytest.raises(SeiExportError) as failed:
+        task.run()
+    bad = next(export["id"] for export in sandbox.exports() if export["body"]["scope"]["teamId"] == "12")
+    assert str(failed.value).startswith(f"1 of 3 scopes of the {report} export did not land: team:12: ")
+    assert failed.match(words.replace("{id}", bad))
+    pushed = {manifest["scope"]: manifest for manifest in task.pushed["return_value"]}
+    assert [scope for scope, manifest in pushed.items() if manifest["path"]] == ["team:11", "team:13"]
+    assert pushed["team:12"]["path"] is None
+    assert pushed["team:12"]["error"] in str(failed.value)
+
+
+def test_a_refused_scope_is_named_in_seis_words_and_the_others_land(sandbox: SandboxControl, lake: Path) -> None:
+    task = Task(lake, state=None, scopes=["11", "999"])
+    with pytest.raises(SeiExportError, match=r"team:999: SEI refused to create .* HTTP 404: Team not found: '999'"):
+        task.run()
+    assert [bool(manifest["path"]) for manifest in task.pushed["return_value"]] == [True, False]
+
+
+def test_a_retry_asks_only_for_what_did_not_land(sandbox: SandboxControl, lake: Path, state: TaskState) -> None:
+    sandbox.fault("fail", team="12", times=1)
+    task = Task(lake, state=state)
+    with pytest.raises(SeiExportError):
+        task.run()
+    first = len(sandbox.requests())
+    manifests = task.run()
+    assert asked_for(sandbox) == {"11": 1, "12": 2, "13": 1}
+    assert [request["kind"] for request in sandbox.requests()[first:]] == ["status", "create", "status", "download"]
+    assert [bool(manifest["path"]) for manifest in manifests] == [True] * 3
+
+
+def test_a_retry_takes_up_the_exports_that_the_try_before_made(
+    sandbox: SandboxControl, lake: Path, state: TaskState
+) -> None:
+    task = Task(lake, state=state, deferrable=True)
+    with pytest.raises(TaskDeferred) as first:
+        task.run()
+    with pytest.raises(TaskDeferred) as second:
+        task.run()
+    assert asked_for(sandbox) == {"11": 1, "12": 1, "13": 1}
+    assert second.value.trigger.export_ids == first.value.trigger.export_ids
+
+
+def test_without_task_state_a_retry_says_what_it_cannot_know(
+    sandbox: SandboxControl, lake: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.fault("fail", team="12", times=1)
+    task = Task(lake, state=None)
+    with pytest.raises(SeiExportError):
+        task.run()
+    task.run()
+    assert "This Airflow keeps no task state" in caplog.text
+    assert asked_for(sandbox) == {"11": 1, "12": 2, "13": 1}, "what is staged is remembered all the same"
+
+
+def test_an_export_that_sei_no_longer_knows_is_made_anew(sandbox: SandboxControl, lake: Path, state: TaskState) -> None:
+    task = Task(lake, state=state, deferrable=True)
+    with pytest.raises(TaskDeferred):
+        task.run()
+    for key in state:
+        state[key] = "exp_gone"
+        break
+    with pytest.raises(TaskDeferred) as deferred:
+        task.run()
+    assert sum(asked_for(sandbox).values()) == 4
+    assert "exp_gone" not in [*deferred.value.trigger.export_ids, *state.values()]
+
+
+def test_a_failed_export_that_sei_gives_again_is_not_waited_for(
+    sandbox: SandboxControl, lake: Path, state: TaskState
+) -> None:
+    """CONTRACT row 28: an identical productivity request within 30 minutes gets the export that failed."""
+    sandbox.fault("fail", team="12", report="productivity")
+    task = Task(lake, state=state, report="productivity")
+    with pytest.raises(SeiExportError, match=r"team:12: export exp_.* failed"):
+        task.run()
+    with pytest.raises(SeiExportError, match=r"team:12: SEI answers with export exp_\w+ again.*try again after that"):
+        task.run()
+    sandbox.advance(31 * 60)
+    sandbox.clear_faults()
+    assert [bool(manifest["path"]) for manifest in task.run()] == [True] * 3
+
+
+def test_clearing_a_task_that_succeeded_exports_anew(sandbox: SandboxControl, lake: Path, state: TaskState) -> None:
+    task = Task(lake, state=state)
+    before = task.run()
+    task.clear()
+    after = task.run()
+    assert asked_for(sandbox) == {"11": 2, "12": 2, "13": 2}
+    assert not {manifest["path"] for manifest in before} & {manifest["path"] for manifest in after}
+    assert not any(Path(manifest["path"]).exists() for manifest in before)
+
+
+def test_clearing_a_task_that_failed_resumes(sandbox: SandboxControl, lake: Path, state: TaskState) -> None:
+    sandbox.fault("fail", team="12", times=1)
+    task = Task(lake, state=state)
+    with pytest.raises(SeiExportError):
+        task.run()
+    task.clear()
+    task.run()
+    assert asked_for(sandbox) == {"11": 1, "12": 2, "13": 1}
+
+
+def test_a_try_after_everything_was_staged_has_nothing_to_ask(
+    sandbox: SandboxControl, lake: Path, state: TaskState
+) -> None:
+    task = Task(lake, state=state)
+    before = task.run()
+    calls = len(sandbox.requests())
+    assert task.run() == before
+    assert len(sandbox.requests()) == calls
+
+
+def test_waiting_is_deferred_with_an_absolute_deadline(sandbox: SandboxControl, lake: Path, state: TaskState) -> None:
+    task = Task(lake, state=state, deferrable=True, timeout=timedelta(minutes=7))
+    with pytest.raises(TaskDeferred) as deferred:
+        task.run()
+    trigger = deferred.value.trigger
+    assert deferred.value.timeout > timedelta(minutes=7), "Airflow's own limit is only a backstop behind ours"
+    _, kwargs = trigger.serialize()
+    assert json.loads(json.dumps(kwargs)) == kwargs
+    assert json.loads(json.dumps(deferred.value.kwargs)) == deferred.value.kwargs
+    assert {request["kind"] for request in sandbox.requests()} == {"create"}, "no poll before an export can be ready"
+
+
+def test_what_a_user_would_expect_is_templated(lake: Path) -> None:
+    assert {"scopes", "start", "end", "lake"} <= set(SeiExportOperator.template_fields)

@@ -1,0 +1,109 @@
+"""Publishing what is staged, naming what is missing, and turning the run red for it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowFailException
+
+from sei_provider.lake import read_table
+from sei_provider.operators.check import SeiCheckOperator
+from sei_provider.operators.export import SeiExportError
+from sei_provider.operators.publish import SeiPublishOperator
+from sei_provider.sandbox.control import SandboxControl
+from tests.operators.conftest import Task
+
+SPRINT = "sprint_team_monthly"
+
+
+def publish(lake: Path, staged: Any, expected: Any, **arguments: Any) -> dict[str, Any]:
+    operator = SeiPublishOperator(task_id="publish", staged=staged, expected=expected, lake=str(lake), **arguments)
+    events: Any = defaultdict(SimpleNamespace)
+    result = operator.execute({"outlet_events": events})  # type: ignore[arg-type]
+    for asset in operator.outlets:
+        assert events[asset].extra == result
+    return result
+
+
+def check(published: Any) -> None:
+    SeiCheckOperator(task_id="check", published=published).execute({})  # type: ignore[arg-type]
+
+
+def test_what_was_staged_is_published_and_nothing_is_missing(sandbox: SandboxControl, lake: Path) -> None:
+    staged = Task(lake, state=None).run()
+    result = publish(lake, [staged], [["11", "12", "13"]], outlets=[Asset("sei_sprint")])
+    assert [(month["table"], month["month"], month["rows"]) for month in result["published"]] == [
+        (SPRINT, "2026-01", 3),
+        (SPRINT, "2026-02", 3),
+    ]
+    assert result["missing"] == []
+    check(result)
+
+
+def test_publishing_again_changes_nothing(sandbox: SandboxControl, lake: Path) -> None:
+    staged = Task(lake, state=None).run()
+    first = publish(lake, staged, ["11", "12", "13"])
+    files = {path: path.stat().st_mtime_ns for path in lake.glob("*/*/data.parquet")}
+    assert publish(lake, staged, ["11", "12", "13"]) == first
+    assert {path: path.stat().st_mtime_ns for path in lake.glob("*/*/data.parquet")} == files
+
+
+def test_a_table_may_be_named(sandbox: SandboxControl, lake: Path) -> None:
+    publish(lake, Task(lake, state=None).run(), ["11"], table="sprints_of_acme")
+    assert read_table(str(lake), "sprints_of_acme").num_rows == 6
+    assert not (lake / SPRINT).exists()
+
+
+def test_a_bad_scope_is_missing_with_its_reason_and_its_old_rows_stay(sandbox: SandboxControl, lake: Path) -> None:
+    publish(lake, Task(lake, state=None).run(), ["11", "12", "13"])
+    sandbox.fault("fail", team="12")
+    again = Task(lake, state=None, task_id="again")
+    with pytest.raises(SeiExportError):
+        again.run()
+    result = publish(lake, [again.pushed["return_value"]], [["11", "12", "13"]])
+    assert [lack["scope"] for lack in result["missing"]] == ["team:12"]
+    assert "failed" in result["missing"][0]["error"]
+    assert read_table(str(lake), SPRINT).num_rows == 6
+    with pytest.raises(
+        AirflowFailException, match="1 missing from the lake, their older rows are kept: team:12: export"
+    ):
+        check(result)
+
+
+def test_a_batch_that_handed_nothing_on_is_missing_scope_by_scope(sandbox: SandboxControl, lake: Path) -> None:
+    staged = Task(lake, state=None, scopes=["11"]).run()
+    result = publish(lake, [staged], [["11"], [12, {"teamId": "13"}], [{"orgTreeName": "Engineering"}]])
+    assert [lack["scope"] for lack in result["missing"]] == ["team:12", "team:13", "org:Engineering"]
+    assert all("handed nothing on" in lack["error"] for lack in result["missing"])
+
+
+@pytest.mark.parametrize(("staged", "expected"), [(None, None), ([], []), ([None], [[]])])
+def test_when_no_scope_was_asked_for_everything_is_missing(lake: Path, staged: Any, expected: Any) -> None:
+    result = publish(lake, staged, expected)
+    assert result["published"] == []
+    with pytest.raises(AirflowFailException, match="all: no scope was asked for"):
+        check(result)
+
+
+@pytest.mark.parametrize("published", [None, [], [None], [{"published": [], "missing": []}, None]])
+def test_when_publishing_failed_the_check_fails_too(published: Any) -> None:
+    with pytest.raises(AirflowFailException, match="nothing was published"):
+        check(published)
+
+
+def test_several_results_are_checked_together() -> None:
+    good = {"published": [], "missing": []}
+    bad = {"published": [], "missing": [{"scope": "team:7", "error": "gone"}]}
+    check([good, good])
+    with pytest.raises(AirflowFailException, match="team:7: gone"):
+        check([good, bad])
+
+
+def test_both_run_whatever_became_of_the_tasks_before() -> None:
+    operator = SeiPublishOperator(task_id="publish", staged=[], expected=[], lake="lake")
+    assert operator.trigger_rule == SeiCheckOperator(task_id="check", published=[]).trigger_rule == "all_done"
