@@ -57,11 +57,14 @@ class Task:
             try_number=self.tries,
             max_tries=self.max_tries,
             task=self.operator,
-            xcom_push=self.pushed.__setitem__,
+            xcom_push=self._push,
         )
         run = SimpleNamespace(run_after=datetime(2026, 3, 18, 2, 30, tzinfo=UTC))
         context = {"ti": ti, "run_id": "run", "dag_run": run}
         return context | ({} if self.state is None else {"task_state_store": self.state})
+
+    def _push(self, *, key: str, value: Any) -> None:
+        self.pushed[key] = value
 
     def run(self) -> list[Any]:
         """One try from its start."""
