@@ -394,6 +394,17 @@ def test_what_is_no_base_url_is_refused(url: str) -> None:
         Wire(**SETTINGS, base_url=url)
 
 
+@pytest.mark.usefixtures("no_waiting")
+def test_an_answer_that_is_not_whole_in_time_is_a_lost_one(
+    client_to: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sei_provider.api.wire._WHOLE_REPLY_SECONDS", -1.0)
+    answer, asked = answering(httpx.Response(200, json=CREATED))
+    with pytest.raises(SeiConnectionError, match="answer was not whole after"):
+        client_to(answer).get_export("productivity", "exp_1")
+    assert len(asked) == 5
+
+
 def test_an_endless_reply_is_cut_off(client_to: MakeClient) -> None:
     class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
         def __iter__(self) -> Iterator[bytes]:

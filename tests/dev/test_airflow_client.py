@@ -74,7 +74,7 @@ def test_two_runs_of_one_date_get_two_run_ids() -> None:
     assert first.startswith("manual__2026-03-18T02:30:00+00:00__")
 
 
-def test_trigger_only_waits_for_the_schedules_own_run_and_deletes_it_alone() -> None:
+def test_trigger_only_waits_for_the_schedules_own_run_and_marks_it_alone_as_done() -> None:
     runs = [{"dag_run_id": "ours", "run_type": "manual"}, {"dag_run_id": "today", "run_type": "scheduled"}]
     airflow = Airflow(
         {
@@ -85,7 +85,7 @@ def test_trigger_only_waits_for_the_schedules_own_run_and_deletes_it_alone() -> 
                 httpx.Response(200, json={"next_dagrun_run_after": "9999-01-01T02:30:00Z"}),
             ),
             "GET /dags/d/dagRuns": lambda _request: httpx.Response(200, json={"dag_runs": runs, "total_entries": 2}),
-            "DELETE /dags/d/dagRuns/today": lambda _request: httpx.Response(204),
+            "PATCH /dags/d/dagRuns/today": lambda _request: httpx.Response(200, json={}),
         }
     )
     assert airflow.client().trigger_only("d", run_after=NIGHT) == "ours"
@@ -95,7 +95,7 @@ def test_trigger_only_waits_for_the_schedules_own_run_and_deletes_it_alone() -> 
         "GET /dags/d",
         "GET /dags/d",
         "GET /dags/d/dagRuns",
-        "DELETE /dags/d/dagRuns/today",
+        "PATCH /dags/d/dagRuns/today",
     ]
 
 
