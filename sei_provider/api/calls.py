@@ -114,8 +114,8 @@ def _download_path(export: Export, base_url: str) -> str:
         return f"{REPORTS[export.report].path}/{quote(export.id, safe='')}/download"
     path = link.removeprefix(base_url) if link.startswith(f"{base_url}/") else link
     path, _, _ = path.partition("?")
-    stays = path.startswith("/") and not path.startswith("//") and "\\" not in path
-    if not stays or any(part in {"", ".", ".."} for part in _unquoted(path).split("/")[1:]):
+    before_first_slash, *parts = _unquoted(path).split("/")
+    if before_first_slash or "\\" in path or {"", ".", ".."}.intersection(parts):
         msg = (
             f"the download link of {export.report} export {export.id} leads elsewhere: {presentable(link)!r}. "
             f"The key is sent to {base_url} only; if that host is right, make it the connection's host"

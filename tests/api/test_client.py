@@ -26,6 +26,7 @@ from sei_provider.api import (
     SeiReplyError,
     SeiServerError,
 )
+from sei_provider.api.limit import shared_rate_limit
 from sei_provider.api.wire import Wire
 from sei_provider.sandbox.control import SandboxControl
 from tests.api.conftest import BASE_URL, SETTINGS, export_request
@@ -266,6 +267,14 @@ def test_429_is_asked_again_as_long_as_there_is_time(client_to: MakeClient) -> N
     answer, asked = answering(*[httpx.Response(429)] * 8, reply)
     assert client_to(answer).get_export("productivity", "exp_1").id == "exp_1"
     assert len(asked) == 9
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_429_halves_what_is_left_of_the_keys_limit_for_everyone(client_to: MakeClient) -> None:
+    answer, _ = answering(httpx.Response(429), httpx.Response(200, json=CREATED | {"status": "completed"}))
+    client_to(answer, requests_per_minute=20).get_export("productivity", "exp_1")
+    others = shared_rate_limit(BASE_URL, SETTINGS["api_key"], 20)
+    assert [others.try_acquire() == 0.0 for _ in range(20)].count(True) == 20 - 1 - 9 - 1
 
 
 def test_429_is_an_error_once_the_deadline_is_past(client_to: MakeClient) -> None:
