@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import stamina
+from upath import UPath
 
 
 @pytest.fixture(autouse=True)
@@ -22,3 +24,17 @@ def no_waiting() -> Iterator[None]:
     stamina.set_testing(True, attempts=1000)
     yield
     stamina.set_testing(False)
+
+
+@pytest.fixture(scope="session")
+def s3_options() -> Iterator[dict[str, Any]]:
+    """What opens the bucket `sei` of a server that speaks S3 on a free port of this machine."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    options = {"key": "sandbox", "secret": "sandbox", "client_kwargs": {"endpoint_url": f"http://{host}:{port}"}}
+    UPath("s3://sei", **options).mkdir()
+    yield options
+    server.stop()

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from sei_provider.api.export import ExportStatus as ExportStatus
     from sei_provider.api.request import ExportRequest as ExportRequest
     from sei_provider.api.request import Scope as Scope
+    from sei_provider.api.teams import OrgTree as OrgTree
+    from sei_provider.api.teams import Team as Team
 
 _HOME = {
     "client": ("AsyncSeiClient", "SeiClient"),
@@ -44,6 +46,7 @@ _HOME = {
     ),
     "export": ("Export", "ExportStatus"),
     "request": ("ExportRequest", "Scope"),
+    "teams": ("OrgTree", "Team"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -8,20 +8,25 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import TracebackType
-from typing import IO, Any, Self, TypeVar
+from typing import IO, Any, Self, TypeVar, Unpack
 
 import httpx
 import stamina
 
-from sei_provider.api import calls
+from sei_provider.api import calls, rounds
 from sei_provider.api.calls import Call, Flow, Reply
 from sei_provider.api.errors import SeiError, SeiRateLimitError
 from sei_provider.api.export import Export
+from sei_provider.api.listing import ExportFilters, export_pages
+from sei_provider.api.paging import Walk
 from sei_provider.api.refusal import ENOUGH_OF_A_REFUSAL, refusal
 from sei_provider.api.request import ExportRequest
+from sei_provider.api.teams import OrgTree, Team
+from sei_provider.api.watch import Watch
 from sei_provider.api.wire import CHUNK, Meter, Wire, lost_answers
 
 T = TypeVar("T")
@@ -66,15 +71,69 @@ class SeiClient(Wire):
         reads it. Raises `SeiDownloadError` for an empty or cut body, `SeiAuthError` for an HTML page.
         """
         call = calls.download_export(export, self.base_url)
+        return self._fetch(call, file, lambda: Meter.of_download(call, export))
 
+    def run_report(self, request: ExportRequest, file: IO[bytes]) -> int:
+        """Ask for a legacy report and write its CSV to `file` (seekable); returns the number of bytes.
+
+        SEI makes it while we wait, for minutes perhaps. 0 bytes are a report without rows (CONTRACT row 21).
+        Raises `SeiInputError` for a report that is exported instead, `SeiAuthError` for an HTML page.
+        """
+        call = self._report(request)
+        return self._fetch(call, file, lambda: Meter.of_report(call))
+
+    def list_exports(self, report: str, **filters: Unpack[ExportFilters]) -> Iterator[Export]:
+        """The exports of productivity or sprint, newest first, read page by page as they are asked for.
+
+        Each comes once, also if others are made meanwhile. `filters` are `ExportFilters`; with another order, or a
+        status to filter by, an export that changes meanwhile may be missed. Raises `SeiInputError` at once for a
+        wrong filter or a report without a list, and `SeiReplyError` for a list that does not end.
+        """
+        return self._walk(export_pages(report, **filters))
+
+    def list_org_trees(self) -> list[OrgTree]:
+        """All org trees that the key may read. Raises `SeiInputError` without `account_identifier`."""
+        return self._run(calls.list_org_trees(self._account()))
+
+    def list_teams(self, tree: OrgTree | int | str) -> Team:
+        """The root team of an org tree, with all teams below it; the tree by id, by name, or as listed.
+
+        Raises `SeiInputError` without `account_identifier` or for a name that no tree or more than one has,
+        `SeiNotFoundError` for an unknown id, `SeiAuthError` for a tree that the key may not read, and
+        `SeiReplyError` if what comes is no tree.
+        """
+        return self._run(calls.list_teams(tree, self._account()))
+
+    def ask(self, report: str, watch: Watch) -> None:
+        """One round of questions about the exports of `report` that `watch` follows, with as few requests as will do.
+
+        Raises only what is wrong for all of them, such as the key; `watch` takes note of the rest.
+        """
+        questions = rounds.questions(report, watch)
+        with suppress(StopIteration), ThreadPoolExecutor(rounds.AT_ONCE, thread_name_prefix="sei") as pool:
+            asked = next(questions)
+            while True:
+                asked = questions.send(list(pool.map(self._answer, asked)))
+
+    def _answer(self, call: Call[T]) -> T | SeiError:
+        try:
+            return self._send(call)
+        except SeiError as error:
+            return error
+
+    def _walk(self, walk: Walk[T]) -> Iterator[T]:
+        while walk.next_call:
+            yield from walk.heard(self._send(walk.next_call))
+
+    def _fetch(self, call: Call[None], file: IO[bytes], new_meter: Callable[[], Meter]) -> int:
         def once() -> int:
             file.seek(0)
             file.truncate()
-            meter = Meter.of_download(call, export)
+            meter = new_meter()
             with self._open(call) as response:
                 for chunk in response.iter_raw(CHUNK):
                     file.write(meter.pass_on(chunk, response.headers))
-            return meter.total()
+                return meter.total(response.headers)
 
         return stamina.RetryingCaller(**self._retries())(self._again(call), once)
 
@@ -153,15 +212,53 @@ class AsyncSeiClient(Wire):
     async def download_export(self, export: Export, file: IO[bytes]) -> int:
         """As `SeiClient.download_export`."""
         call = calls.download_export(export, self.base_url)
+        return await self._fetch(call, file, lambda: Meter.of_download(call, export))
 
+    async def run_report(self, request: ExportRequest, file: IO[bytes]) -> int:
+        """As `SeiClient.run_report`."""
+        call = self._report(request)
+        return await self._fetch(call, file, lambda: Meter.of_report(call))
+
+    def list_exports(self, report: str, **filters: Unpack[ExportFilters]) -> AsyncIterator[Export]:
+        """As `SeiClient.list_exports`, for `async for`."""
+        return self._walk(export_pages(report, **filters))
+
+    async def list_org_trees(self) -> list[OrgTree]:
+        """As `SeiClient.list_org_trees`."""
+        return await self._run(calls.list_org_trees(self._account()))
+
+    async def list_teams(self, tree: OrgTree | int | str) -> Team:
+        """As `SeiClient.list_teams`."""
+        return await self._run(calls.list_teams(tree, self._account()))
+
+    async def ask(self, report: str, watch: Watch) -> None:
+        """As `SeiClient.ask`."""
+        questions = rounds.questions(report, watch)
+        with suppress(StopIteration):
+            asked = next(questions)
+            while True:
+                asked = questions.send(await asyncio.gather(*map(self._answer, asked)))
+
+    async def _answer(self, call: Call[T]) -> T | SeiError:
+        try:
+            return await self._send(call)
+        except SeiError as error:
+            return error
+
+    async def _walk(self, walk: Walk[T]) -> AsyncIterator[T]:
+        while walk.next_call:
+            for item in walk.heard(await self._send(walk.next_call)):
+                yield item
+
+    async def _fetch(self, call: Call[None], file: IO[bytes], new_meter: Callable[[], Meter]) -> int:
         async def once() -> int:
             file.seek(0)
             file.truncate()
-            meter = Meter.of_download(call, export)
+            meter = new_meter()
             async with self._open(call) as response:
                 async for chunk in response.aiter_raw(CHUNK):
                     await asyncio.to_thread(file.write, meter.pass_on(chunk, response.headers))
-            return meter.total()
+                return meter.total(response.headers)
 
         return await stamina.AsyncRetryingCaller(**self._retries())(self._again(call), once)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -51,7 +51,8 @@ class Export:
 
     `status` is None where the create reply names none (CONTRACT row 15). `reused` says that SEI answered
     a create with an older export of the same request. `download_link` is as SEI sent it, unresolved.
-    `size_bytes` is the size of the download, where given. `error` is what SEI said of a failure.
+    `size_bytes` is the size of the download, where given. `error` is what SEI said of a failure. `team_id`,
+    `org_tree`, `start` and `end` are what the export was asked for, where a reply tells it, else None.
     """
 
     report: str
@@ -63,6 +64,10 @@ class Export:
     download_link: str | None = None
     size_bytes: int | None = None
     error: str | None = None
+    team_id: str | None = None
+    org_tree: str | None = None
+    start: date | None = None
+    end: date | None = None
 
     @classmethod
     def from_reply(cls, report: str, reply: object, *, reused: bool = False) -> Export:
@@ -78,8 +83,11 @@ class Export:
             fields = ", ".join(sorted(map(str, reply)))
             msg = f"SEI's reply about a {report} export has no usable exportId; its fields are: {presentable(fields)}"
             raise SeiReplyError(msg)
-        download = reply.get("download")
-        download = download if isinstance(download, Mapping) else {}
+        download = _part(reply, "download")
+        asked = _part(reply, "metadata")
+        scope = _part(reply, "scope") or _part(asked, "scope")  # as in 000: beside metadata, or within
+        dates = _part(asked, "dateRange")
+        team_id, org_tree = scope.get("teamId"), scope.get("orgTreeName")
         link = download.get("url") or reply.get("downloadUrl")  # CONTRACT row 4
         size = download.get("sizeBytes")
         status = reply.get("status")
@@ -93,6 +101,10 @@ class Export:
             download_link=link if isinstance(link, str) else None,
             size_bytes=size if isinstance(size, int) and not isinstance(size, bool) else None,
             error=_error_text(reply),
+            team_id=str(team_id) if isinstance(team_id, str | int) else None,
+            org_tree=org_tree if isinstance(org_tree, str) else None,
+            start=_date(dates.get("start")),
+            end=_date(dates.get("end")),
         )
 
     def to_reply(self) -> dict[str, Any]:
@@ -104,8 +116,32 @@ class Export:
             "completedAt": self.completed_at and self.completed_at.isoformat(),
             "download": {"url": self.download_link, "sizeBytes": self.size_bytes},
             "error": self.error,
+            "scope": _present({"teamId": self.team_id, "orgTreeName": self.org_tree}),
+            "metadata": _present({"dateRange": _present({"start": _text(self.start), "end": _text(self.end)})}),
         }
-        return {name: value for name, value in reply.items() if value is not None}
+        return _present(reply) or {}
+
+
+def _part(reply: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = reply.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _present(fields: dict[str, Any]) -> dict[str, Any] | None:
+    """The fields that hold something; None if none does."""
+    return {name: value for name, value in fields.items() if value is not None} or None
+
+
+def _text(day: date | None) -> str | None:
+    return day.isoformat() if day else None
+
+
+def _date(value: object) -> date | None:
+    """The day in a yyyy-MM-dd text; None for anything else, since nothing depends on it."""
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _time(export_id: str, name: str, value: Any) -> datetime:

@@ -55,8 +55,8 @@ def page_instead_of_data(what: str, status: int, headers: Mapping[str, str], sta
         return None
     message, request_id = _server_words(headers, start)
     return SeiAuthError(
-        f"Asked to {what}, SEI answered HTTP {status} with {message} instead of data, as a login or a gateway does. "
-        f"{_CHECK_KEY}",
+        f"Asked to {what}, SEI answered HTTP {status} with {message or 'an HTML page'} instead of data, "
+        f"as a login or a gateway does. {_CHECK_KEY}",
         status=status,
         server_message=message,
         request_id=request_id,

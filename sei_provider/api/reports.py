@@ -16,12 +16,13 @@ class Report:
     """One kind of export.
 
     `metric_groups` maps a group to the metrics it holds at each level; a report without levels
-    uses the level `""`. All names are spelled as in the document the report comes from.
+    uses the level `""`, a legacy report has one group, the member of its body that holds the metrics.
+    All names are spelled as in the document the report comes from.
     """
 
     name: str
     create_path: str
-    """Path of the create call, appended to the base URL."""
+    """Path of the create call (of a legacy report: of its only call), appended to the base URL."""
     path: str
     """Path that status, list and download start with."""
     metric_groups: Mapping[str, Mapping[str, tuple[str, ...]]]
@@ -29,19 +30,33 @@ class Report:
     default_level: str | None = None
     granularities: tuple[str, ...]
     default_granularity: str
+    """Sent when the caller names none; empty if it is then left out."""
     takes_metrics: bool
     """Whether single metrics may be asked for (business alignment has groups only)."""
     default_aggregation: str | None = None
     """Sent when the caller names none; None if the report takes no aggregation at all."""
     computation_modes: tuple[str, ...] = ()
-    team_and_tree: bool
+    team_and_tree: bool = False
     """Whether a scope may name both a team and its org tree (CONTRACT row 11)."""
-    sends_format: bool
+    sends_format: bool = False
     """Whether `options.format` is part of the documented body (CONTRACT row 33)."""
     reuses: bool = False
     """Whether an identical create within 30 minutes answers 200 with the older id (CONTRACT, "Reuse")."""
     has_list: bool = False
     """Whether the exports of this report can be listed."""
+    legacy: bool = False
+    """Whether it is one of seed 002's legacy reports: answered at once with the CSV, asked for with a body of their
+    own shape, of one team, and by single metrics without groups."""
+    sends_team_ref: bool = False
+    """Legacy only: whether the body names the team by `teamRefId` too, a number (CONTRACT rows 14, 32)."""
+    flags: tuple[str, ...] = ()
+    """Legacy only: the members of the body that are true or false, as users name them in `options`."""
+
+    @property
+    def widens(self) -> bool:
+        """Whether a range is widened to whole periods. Not for legacy reports: their range is the request itself,
+        and one row covers all of it (DESIGN, decision 4)."""
+        return not self.legacy
 
     def metrics(self, level: str | None = None) -> frozenset[str]:
         """All metrics at one level, or at any level if none is given."""
@@ -136,8 +151,6 @@ _SPRINT = Report(  # seed 000
     default_granularity="MONTHLY",
     takes_metrics=True,
     computation_modes=("STORY_POINTS", "TICKETS"),
-    team_and_tree=False,
-    sends_format=False,
     has_list=True,
     metric_groups={
         "work": {
@@ -193,12 +206,57 @@ _BUSINESS_ALIGNMENT = Report(  # seed 003; its metrics are the customer's own ca
     granularities=("WEEKLY", "MONTHLY", "QUARTERLY"),
     default_granularity="MONTHLY",
     takes_metrics=False,
-    team_and_tree=False,
-    sends_format=False,
     metric_groups={"CATEGORIZED": {"": ()}, "UNCATEGORIZED": {"": ()}},
 )
 
+_TEAM_REPORT = Report(  # seed 002, ExportRequestDTO
+    name="team_report",
+    create_path="/v2/insights/teams/reports",
+    path="/v2/insights/teams/reports",
+    granularities=("daily", "weekly", "monthly"),
+    default_granularity="",
+    takes_metrics=True,
+    legacy=True,
+    sends_team_ref=True,
+    metric_groups={
+        "productivity": {
+            "": (
+                "TIME_TO_FIRST_COMMENT",
+                "PR_VELOCITY_PER_DEV",
+                "WORKTYPE_COMPLETED_PER_DEV",
+                "CODING_DAYS_PER_DEV",
+                "NUMBER_OF_COMMENTS_PER_PR",
+                "AVG_TIME_TO_COMPLETE",
+            )
+        }
+    },
+)
+
+_CONTRIBUTOR_REPORT = Report(  # seed 002, ContributorExportRequestDTO
+    name="contributor_report",
+    create_path="/v2/insights/teams/reports",
+    path="/v2/insights/teams/reports",
+    granularities=("DAILY", "WEEKLY", "MONTHLY"),  # capitals, as in its own example (CONTRACT row 10)
+    default_granularity="",
+    takes_metrics=True,
+    legacy=True,
+    flags=("includeRatings",),
+    metric_groups={
+        "productivityContributors": {
+            "": (
+                "PR_VELOCITY",
+                "WORK_TYPE_COMPLETED",
+                "CODING_DAYS",
+                "TIME_TO_FIRST_COMMENT",
+                "NUMBER_OF_COMMENTS_PER_PR",
+                "AVG_TIME_TO_COMPLETE",
+                "NO_OF_PRS_WITH_MISSING_TICKETS",
+            )
+        }
+    },
+)
+
 REPORTS: Mapping[str, Report] = MappingProxyType(
-    {report.name: report for report in (_PRODUCTIVITY, _SPRINT, _BUSINESS_ALIGNMENT)}
+    {report.name: report for report in (_PRODUCTIVITY, _SPRINT, _BUSINESS_ALIGNMENT, _TEAM_REPORT, _CONTRIBUTOR_REPORT)}
 )
 """The reports this provider exports, by the name users write."""

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from types import MappingProxyType
 from typing import Any
 
+from sei_provider.api import bodies
+from sei_provider.api.checks import checked_day, is_id, spelled, spelled_all
 from sei_provider.api.errors import SeiInputError
 from sei_provider.api.reports import REPORTS, Report
 
@@ -38,11 +41,11 @@ class Scope:
         if isinstance(value, Mapping):
             unknown = set(value) - {"teamId", "orgTreeName"}
             team, tree = value.get("teamId"), value.get("orgTreeName")
-            if not unknown and (_is_id(team) or team is None) and (isinstance(tree, str) or tree is None):
+            if not unknown and (is_id(team) or team is None) and (isinstance(tree, str) or tree is None):
                 team_id = str(team).strip() if team is not None else None
                 if team_id or tree:
                     return cls(team_id or None, tree or None)
-        elif _is_id(value) and str(value).strip():
+        elif is_id(value) and str(value).strip():
             return cls(team_id=str(value).strip())
         msg = f"{value!r} is not a scope; a scope is a team id, or {{'teamId': …}}, {{'orgTreeName': …}} or both"
         raise SeiInputError(msg)
@@ -60,11 +63,14 @@ class ExportRequest:
     Names may be written in any case and become the documented spelling (CONTRACT rows 8, 10, 30).
     `start` and `end` are dates or `yyyy-MM-dd`, taken as they are (widening is `periods.whole_periods`).
     Without `metric_groups` and `metrics`, productivity and sprint ask for all documented groups, business
-    alignment for all its work. `options` are further members of the body's `options`, for what the
-    documents do not name.
+    alignment for all its work, the legacy reports for all metrics. `options` are further members of the body's
+    `options`, for what the documents do not name.
+
+    The legacy reports take one team and `metrics`, no groups; `granularity` may be left out, and is then empty
+    (CONTRACT row 19). The only option there is: `{"includeRatings": True}` of the contributor report.
 
     Raises `SeiInputError` for an unknown report, group, metric, level or granularity, an end before the
-    start, a team and a tree where only one may be named, or an option the report does not have.
+    start, a scope that the report does not take, or an option it does not have.
     """
 
     report: str
@@ -83,26 +89,23 @@ class ExportRequest:
         def put(name: str, value: object) -> None:
             object.__setattr__(self, name, value)
 
-        report = REPORTS[_spelled("report", self.report, REPORTS)]
+        report = REPORTS[spelled("report", self.report, REPORTS)]
         put("report", report.name)
         put("scope", _checked_scope(report, Scope.parse(self.scope)))
-        put("start", _day("start", self.start))
-        put("end", _day("end", self.end))
+        put("start", checked_day("start", self.start))
+        put("end", checked_day("end", self.end))
         if self.start > self.end:
             msg = f"the {report.name} request ends ({self.end}) before it starts ({self.start}); both are inclusive"
             raise SeiInputError(msg)
-        put(
-            "granularity",
-            _spelled("granularity", self.granularity or report.default_granularity, report.granularities, report),
-        )
+        put("granularity", _checked_granularity(report, self.granularity))
         put("level", _checked_level(report, self.level))
-        put("metric_groups", _spelled_all("metric group", self.metric_groups, report.metric_groups, report))
+        put("metric_groups", _checked_groups(report, self.metric_groups))
         put("metrics", self._checked_metrics(report))
-        if report.takes_metrics and not (self.metric_groups or self.metrics):
+        if report.takes_metrics and not (self.metric_groups or self.metrics or report.legacy):
             put("metric_groups", tuple(report.metric_groups))
         put("aggregation", _checked_aggregation(report, self.aggregation))
         put("computation_mode", _checked_mode(report, self.computation_mode))
-        put("options", _checked_options(self.options))
+        put("options", _checked_options(report, self.options))
 
     def _checked_metrics(self, report: Report) -> tuple[str, ...]:
         if not self.metrics:
@@ -110,44 +113,26 @@ class ExportRequest:
         if not report.takes_metrics:
             msg = f"{report.name} takes no single metrics; choose metric groups: {', '.join(report.metric_groups)}"
             raise SeiInputError(msg)
-        return _spelled_all(f"{self.level}-level metric", self.metrics, sorted(report.metrics(self.level)), report)
+        kind = f"{self.level}-level metric" if self.level else "metric"
+        return spelled_all(kind, self.metrics, sorted(report.metrics(self.level)), report)
 
     @property
     def description(self) -> str:
         """`productivity export of team:456, 2026-01-01 to 2026-01-31`: how logs and errors name this request."""
-        return f"{self.report} export of {self.scope.label}, {self.start} to {self.end}"
+        kind = self.report if REPORTS[self.report].legacy else f"{self.report} export"
+        return f"{kind} of {self.scope.label}, {self.start} to {self.end}"
 
     def body(self, *, org_identifier: str, project_identifier: str, level_field: str = "metricLevel") -> dict[str, Any]:
-        """The JSON body of the create call.
+        """The JSON body of the create call, or of a legacy report's only call.
 
         `org_identifier` and `project_identifier` go into the scope where the documents want them with an
         org tree (CONTRACT rows 11, 31); `level_field` is the name under which the level travels (row 9).
         """
-        report = REPORTS[self.report]
-        scope: dict[str, str] = {}
-        if self.scope.org_tree:
-            scope["orgTreeName"] = self.scope.org_tree
-            if not report.team_and_tree:
-                scope |= {"orgIdentifier": org_identifier, "projectIdentifier": project_identifier}
-        if self.scope.team_id:
-            scope["teamId"] = self.scope.team_id
-        options: dict[str, Any] = {
-            "aggregation": self.aggregation,
-            "computationMode": self.computation_mode,
-            level_field: self.level,
-            "granularity": self.granularity,
-            "format": "csv" if report.sends_format else None,
-        }
-        body: dict[str, Any] = {
-            "scope": scope,
-            "dateRange": {"start": self.start.isoformat(), "end": self.end.isoformat()},
-            "options": {name: value for name, value in options.items() if value is not None} | dict(self.options),
-        }
-        if self.metric_groups:
-            body["metricGroups"] = list(self.metric_groups)
-        if self.metrics:
-            body["metrics"] = list(self.metrics)  # not "metric", as one example has it (CONTRACT row 7)
-        return body
+        if REPORTS[self.report].legacy:
+            return bodies.report_body(self)
+        return bodies.export_body(
+            self, org_identifier=org_identifier, project_identifier=project_identifier, level_field=level_field
+        )
 
     @property
     def key(self) -> str:
@@ -161,43 +146,6 @@ class ExportRequest:
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def _is_id(value: object) -> bool:
-    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
-
-
-def _spelled(kind: str, name: object, allowed: Iterable[str], report: Report | None = None) -> str:
-    """The documented spelling of `name`, found without regard to case."""
-    by_folded = {known.casefold(): known for known in allowed}
-    known = by_folded.get(name.strip().casefold()) if isinstance(name, str) else None
-    if known is None:
-        of = f" of {report.name}" if report else ""
-        msg = f"unknown {kind} {name!r}; the {kind} names{of} are: {', '.join(by_folded.values())}"
-        raise SeiInputError(msg)
-    return known
-
-
-def _spelled_all(kind: str, names: object, allowed: Iterable[str], report: Report) -> tuple[str, ...]:
-    if names is None:
-        return ()
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        msg = f"{kind}s must be a list of names, not {names!r}"
-        raise SeiInputError(msg)
-    allowed = tuple(allowed)
-    return tuple(dict.fromkeys(_spelled(kind, name, allowed, report) for name in names))
-
-
-def _day(name: str, value: object) -> date:
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value
-    try:
-        if isinstance(value, str):
-            return date.fromisoformat(value.strip())
-    except ValueError:
-        pass
-    msg = f"{name} must be a date or text like 2026-01-31 (yyyy-MM-dd), not {value!r}"
-    raise SeiInputError(msg)
-
-
 def _checked_scope(report: Report, scope: Scope) -> Scope:
     if scope.team_id and scope.org_tree and not report.team_and_tree:
         msg = (
@@ -208,7 +156,25 @@ def _checked_scope(report: Report, scope: Scope) -> Scope:
     if not scope.team_id and not scope.org_tree:
         msg = f"a {report.name} scope needs a team id or an org tree name; got neither"
         raise SeiInputError(msg)
+    if report.legacy and scope.org_tree:
+        msg = f"a {report.name} is of one team with its child teams, not of an org tree; got {scope.org_tree!r}"
+        raise SeiInputError(msg)
+    if report.sends_team_ref and not re.fullmatch("[0-9]+", scope.team_id or ""):
+        msg = f"a {report.name} names its team by number (teamRefId, CONTRACT row 14); got {scope.team_id!r}"
+        raise SeiInputError(msg)
     return scope
+
+
+def _checked_granularity(report: Report, granularity: str | None) -> str:
+    granularity = granularity or report.default_granularity
+    return granularity and spelled("granularity", granularity, report.granularities, report)
+
+
+def _checked_groups(report: Report, groups: object) -> tuple[str, ...]:
+    if report.legacy and groups:
+        msg = f"{report.name} has no metric groups; name metrics, or nothing for all of them (got {groups!r})"
+        raise SeiInputError(msg)
+    return spelled_all("metric group", groups, report.metric_groups, report)
 
 
 def _checked_level(report: Report, level: str | None) -> str | None:
@@ -217,7 +183,7 @@ def _checked_level(report: Report, level: str | None) -> str | None:
             msg = f"{report.name} has no levels; leave level out (got {level!r})"
             raise SeiInputError(msg)
         return None
-    return _spelled("level", level or report.default_level, report.levels, report)
+    return spelled("level", level or report.default_level, report.levels, report)
 
 
 def _checked_aggregation(report: Report, aggregation: str | None) -> str | None:
@@ -235,7 +201,7 @@ def _checked_mode(report: Report, mode: str | None) -> str | None:
     if not report.computation_modes:
         msg = f"{report.name} has no computation mode; leave it out (got {mode!r})"
         raise SeiInputError(msg)
-    return _spelled("computation mode", mode, report.computation_modes, report)
+    return spelled("computation mode", mode, report.computation_modes, report)
 
 
 _NAMED_OPTIONS = {
@@ -248,11 +214,15 @@ _NAMED_OPTIONS = {
 }
 
 
-def _checked_options(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    for name in options or {}:
+def _checked_options(report: Report, options: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    for name, value in (options or {}).items():
         if name in _NAMED_OPTIONS:
             instead = _NAMED_OPTIONS[name]
             hint = f"use the argument {instead}" if instead else "the format is always CSV"
             msg = f"options must not hold {name!r}: {hint}"
+            raise SeiInputError(msg)
+        if report.legacy and not (name in report.flags and isinstance(value, bool)):
+            taken = ", ".join(f"{flag} (true or false)" for flag in report.flags) or "none"
+            msg = f"{report.name} does not take the option {name!r} with {value!r}; it takes: {taken}"
             raise SeiInputError(msg)
     return MappingProxyType(dict(options or {}))

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from sei_provider.api.errors import SeiAuthError, SeiBadRequestError, SeiError, SeiNotFoundError, SeiReplyError
+from sei_provider.api.errors import (
+    SeiAuthError,
+    SeiBadRequestError,
+    SeiError,
+    SeiInputError,
+    SeiNotFoundError,
+    SeiReplyError,
+)
 from sei_provider.api.export import Export
-
-_GROWTH = 1.5
-_LONGEST_INTERVAL = 120.0
-_JITTER = 0.1
 
 
 class Watch:
     """The exports of one report that somebody waits for.
 
-    A round asks about every export in `pending` once. The first comes `interval` seconds after the start, since
-    no export can be ready before; each later pause is longer by half, up to two minutes, and all vary by a tenth
-    so that many watches do not ask together. No pause reaches past `deadline` (Unix time in seconds).
+    A round asks about every export in `pending` once (`rounds.questions`). The first comes `delay` seconds after the
+    start, since no export can be ready before, or after `interval` if there is no delay; the pauses then begin with
+    `interval` and each is `growth` times as long as the one before, up to `longest` seconds (or `interval`, if that
+    is more). All vary by the part `jitter` (0.1: a tenth), so that many watches do not ask together. No pause reaches
+    past `deadline` (Unix time in seconds). Raises `SeiInputError` for values that make no such sequence.
 
     `ended` holds the exports that are completed, failed or cancelled, `lost` why there is nothing more to learn
     of an export: SEI no longer knows it, or reports what no document names.
@@ -33,14 +38,29 @@ class Watch:
         *,
         interval: float,
         deadline: float,
+        delay: float | None = None,
+        growth: float = 1.5,
+        longest: float = 120.0,
+        jitter: float = 0.1,
         clock: Callable[[], float] = time.time,
         vary: Callable[[float, float], float] = random.uniform,
     ) -> None:
+        if interval <= 0 or (delay is not None and delay < 0) or growth < 1 or not 0 <= jitter < 1:
+            msg = (
+                "polling needs interval > 0, delay >= 0, growth >= 1 and 0 <= jitter < 1; "
+                f"got interval={interval}, delay={delay}, growth={growth}, jitter={jitter}"
+            )
+            raise SeiInputError(msg)
         self.pending: dict[str, Export | None] = dict.fromkeys(export_ids)
         """What SEI last said of each export that has not ended; None if not asked yet."""
         self.ended: dict[str, Export] = {}
         self.lost: dict[str, str] = {}
-        self._interval = interval
+        self.first_list_page = 0
+        """The page of the report's list on which the first of these exports was found."""
+        self.cost_of_listing: float | None = None
+        """Requests that a round by list takes, as the last one taught; None before."""
+        self._pauses = _pauses(delay, interval, growth, max(longest, interval))
+        self._jitter = jitter
         self._deadline = deadline
         self._clock = clock
         self._vary = vary
@@ -52,8 +72,7 @@ class Watch:
 
     def next_pause(self) -> float:
         """Seconds to wait before the next round."""
-        pause = self._interval * self._vary(1 - _JITTER, 1 + _JITTER)
-        self._interval = min(self._interval * _GROWTH, max(_LONGEST_INTERVAL, self._interval))
+        pause = next(self._pauses) * self._vary(1 - self._jitter, 1 + self._jitter)
         return max(0.0, min(pause, self._deadline - self._clock()))
 
     def heard(self, export_id: str, answer: Export | SeiError) -> None:
@@ -69,7 +88,7 @@ class Watch:
                 self.ended[export_id] = self.pending.pop(export_id) or answer
         elif is_everybodys_error(answer):
             raise answer
-        elif isinstance(answer, SeiReplyError | SeiNotFoundError | SeiAuthError | SeiBadRequestError):
+        elif will_not_change(answer):
             del self.pending[export_id]
             self.lost[export_id] = str(answer)
 
@@ -89,6 +108,19 @@ class Watch:
         }
 
 
+def _pauses(delay: float | None, interval: float, growth: float, longest: float) -> Iterator[float]:
+    if delay is not None:
+        yield delay
+    while True:
+        yield interval
+        interval = min(interval * growth, longest)
+
+
 def is_everybodys_error(error: SeiError) -> bool:
     """Whether an error would come for every scope alike: the key itself is wrong."""
     return isinstance(error, SeiAuthError) and error.status == HTTPStatus.UNAUTHORIZED
+
+
+def will_not_change(error: SeiError) -> bool:
+    """Whether asking again would bring the same: it is a refusal, or an answer that makes no sense."""
+    return isinstance(error, SeiReplyError | SeiNotFoundError | SeiAuthError | SeiBadRequestError)

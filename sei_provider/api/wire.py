@@ -38,6 +38,8 @@ CHUNK = 256 * 1024
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 """Seconds without a sign of life: 10 to connect, 60 between two pieces of an answer."""
+_LEGACY_TIMEOUT = httpx.Timeout(900.0, connect=10.0)
+"""A legacy report is made while we wait, so its first byte may be long in coming."""
 _WHOLE_REPLY_SECONDS = 120.0
 _WHOLE_DOWNLOAD_SECONDS = 3600.0
 _ATTEMPTS = 5
@@ -51,7 +53,7 @@ class Wire:
 
     - `base_url`: the cluster's, with its path, as in `https://app.harness.io/prod1/sei/api`
     - `api_key`, `org_identifier`, `project_identifier`: carried by every call
-    - `account_identifier`: sent as `Harness-Account` if given
+    - `account_identifier`: sent as `Harness-Account` if given; org trees cannot be read without
     - `requests_per_minute`: this machine's share of the key's limit (SEI allows 400 to a key)
     - `level_field`: the name under which the level travels (CONTRACT row 9)
     - `deadline`: Unix time in seconds after which no call is made again
@@ -99,11 +101,12 @@ class Wire:
             headers["Harness-Account"] = account_identifier
         self._http_settings: dict[str, Any] = {
             "headers": headers,
-            "params": self._params,
             "timeout": _TIMEOUT,
             "verify": verify,
             "follow_redirects": False,  # a redirect would take the key along
         }
+        self._legacy_headers = {"x-api-key": api_key}  # beside the other: text and curl of 002 differ
+        self._account_identifier = account_identifier
         self._create_paths: dict[str, str] = {}
         self._deadline = deadline
         self._limit = shared_rate_limit(self.base_url, api_key, requests_per_minute)
@@ -112,7 +115,29 @@ class Wire:
         return f"{type(self).__name__}(base_url={self.base_url!r}, {self._params})"
 
     def _request(self, http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
-        return http.build_request(call.method, self.base_url + call.path, json=call.body)
+        url = self.base_url + call.path
+        if call.legacy:
+            return http.build_request(
+                call.method,
+                url,
+                params=call.params,
+                json=call.body,
+                headers=self._legacy_headers,
+                timeout=_LEGACY_TIMEOUT,
+            )
+        return http.build_request(call.method, url, params={**self._params, **call.params}, json=call.body)
+
+    def _report(self, request: ExportRequest) -> Call[None]:
+        return calls.run_report(request, request.body(**self._names))
+
+    def _account(self) -> str:
+        if not self._account_identifier:
+            msg = (
+                "account_identifier is missing: SEI gives org trees and teams only for an account, "
+                "so set the connection's extra account_identifier"
+            )
+            raise SeiInputError(msg)
+        return self._account_identifier
 
     def _create(self, request: ExportRequest) -> Flow[Export]:
         return calls.create_export(request, request.body(**self._names), self._create_paths)
@@ -148,13 +173,20 @@ class Meter:
     """Counts the bytes of one answer as they pass, and stops it when it is no data, too long or too slow."""
 
     def __init__(
-        self, call: Call[Any], *, seconds: float, at_most: int | None = None, exactly: int | None = None
+        self,
+        call: Call[Any],
+        *,
+        seconds: float,
+        at_most: int | None = None,
+        exactly: int | None = None,
+        may_be_empty: bool = False,
     ) -> None:
         self._call = call
         self._seconds = seconds
         self._end = time.monotonic() + seconds
         self._at_most = at_most
         self._exactly = exactly
+        self._may_be_empty = may_be_empty
         self._passed = 0
 
     @classmethod
@@ -166,6 +198,11 @@ class Meter:
     def of_download(cls, call: Call[Any], export: Export) -> Self:
         """For a download, of which SEI may have told the size."""
         return cls(call, seconds=_WHOLE_DOWNLOAD_SECONDS, exactly=export.size_bytes)
+
+    @classmethod
+    def of_report(cls, call: Call[Any]) -> Self:
+        """For a legacy report, whose empty body means no rows (CONTRACT row 21)."""
+        return cls(call, seconds=_WHOLE_DOWNLOAD_SECONDS, may_be_empty=True)
 
     def pass_on(self, chunk: bytes, headers: Mapping[str, str]) -> bytes:
         """Count one piece and give it back.
@@ -184,9 +221,14 @@ class Meter:
             raise SeiReplyError(msg)
         return chunk
 
-    def total(self) -> int:
-        """The number of bytes of a whole download; raises `SeiDownloadError` if it is empty or not what SEI told."""
-        if self._passed == 0:  # CONTRACT row 21: an empty export still has its header line
+    def total(self, headers: Mapping[str, str]) -> int:
+        """The number of bytes of a whole download; raises `SeiDownloadError` if it is empty or not what SEI told.
+
+        An empty page of HTML is no report without rows either: it raises `SeiAuthError`.
+        """
+        if self._passed == 0 and (page := page_instead_of_data(self._call.what, 200, headers, b"")):
+            raise page
+        if self._passed == 0 and not self._may_be_empty:  # CONTRACT row 21: an empty export still has its header line
             msg = f"Asked to {self._call.what}, SEI sent an empty body; an export without rows still has a header line"
             raise SeiDownloadError(msg)
         if self._exactly is not None and self._passed != self._exactly:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -29,6 +29,13 @@ def sandbox() -> Iterator[SandboxControl]:
         yield control
 
 
+@pytest.fixture
+def quiet_sandbox(sandbox: SandboxControl) -> Iterator[SandboxControl]:
+    """The same sandbox for a test that makes things go wrong in it; nothing goes wrong afterwards."""
+    yield sandbox
+    sandbox.clear_faults()
+
+
 class BlockingAsyncClient:
     """An `AsyncSeiClient` spoken to synchronously, so that one test can hold for both clients."""
 
@@ -36,10 +43,11 @@ class BlockingAsyncClient:
         self._settings = settings
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(*args: Any) -> Any:
+        def call(*args: Any, **named: Any) -> Any:
             async def once() -> Any:
                 async with AsyncSeiClient(**self._settings) as client:
-                    return await getattr(client, name)(*args)
+                    given = getattr(client, name)(*args, **named)
+                    return [item async for item in given] if isinstance(given, AsyncIterator) else await given
 
             return asyncio.run(once())
 
@@ -64,3 +72,21 @@ def client_to(request: pytest.FixtureRequest) -> Callable[..., Any]:
 def export_request(report: str = "productivity", **changed: Any) -> ExportRequest:
     asked: dict[str, Any] = {"report": report, "scope": Scope.parse("1"), "start": "2026-01-01", "end": "2026-02-28"}
     return ExportRequest(**(asked | changed))
+
+
+def answering(
+    *answers: httpx.Response | Exception,
+) -> tuple[Callable[[httpx.Request], httpx.Response], list[httpx.Request]]:
+    """A transport that gives these answers in turn, the last for ever, and what it was asked."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        given = answers[min(len(asked), len(answers)) - 1]
+        if isinstance(given, Exception):
+            raise given
+        if not given.is_stream_consumed:
+            return given
+        return httpx.Response(given.status_code, headers=given.headers, stream=httpx.ByteStream(given.content))
+
+    return answer, asked

@@ -29,29 +29,11 @@ from sei_provider.api import (
 from sei_provider.api.limit import shared_rate_limit
 from sei_provider.api.wire import Wire
 from sei_provider.sandbox.control import SandboxControl
-from tests.api.conftest import BASE_URL, SETTINGS, export_request
+from tests.api.conftest import BASE_URL, SETTINGS, answering, export_request
 
 MakeClient = Callable[..., Any]
 REPORTS = ["productivity", "sprint", "business_alignment"]
 CREATED = {"exportId": "exp_1", "createdAt": "2026-01-01T00:00:00Z"}
-
-
-def answering(
-    *answers: httpx.Response | Exception,
-) -> tuple[Callable[[httpx.Request], httpx.Response], list[httpx.Request]]:
-    """A transport that gives these answers in turn, the last for ever, and what it was asked."""
-    asked: list[httpx.Request] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
-        given = answers[min(len(asked), len(answers)) - 1]
-        if isinstance(given, Exception):
-            raise given
-        if not given.is_stream_consumed:
-            return given
-        return httpx.Response(given.status_code, headers=given.headers, stream=httpx.ByteStream(given.content))
-
-    return answer, asked
 
 
 def completed(**fields: Any) -> Export:
@@ -84,7 +66,7 @@ def test_an_identical_productivity_request_is_answered_with_the_older_export(
     assert (again.id, again.reused) == (first.id, True)
 
 
-def test_every_call_carries_key_content_type_and_both_identifiers(client_to: MakeClient) -> None:
+def test_rows_17_and_29_every_call_carries_the_documented_headers_and_both_identifiers(client_to: MakeClient) -> None:
     answer, asked = answering(
         httpx.Response(202, json=CREATED),
         httpx.Response(200, json=CREATED | {"status": "completed"}),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sei_provider.api import Export, SeiError, SeiNotFoundError, SeiReplyError
+from sei_provider.api import Export, SeiError, SeiInputError, SeiNotFoundError, SeiReplyError
 from sei_provider.api.errors import SeiAuthError, SeiConnectionError, SeiServerError
 from sei_provider.api.watch import Watch
 
@@ -36,6 +36,17 @@ def test_a_longer_interval_than_two_minutes_is_kept() -> None:
     assert [following.next_pause() for _ in range(2)] == [300.0, 300.0]
 
 
+def test_the_first_pause_may_be_another_than_those_that_follow() -> None:
+    following = watch(["a"], delay=60.0, interval=4.0, growth=2.0, longest=10.0, deadline=1e9)
+    assert [following.next_pause() for _ in range(5)] == [60.0, 4.0, 8.0, 10.0, 10.0]
+
+
+@pytest.mark.parametrize("wrong", [{"interval": 0}, {"delay": -1.0}, {"growth": 0.9}, {"jitter": 1.0}])
+def test_pauses_that_make_no_sense_are_refused_saying_what_does(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SeiInputError, match=r"interval > 0, delay >= 0, growth >= 1 and 0 <= jitter < 1; got"):
+        watch(["a"], **wrong)
+
+
 def test_a_pause_varies_by_a_tenth() -> None:
     asked = []
     following = Watch(["a"], interval=10, deadline=1e12, vary=lambda low, high: asked.append((low, high)) or 1.0)
@@ -53,7 +64,7 @@ def test_no_pause_reaches_past_the_deadline() -> None:
     assert following.is_over
 
 
-def test_it_is_over_when_every_export_has_ended() -> None:
+def test_row_17_it_is_over_when_every_export_has_ended_the_failed_ones_too() -> None:
     following = watch(["a", "b", "c"])
     following.heard("a", export("a", "completed"))
     following.heard("b", export("b", "FAILED", error="too large"))

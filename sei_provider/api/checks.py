@@ -1,0 +1,49 @@
+"""Checks of what users write: names in any case, days, ids. Each error names what is allowed. Knows no request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from sei_provider.api.errors import SeiInputError
+from sei_provider.api.reports import Report
+
+
+def is_id(value: object) -> bool:
+    """Whether this can be an id: ids are text or numbers (CONTRACT row 14)."""
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def spelled(kind: str, name: object, allowed: Iterable[str], report: Report | None = None) -> str:
+    """The documented spelling of `name`, found without regard to case. Raises `SeiInputError` if there is none."""
+    by_folded = {known.casefold(): known for known in allowed}
+    known = by_folded.get(name.strip().casefold()) if isinstance(name, str) else None
+    if known is None:
+        of = f" of {report.name}" if report else ""
+        msg = f"unknown {kind} {name!r}; the {kind} names{of} are: {', '.join(by_folded.values())}"
+        raise SeiInputError(msg)
+    return known
+
+
+def spelled_all(kind: str, names: object, allowed: Iterable[str], report: Report) -> tuple[str, ...]:
+    """The documented spelling of several names, each once; () for None."""
+    if names is None:
+        return ()
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        msg = f"{kind}s must be a list of names, not {names!r}"
+        raise SeiInputError(msg)
+    allowed = tuple(allowed)
+    return tuple(dict.fromkeys(spelled(kind, name, allowed, report) for name in names))
+
+
+def checked_day(name: str, value: object) -> date:
+    """A day given as a date or as `yyyy-MM-dd`; `name` is the argument that an error names."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        if isinstance(value, str):
+            return date.fromisoformat(value.strip())
+    except ValueError:
+        pass
+    msg = f"{name} must be a date or text like 2026-01-31 (yyyy-MM-dd), not {value!r}"
+    raise SeiInputError(msg)

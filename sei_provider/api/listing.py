@@ -1,0 +1,101 @@
+"""Which exports to list: every documented filter, checked before any call (seed 001). Knows no transport."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import partial
+from typing import Any, TypedDict, Unpack
+
+from sei_provider.api import calls
+from sei_provider.api.checks import checked_day, is_id, spelled
+from sei_provider.api.errors import SeiInputError
+from sei_provider.api.export import Export, ExportStatus
+from sei_provider.api.paging import Walk
+from sei_provider.api.reports import REPORTS
+
+MOST_PER_PAGE = 100
+"""As many exports as SEI puts on one page."""
+_SCOPES = ("all", "mine")
+_SORT_FIELDS = ("createdAt", "completedAt", "status")
+_SORT_ORDERS = ("asc", "desc")
+
+
+class ExportFilters(TypedDict, total=False):
+    """What a list of exports may be narrowed to. Names may be written in any case.
+
+    - `status`: one of `ExportStatus`
+    - `scope`: `all` (default), or `mine`: those that the key's owner made
+    - `team_id`: of one team, as text or number
+    - `created_by`: of one user, by the user's id
+    - `date_from`, `date_to`: created after and before these days, as dates or `yyyy-MM-dd`
+    - `limit`: exports per page, 1 to 100 (default); fewer make more requests
+    - `sort_by`: `createdAt` (default), `completedAt` or `status`
+    - `sort_order`: `desc` (default) or `asc`
+    """
+
+    status: str | None
+    scope: str
+    team_id: str | int | None
+    created_by: str | None
+    date_from: str | date | None
+    date_to: str | date | None
+    limit: int
+    sort_by: str
+    sort_order: str
+
+
+def export_pages(report: str, *, first_page: int = 0, **filters: Unpack[ExportFilters]) -> Walk[Export]:
+    """The walk over a report's exports, from page `first_page` on.
+
+    Raises `SeiInputError` for a report without a list, or a wrong filter.
+    """
+    name = spelled("report", report, REPORTS)
+    if not REPORTS[name].has_list:
+        listed = ", ".join(each.name for each in REPORTS.values() if each.has_list)
+        msg = f"SEI documents no list of {name} exports; those that can be listed are: {listed}"
+        raise SeiInputError(msg)
+    return Walk(partial(calls.list_exports, name, _params(**filters)), lambda export: export.id, first_page=first_page)
+
+
+def _params(
+    *,
+    status: str | None = None,
+    scope: str = "all",
+    team_id: str | int | None = None,
+    created_by: str | None = None,
+    date_from: str | date | None = None,
+    date_to: str | date | None = None,
+    limit: int = MOST_PER_PAGE,
+    sort_by: str = "createdAt",
+    sort_order: str = "desc",
+) -> dict[str, str]:
+    first = None if date_from is None else checked_day("date_from", date_from)
+    last = None if date_to is None else checked_day("date_to", date_to)
+    if first and last and first > last:
+        msg = f"date_from ({first}) is after date_to ({last})"
+        raise SeiInputError(msg)
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST_PER_PAGE:
+        msg = f"limit must be a whole number from 1 to {MOST_PER_PAGE}, not {limit!r}"
+        raise SeiInputError(msg)
+    asked: dict[str, Any] = {
+        # The filter is in capitals, whatever the replies use (CONTRACT, "The list's reply").
+        "status": None if status is None else spelled("status", status, [each.upper() for each in ExportStatus]),
+        "scope": spelled("scope", scope, _SCOPES),
+        "teamId": _id("team_id", team_id),
+        "createdBy": _id("created_by", created_by),
+        "dateFrom": first and first.isoformat(),
+        "dateTo": last and last.isoformat(),
+        "limit": limit,
+        "sortBy": spelled("sort field", sort_by, _SORT_FIELDS),
+        "sortOrder": spelled("sort order", sort_order, _SORT_ORDERS),
+    }
+    return {name: str(value) for name, value in asked.items() if value is not None}
+
+
+def _id(name: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if not is_id(value) or not str(value).strip():
+        msg = f"{name} must be an id, as text or number, not {value!r}"
+        raise SeiInputError(msg)
+    return str(value).strip()

@@ -1,0 +1,121 @@
+"""Org trees and their teams, as SEI tells of them [V in CONTRACT, "The calls"]. Knows no transport."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sei_provider.api.errors import SeiReplyError, presentable
+
+_DEEPEST = 100
+"""Levels of teams that are believed: far more than an organization has, far fewer than a reply that never ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrgTree:
+    """An org tree: its id and name, the id of its root team, and how many teams it has, where SEI tells."""
+
+    id: int
+    name: str
+    root_team_id: str | None = None
+    team_count: int | None = None
+
+    @classmethod
+    def from_reply(cls, reply: object) -> OrgTree:
+        """Read one record of the list of org trees; raises `SeiReplyError` if it has no id or no name."""
+        if not isinstance(reply, Mapping):
+            raise _no_tree(reply)
+        tree_id, name, root = reply.get("id"), reply.get("name"), reply.get("rootTeamRefId")
+        if not isinstance(tree_id, int) or isinstance(tree_id, bool) or not isinstance(name, str) or not name:
+            raise _no_tree(reply)
+        return cls(
+            id=tree_id,
+            name=name,
+            root_team_id=None if root is None else _team_id(root, reply),
+            team_count=_count(reply.get("teamCount")),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    """A team and the teams below it.
+
+    `id` is what an export's scope takes. `developer_count` is None where SEI does not tell; `leaf` is SEI's word
+    for having no child teams.
+    """
+
+    id: str
+    name: str
+    children: tuple[Team, ...] = ()
+    developer_count: int | None = None
+    leaf: bool = True
+
+    @classmethod
+    def from_reply(cls, reply: object) -> Team:
+        """Read the nested reply about a tree's teams.
+
+        Raises `SeiReplyError` for a team without id or name, one that comes twice or below itself, or a tree of
+        more than a hundred levels.
+        """
+        return _read(reply, above=(), seen=set())
+
+    def walk(self) -> Iterator[Team]:
+        """This team and all below it, parents before their children."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def _read(reply: object, above: tuple[str, ...], seen: set[str]) -> Team:
+    if not isinstance(reply, Mapping):
+        raise _no_team(reply)
+    team_id = _team_id(reply.get("refId"), reply)
+    name = reply.get("name") or reply.get("displayName")
+    children = reply.get("children") or []
+    if not isinstance(name, str) or not isinstance(children, list):
+        raise _no_team(reply)
+    if team_id in above:
+        msg = f"SEI's tree of teams goes in a circle: team {team_id} is below itself"
+        raise SeiReplyError(msg)
+    if team_id in seen:
+        msg = f"SEI's tree of teams names team {team_id} twice, the second time below team {above[-1]}"
+        raise SeiReplyError(msg)
+    if len(above) >= _DEEPEST:
+        msg = f"SEI's tree of teams is deeper than {_DEEPEST} levels; the deepest read is team {team_id}"
+        raise SeiReplyError(msg)
+    seen.add(team_id)
+    leaf = reply.get("leaf")
+    return Team(
+        id=team_id,
+        name=name,
+        children=tuple(_read(child, (*above, team_id), seen) for child in children),
+        developer_count=_count(reply.get("developerCount")),
+        leaf=leaf if isinstance(leaf, bool) else not children,
+    )
+
+
+def _team_id(ref_id: object, reply: Mapping[str, Any]) -> str:
+    """The `teamId` of an export's scope for a `refId`: its text. Our inference [?], and it stands only here."""
+    if isinstance(ref_id, bool) or not isinstance(ref_id, str | int) or not str(ref_id):
+        raise _no_team(reply)
+    return str(ref_id)
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _no_tree(reply: object) -> SeiReplyError:
+    return SeiReplyError(f"SEI's reply holds an org tree without a usable id or name; it has: {_shape(reply)}")
+
+
+def _no_team(reply: object) -> SeiReplyError:
+    return SeiReplyError(
+        f"SEI's reply holds a team without a usable refId, name or list of children; it has: {_shape(reply)}"
+    )
+
+
+def _shape(reply: object) -> str:
+    """What a reply looks like without what is in it: its fields, or its type."""
+    return presentable(", ".join(sorted(map(str, reply)))) if isinstance(reply, Mapping) else type(reply).__name__
