@@ -1,33 +1,32 @@
-"""The documented calls over HTTP: which request is answered with what status. No knowledge of figures or rows."""
+"""Puts the API's calls together into one web application, and turns refusals into HTTP. Knows no call's content."""
 
 from __future__ import annotations
 
-import json
+import time
 import uuid
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from sei_provider.sandbox.create_body import read_create_body
+from sei_provider.sandbox.access import Access
+from sei_provider.sandbox.clock import SandboxClock
 from sei_provider.sandbox.documents import DOCUMENTS
-from sei_provider.sandbox.exports import ExportStore
+from sei_provider.sandbox.export_calls import ExportCalls
+from sei_provider.sandbox.exports import ExportStore, SizeLimits
+from sei_provider.sandbox.legacy_calls import LegacyCalls
+from sei_provider.sandbox.limit import SlidingWindow
 from sei_provider.sandbox.organisation import Organisation
 from sei_provider.sandbox.recording import Recorder, RecordRequests, recording_routes
 from sei_provider.sandbox.refusal import Refusal
-from sei_provider.sandbox.replies import create_reply, status_reply
+from sei_provider.sandbox.tree_calls import TreeCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
-
-    from sei_provider.sandbox.documents import Document
-    from sei_provider.sandbox.exports import Export
 
 
 def create_app(
@@ -35,109 +34,43 @@ def create_app(
     *,
     seconds: float = 3.0,
     clock: Callable[[], float] | None = None,
+    clock_speed: float = 1.0,
     key: str = "sandbox",
     base_path: str = "/",
+    timeout_teams: int | None = None,
+    timeout_days: int | None = None,
+    requests_per_minute: int | None = None,
 ) -> Starlette:
     """The SEI API for one organisation (40 teams by default), with all that was sent kept under `/_sandbox`.
 
-    `seconds` is how long an export takes, `clock` gives seconds since 1970 and defaults to the machine's, `key` is
-    the API key that is accepted, and `base_path` stands before every documented path but in no link (row 5).
+    - `seconds`: how long an export takes.
+    - `clock`: gives seconds since 1970; the machine's by default. The sandbox's own clock starts there and runs
+      `clock_speed` times as fast, for exports and for the limit of requests alike.
+    - `key`: the API key that is accepted.
+    - `base_path`: stands before every documented path, but in no link (row 5).
+    - `timeout_teams`, `timeout_days`: an export with more teams in its scope, or more days in its range, fails.
+    - `requests_per_minute`: with more in 60 seconds of the sandbox's clock they are answered 429; None for no limit.
     """
-    store = ExportStore(seconds, clock) if clock else ExportStore(seconds)
-    recorder = Recorder()
-    api = _Api(organisation or Organisation(), store, key)
+    own_clock = SandboxClock(clock or time.time, speed=clock_speed)
+    organisation = organisation or Organisation()
+    store = ExportStore(seconds, own_clock, SizeLimits(teams=timeout_teams, days=timeout_days))
+    recorder = Recorder(own_clock)
+    access = Access(key, SlidingWindow(requests_per_minute, own_clock))
     prefix = base_path.rstrip("/")
-    routes = [route for document in DOCUMENTS.values() for route in api.routes(document, prefix)]
+    exports = [ExportCalls(document, access, store, organisation, own_clock) for document in DOCUMENTS.values()]
     app = Starlette(
-        routes=[*routes, *recording_routes(recorder, store)],
-        middleware=[Middleware(RecordRequests, recorder=recorder, store=store)],
+        routes=[
+            *(route for calls in exports for route in calls.routes(prefix)),
+            *LegacyCalls(access, organisation, store.faults, recorder).routes(prefix),
+            *TreeCalls(access, organisation, store.faults).routes(prefix),
+            *recording_routes(recorder, store),
+        ],
+        middleware=[Middleware(RecordRequests, recorder=recorder)],
         exception_handlers={Refusal: _refused, HTTPException: _not_routed},
     )
     # Else a call with a slash too many would be redirected, and work.
     app.router.redirect_slashes = False
     return app
-
-
-class _Api:
-    """The endpoints of all reports over one store."""
-
-    def __init__(self, organisation: Organisation, store: ExportStore, key: str) -> None:
-        self._organisation = organisation
-        self._store = store
-        self._key = key
-
-    def routes(self, document: Document, prefix: str) -> list[Route]:
-        """The three calls of one report."""
-
-        async def create(request: Request) -> Response:
-            _name_call(request, "create", document)
-            project, org = self._check(request)
-            raw = await request.body()
-            asked = read_create_body(document, raw, project=project, org=org, organisation=self._organisation)
-            export, reused = self._store.create(asked, json.loads(raw))
-            request.state.export_id = export.id
-            return JSONResponse(create_reply(export, reused=reused), 200 if reused else 202)
-
-        async def status(request: Request) -> Response:
-            _name_call(request, "status", document)
-            self._check(request)
-            export = self._find(request, document)
-            # In a thread, since it may have to make the file, and many exports are followed at once.
-            return JSONResponse(await run_in_threadpool(status_reply, export, self._store.now()))
-
-        async def download(request: Request) -> Response:
-            _name_call(request, "download", document)
-            self._check(request, needs_content_type=document.download_names_content_type)
-            export = self._find(request, document)
-            if export.status(self._store.now()) != "completed":
-                _not_found(f"Export not completed: {export.id}")
-            content_type, body = await run_in_threadpool(export.download)
-            export.sent = body
-            headers = {"content-disposition": f'attachment; filename="{export.filename}"'}
-            # The media type goes in as a header, for Starlette adds a charset to `media_type="text/csv"`.
-            return Response(body, headers={**headers, "content-type": content_type})
-
-        by_id = f"{prefix}{document.path}/{{export_id}}"
-        return [
-            Route(f"{prefix}{document.create_path}", create, methods=["POST"]),
-            Route(by_id, status, methods=["GET"]),
-            Route(f"{by_id}/download", download, methods=["GET"]),
-        ]
-
-    def _check(self, request: Request, *, needs_content_type: bool = True) -> tuple[str, str]:
-        """What the documents ask of every call; gives project and organisation."""
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        # The scheme in any case: the download curls of 001 and 002 send `Apikey` (row 29).
-        if scheme.lower() != "apikey" or key != self._key:
-            message = "The header `authorization: ApiKey <key>` is missing or its key is not valid"
-            raise Refusal(401, "UNAUTHORIZED", message)
-        identifiers = [request.query_params.get(name, "") for name in ("projectIdentifier", "orgIdentifier")]
-        for name, value in zip(("projectIdentifier", "orgIdentifier"), identifiers, strict=True):
-            if not value:
-                raise Refusal(400, "INVALID_REQUEST", f"The query parameter {name} is required on every call")
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if needs_content_type and media_type != "application/json":
-            message = f"The header Content-Type must be application/json on every call, not {media_type!r}"
-            raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", message)
-        project, org = identifiers
-        return project, org
-
-    def _find(self, request: Request, document: Document) -> Export:
-        export_id: str = request.path_params["export_id"]
-        request.state.export_id = export_id
-        export = self._store.get(export_id, document.report)
-        if export is None:
-            _not_found(f"Export not found: {export_id}")
-        return export
-
-
-def _name_call(request: Request, kind: str, document: Document) -> None:
-    request.state.kind = kind
-    request.state.report = document.report
-
-
-def _not_found(message: str) -> NoReturn:
-    raise Refusal(404, "RESOURCE_NOT_FOUND", message)
 
 
 def _refused(_request: Request, refusal: Exception) -> Response:

@@ -26,15 +26,16 @@ class SandboxControl:
     def requests(self) -> list[dict[str, Any]]:
         """All requests to the API: `{method, path, kind, report, status, user_agent, export_id, at}`, in order.
 
-        `kind` is `create`, `status`, `download` or `other`; `at` is seconds since 1970 on the sandbox's clock.
+        `kind` is `create`, `status`, `list`, `download`, `trees` (org trees), `report` (a legacy report) or `other`;
+        `report` is None for the last and for org trees; `at` is seconds since 1970 on the sandbox's clock.
         """
         requests: list[dict[str, Any]] = json.loads(self._call("GET", "/requests"))
         return requests
 
     def summary(self) -> dict[str, Any]:
-        """Counts: `{requests, exports, by_kind, by_status, by_report, by_user_agent}`.
+        """Counts: `{requests, exports, by_kind, by_status, by_status_and_kind, by_report, by_user_agent}`.
 
-        `by_kind` counts requests by kind; `by_report` and `by_user_agent` do so for each report and user agent.
+        `by_kind` counts requests by kind; the last three do so for each HTTP status, report and user agent.
         """
         summary: dict[str, Any] = json.loads(self._call("GET", "/summary"))
         return summary
@@ -48,16 +49,25 @@ class SandboxControl:
         exports: list[dict[str, Any]] = json.loads(self._call("GET", "/exports"))
         return exports
 
+    def reports(self) -> list[dict[str, Any]]:
+        """All legacy reports, oldest first: `{id, report, body, created_at}`; the ids are the sandbox's own."""
+        reports: list[dict[str, Any]] = json.loads(self._call("GET", "/reports"))
+        return reports
+
     def bytes(self, export_id: str) -> bytes:
-        """The bytes sent at the last download of an export; `urllib.error.HTTPError` (404) if there was none."""
-        return self._call("GET", f"/exports/{export_id}/bytes")
+        """The bytes sent at the last download of an export, or for a legacy report, by its id.
+
+        `urllib.error.HTTPError` (404) if nothing was sent.
+        """
+        return self._call("GET", f"/bytes/{export_id}")
 
     def fault(
         self, fault: str, *, team: str | None = None, report: str | None = None, times: int | None = None
     ) -> None:
-        """Have exports created from now on go wrong: `fault` is a name in `sei_provider.sandbox.faults.FAULTS`.
+        """Have what is asked for from now on go wrong: `fault` is a name in `sei_provider.sandbox.faults`.
 
-        `team` is a team id or an org tree's name; None stands for any team, any report, and always.
+        Those of `FAULTS` are for exports and legacy reports, those of `READ_FAULTS` for lists and org trees. `team` is
+        a team id or an org tree's name; None stands for any team, any report, and always.
         """
         self._call("POST", "/faults", {"team": team, "report": report, "fault": fault, "times": times})
 

@@ -5,17 +5,25 @@ Turns JSON into an `ExportRequest`, or raises a `Refusal` that names the field, 
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
-from datetime import date
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from sei_provider.api.reports import REPORTS
+from sei_provider.sandbox.checks import (
+    date_field,
+    json_object,
+    known_names,
+    object_field,
+    one_of,
+    only,
+    refuse,
+    text_field,
+)
 from sei_provider.sandbox.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+    from datetime import date
 
     from sei_provider.sandbox.documents import Document
     from sei_provider.sandbox.organisation import Organisation, Team
@@ -57,24 +65,24 @@ def read_create_body(
 ) -> ExportRequest:
     """The request that the bytes of a create call make; raises `Refusal` with status 400, or 404 for no such team."""
     report = REPORTS[document.report]
-    body = _json_object(raw)
-    _only(body, document.body_fields, "the body")
-    scope, team = _scope(document, _object(body, "scope"), project, org, organisation)
-    dates = _object(body, "dateRange")
-    _only(dates, ("start", "end"), "dateRange")
-    start, end = _date(dates, "start"), _date(dates, "end")
+    body = json_object(raw)
+    only(body, document.body_fields, "the body")
+    scope, team = _scope(document, object_field(body, "scope"), project, org, organisation)
+    dates = object_field(body, "dateRange")
+    only(dates, ("start", "end"), "dateRange")
+    start, end = date_field(dates, "start", "dateRange"), date_field(dates, "end", "dateRange")
     if start > end:
-        _refuse(f"dateRange.start {start} is after dateRange.end {end}")
-    options = _object(body, "options")
-    _only(options, document.option_fields, "options")
-    chosen = {name: _text(options, name, "options") for name in options}
+        refuse(f"dateRange.start {start} is after dateRange.end {end}")
+    options = object_field(body, "options")
+    only(options, document.option_fields, "options")
+    chosen = {name: text_field(options, name, "options") for name in options}
     granularity = chosen.get("granularity")
     if granularity is None:
-        _refuse(f"options.granularity is required: {_listed(report.granularities)}")
-    _one_of("options.granularity", granularity, report.granularities)
+        refuse(f"options.granularity is required: {', '.join(report.granularities)}")
+    one_of("options.granularity", granularity, report.granularities)
     level = _level(document, chosen, report.levels, report.default_level)
     calculation = _calculation(document, chosen, report.computation_modes)
-    _one_of("options.format", chosen.get("format", "csv"), ("csv",))
+    one_of("options.format", chosen.get("format", "csv"), ("csv",))
     groups, metrics = _metrics(document, body, level)
     return ExportRequest(
         document=document,
@@ -96,35 +104,41 @@ def read_create_body(
 def _scope(
     document: Document, scope: Mapping[str, object], project: str, org: str, organisation: Organisation
 ) -> tuple[dict[str, str], Team]:
-    _only(scope, document.scope_fields, "scope")
-    asked = {name: _text(scope, name, "scope") for name in scope}
+    only(scope, document.scope_fields, "scope")
+    asked = {name: text_field(scope, name, "scope") for name in scope}
     team_id, tree_name = asked.get("teamId"), asked.get("orgTreeName")
     if team_id is None and tree_name is None:
-        _refuse("scope needs teamId or orgTreeName, and has neither")
+        refuse("scope needs teamId or orgTreeName, and has neither")
     if team_id is not None and tree_name is not None and not document.team_and_tree:
-        _refuse("scope takes either teamId or orgTreeName, not both")
+        refuse("scope takes either teamId or orgTreeName, not both")
     if tree_name is not None and not document.team_and_tree and "orgIdentifier" not in asked:
-        _refuse("scope.orgIdentifier is required with scope.orgTreeName")
+        refuse("scope.orgIdentifier is required with scope.orgTreeName")
     for name, in_query in (("projectIdentifier", project), ("orgIdentifier", org)):
         if asked.get(name, in_query) != in_query:
-            _refuse(f"scope.{name} {asked[name]!r} contradicts the query parameter {name} {in_query!r}")
-    # A team and its tree together are the team: both are looked up, so that a wrong name is noticed.
-    tree = organisation.tree(tree_name) if tree_name is not None else organisation.root
-    if tree is None:
+            refuse(f"scope.{name} {asked[name]!r} contradicts the query parameter {name} {in_query!r}")
+    return asked, _team(team_id, tree_name, organisation)
+
+
+def _team(team_id: str | None, tree_name: str | None, organisation: Organisation) -> Team:
+    """The team named, else the tree's root; a team and its tree together are the team, if it is of that tree."""
+    tree = organisation.tree(tree_name) if tree_name is not None else None
+    if tree_name is not None and tree is None:
         raise Refusal(404, "RESOURCE_NOT_FOUND", f"Org tree not found: {tree_name!r}")
-    team = organisation.team(team_id) if team_id is not None else tree
+    team = organisation.team(team_id) if team_id is not None else tree.root if tree is not None else None
     if team is None:
         raise Refusal(404, "RESOURCE_NOT_FOUND", f"Team not found: {team_id!r}")
-    return asked, team
+    if tree is not None and team not in tree.root.walk():
+        raise Refusal(404, "RESOURCE_NOT_FOUND", f"Team not found: {team_id!r} in org tree {tree_name!r}")
+    return team
 
 
 def _level(document: Document, chosen: Mapping[str, str], levels: tuple[str, ...], default: str | None) -> str:
     named = [field for field in document.level_fields if field in chosen]
     if len(named) > 1:
-        _refuse(f"options takes either {' or '.join(named)}, not both")
+        refuse(f"options takes either {' or '.join(named)}, not both")
     if not named:
         return default or ""
-    _one_of(f"options.{named[0]}", chosen[named[0]], levels)
+    one_of(f"options.{named[0]}", chosen[named[0]], levels)
     return chosen[named[0]]
 
 
@@ -133,7 +147,7 @@ def _calculation(document: Document, chosen: Mapping[str, str], modes: tuple[str
         if allowed:
             # What is calculated when the field is left out is documented nowhere: the example's value.
             value = chosen.get(field, allowed[0])
-            _one_of(f"options.{field}", value, allowed)
+            one_of(f"options.{field}", value, allowed)
             return value
     return ""
 
@@ -142,12 +156,12 @@ def _metrics(document: Document, body: Mapping[str, object], level: str) -> tupl
     """Groups and single metrics merged; neither, or empty lists, mean all (002)."""
     report = REPORTS[document.report]
     if "metric" in body and "metrics" in body:
-        _refuse("the body takes either metric or metrics, not both (000 has one in its example, one in its table)")
-    groups = _known(body, "metricGroups", report.metric_groups, f"group of {report.name}")
+        refuse("the body takes either metric or metrics, not both (000 has one in its example, one in its table)")
+    groups = known_names(body, "metricGroups", report.metric_groups, f"group of {report.name}")
     single_field = "metric" if "metric" in body else "metrics"
     available = [metric for by_level in report.metric_groups.values() for metric in by_level[level]]
     at_level = f"metric of {report.name}" + (f" at level {level}" if level else "")
-    singles = _known(body, single_field, available, at_level)
+    singles = known_names(body, single_field, available, at_level)
     if not groups and not singles:
         return (), tuple(available)
     wanted = singles | {metric for group in groups for metric in report.metric_groups[group][level]}
@@ -155,76 +169,3 @@ def _metrics(document: Document, body: Mapping[str, object], level: str) -> tupl
         tuple(group for group in report.metric_groups if group in groups),
         tuple(metric for metric in available if metric in wanted),
     )
-
-
-def _known(body: Mapping[str, object], field: str, allowed: Iterable[str], kind: str) -> set[str]:
-    """The names in a list, in documented spelling: names are case-insensitive (002; CONTRACT rows 8, 30)."""
-    names = body.get(field, [])
-    if not isinstance(names, list):
-        _refuse(f"{field} must be a JSON array of names, not {json.dumps(names)}")
-    spelling = {name.casefold(): name for name in allowed}
-    found = set()
-    for name in names:
-        if not isinstance(name, str) or name.casefold() not in spelling:
-            _refuse(f"{field}: {json.dumps(name)} is no {kind}; there are {_listed(spelling.values())}")
-        found.add(spelling[name.casefold()])
-    return found
-
-
-def _json_object(raw: bytes) -> dict[str, object]:
-    try:
-        body = json.loads(raw)
-    except ValueError as error:
-        _refuse(f"the body is not JSON: {error}")
-    if not isinstance(body, dict):
-        _refuse("the body must be a JSON object")
-    return body
-
-
-def _object(body: Mapping[str, object], field: str) -> dict[str, object]:
-    if field not in body:
-        _refuse(f"{field} is required")
-    value = body[field]
-    if not isinstance(value, dict):
-        _refuse(f"{field} must be a JSON object, not {json.dumps(value)}")
-    return value
-
-
-def _text(fields: Mapping[str, object], name: str, where: str) -> str:
-    value = fields[name]
-    if not isinstance(value, str) or not value:
-        _refuse(f"{where}.{name} must be a JSON string that is not empty, not {json.dumps(value)}")
-    return value
-
-
-def _date(dates: Mapping[str, object], name: str) -> date:
-    if name not in dates:
-        _refuse(f"dateRange.{name} is required, as yyyy-MM-dd")
-    value = dates[name]
-    # fromisoformat alone also takes 20260101 and 2026-W01-1.
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            pass
-    message = f"dateRange.{name} must be a date as yyyy-MM-dd, not {json.dumps(value)}"
-    raise Refusal(400, "INVALID_REQUEST", message)
-
-
-def _only(fields: Mapping[str, object], allowed: Iterable[str], where: str) -> None:
-    for name in fields:
-        if name not in allowed:
-            _refuse(f"{where} has an unknown field {name!r}; there are {_listed(allowed)}")
-
-
-def _one_of(field: str, value: str, allowed: Iterable[str]) -> None:
-    if value not in allowed:
-        _refuse(f"{field} {value!r} is unknown; there are {_listed(allowed)}")
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)
-
-
-def _refuse(message: str) -> NoReturn:
-    raise Refusal(400, "INVALID_REQUEST", message)

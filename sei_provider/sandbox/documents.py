@@ -26,12 +26,16 @@ class Document:
     aggregations: tuple[str, ...] = ()
     upper_case_status: bool
     """How the example of a status reply spells it (CONTRACT row 2)."""
+    upper_case_in_list: bool = False
+    """How a list spells it; "in either case", CONTRACT says, so one list does it the other way."""
     error_is_object: bool
     """Whether a failed export's `error` is `{code, message}` or a text (CONTRACT row 18)."""
     always_gzip: bool
     """Else only from `LARGE_EXPORT` bytes (CONTRACT row 16)."""
     download_names_content_type: bool
     """Whether a download needs `Content-Type` as all calls do; productivity's own curl has none."""
+    has_list: bool
+    """Whether the exports of this report can be listed."""
     filename: str
     """The download's name, with `{level}`, `{team}` and `{year}` to be filled in."""
 
@@ -56,6 +60,7 @@ PRODUCTIVITY = Document(  # 001 and 002
     error_is_object=False,
     always_gzip=False,
     download_names_content_type=False,
+    has_list=True,
     filename="{level}-insights-{year}.csv",
 )
 
@@ -69,9 +74,11 @@ SPRINT = Document(  # 000, with `metric` in its example and `metrics` in its tab
     option_fields=("computationMode", "metricLevel", "granularity"),
     level_fields=("metricLevel",),
     upper_case_status=False,
+    upper_case_in_list=True,
     error_is_object=True,
     always_gzip=True,
     download_names_content_type=True,
+    has_list=True,
     filename="sprint-insights-{team}-{year}.csv",
 )
 
@@ -87,6 +94,7 @@ BUSINESS_ALIGNMENT = Document(  # 003
     error_is_object=True,
     always_gzip=True,
     download_names_content_type=True,
+    has_list=False,
     filename="business-alignment-{team}-{year}.csv",
 )
 

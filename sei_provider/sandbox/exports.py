@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import time
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sei_provider.sandbox.documents import LARGE_EXPORT, REUSE_SECONDS
-from sei_provider.sandbox.faults import FaultPlan
+from sei_provider.sandbox.documents import REUSE_SECONDS
+from sei_provider.sandbox.faults import FAULTS, FaultPlan
+from sei_provider.sandbox.files import GZIP_START, harmed, packed
 from sei_provider.sandbox.rows import csv_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from sei_provider.sandbox.clock import SandboxClock
     from sei_provider.sandbox.create_body import ExportRequest
     from sei_provider.sandbox.faults import Fault
 
@@ -49,22 +46,13 @@ class Export:
     def file(self) -> bytes:
         """The whole file that SEI made, compressed where its document says so; the same bytes every time."""
         if self._file is None:
-            text = csv_text(self.request, header_only=self.fault.download == "header_only").encode()
-            self._file = gzip.compress(text, mtime=0) if self._compresses(text) else text
+            text = csv_text(self.request, header_only=self.fault.download == "header_only")
+            self._file = packed(text, self.fault, always_gzip=self.request.document.always_gzip)
         return self._file
 
     def download(self) -> tuple[str, bytes]:
         """What is sent for the file: its content type and its bytes, harmed as the export's fault has it."""
-        whole = self.file()
-        match self.fault.download:
-            case "html":
-                return "text/html; charset=utf-8", _LOGIN_PAGE
-            case "zero_bytes":
-                return "text/csv", b""
-            case "truncated_gzip":
-                return "text/csv", whole[: len(whole) // 2]
-            case _:
-                return "text/csv", whole
+        return harmed(self.file(), self.fault)
 
     @property
     def filename(self) -> str:
@@ -74,43 +62,56 @@ class Export:
             team=re.sub(r"[^a-z0-9]+", "-", self.request.team.name.lower()).strip("-") or self.request.team.id,
             year=self.request.start.year,
         )
-        return f"{name}.gz" if self.file()[:2] == b"\x1f\x8b" else name
+        return f"{name}.gz" if self.file().startswith(GZIP_START) else name
 
-    def _compresses(self, text: bytes) -> bool:
-        always = self.request.document.always_gzip or self.fault.download == "truncated_gzip"
-        return always or len(text) >= LARGE_EXPORT
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeLimits:
+    """How large an export may be before it times out, as exports of whole org trees may (001, 002)."""
+
+    teams: int | None = None
+    """The most teams, inner ones counted, of one export's scope; None for any number."""
+    days: int | None = None
+    """The most days of one export's date range; None for any number."""
+
+    def time_out(self, request: ExportRequest) -> Fault | None:
+        """How an export that is too large ends, or None if it is not."""
+        teams = sum(1 for _ in request.team.walk())
+        if self.teams is not None and teams > self.teams:
+            return _timed_out(f"its scope holds {teams} teams, and more than {self.teams} take too long")
+        days = (request.end - request.start).days + 1
+        if self.days is not None and days > self.days:
+            return _timed_out(f"its date range has {days} days, and more than {self.days} take too long")
+        return None
+
+
+def _timed_out(why: str) -> Fault:
+    fault = FAULTS["time_out"]
+    return replace(fault, error=f"{fault.error}: {why}")
 
 
 class ExportStore:
     """All exports of one sandbox, each done `seconds` after it was created."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.time) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, clock: SandboxClock, limits: SizeLimits | None = None) -> None:
         self.faults = FaultPlan()
+        self._seconds = seconds
         self._clock = clock
-        self._advanced = 0.0
+        self._limits = limits or SizeLimits()
         self._last_number = 0
         self._exports: dict[str, Export] = {}
         self._reusable: dict[tuple[object, ...], Export] = {}
 
-    def now(self) -> float:
-        """Seconds since 1970 on the sandbox's clock."""
-        return self._clock() + self._advanced
-
-    def advance(self, seconds: float) -> None:
-        """Put the sandbox's clock forward."""
-        self._advanced += seconds
-
     def create(self, request: ExportRequest, raw_body: object) -> tuple[Export, bool]:
         """The export for a request, and whether it is an older one that is reused, even a failed one (row 28)."""
-        now, report = self.now(), request.document.report
+        now, report = self._clock.now(), request.document.report
         older = self._reusable.get(request.identity)
         if older is not None and now - older.created_at < REUSE_SECONDS:
             older.reused += 1
             return older, True
         scope = request.scope.get("teamId") or request.scope["orgTreeName"]
-        fault = self.faults.next_for(scope, report)
-        export = Export(self._next_id(now), request, raw_body, now, now + self.seconds, fault)
+        fault = self._limits.time_out(request) or self.faults.next_for(scope, report)
+        export = Export(self._next_id(now), request, raw_body, now, now + self._seconds, fault)
         self._exports[export.id] = export
         if report == REUSING_REPORT:
             self._reusable[request.identity] = export
@@ -123,21 +124,12 @@ class ExportStore:
             return None
         return export
 
-    def all(self) -> list[Export]:
-        """All exports, oldest first."""
-        return list(self._exports.values())
+    def all(self, report: str | None = None) -> list[Export]:
+        """All exports, or those of one report, oldest first."""
+        exports = self._exports.values()
+        return [export for export in exports if report in {None, export.request.document.report}]
 
     def _next_id(self, now: float) -> str:
         """Ids grow with time, so two exports of one second have an order, and differ from those of an earlier run."""
         self._last_number = max(self._last_number + 1, int(now * 10) % 2**32)
         return f"exp_{self._last_number:08x}"
-
-
-def timestamp(seconds: float) -> str:
-    """A time as SEI writes it: UTC, whole seconds."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-_LOGIN_PAGE = b"""<!DOCTYPE html>
-<html><head><title>Sign in</title></head><body><h1>Sign in to continue</h1></body></html>
-"""

@@ -29,11 +29,14 @@ def developer_figures(
 
 
 def team_figures(team: Team, start: date, end: date, metrics: Sequence[str], variant: str) -> list[str]:
-    """One cell per metric for one team; an inner team's are the sums or means of its children's."""
+    """One cell per metric for one team; an inner team's are the sums or means of its children's.
+
+    A team in which nobody works has no figures.
+    """
 
     def of_leaf(leaf: Team) -> list[int | None]:
         seed = _seed(leaf.id, "team", start, end, variant)
-        return [_figure(seed, metric) for metric in metrics]
+        return [_figure(seed, metric) if leaf.developers else None for metric in metrics]
 
     return _cells(metrics, _together(team, metrics, of_leaf))
 
@@ -54,6 +57,8 @@ def category_figures(team: Team, start: date, end: date, columns: Sequence[tuple
 
 def categories(team: Team, start: date) -> set[str]:
     """The business categories that a team has work in: they differ by group and by month, as customers' do."""
+    if not team.developers:
+        return set()
     if team.group < 0:
         return set().union(*(categories(child, start) for child in team.children))
     absent = {
@@ -65,7 +70,10 @@ def categories(team: Team, start: date) -> set[str]:
 
 
 # Words in a metric's name by which a parent's figure is the mean of its children's, not their sum.
-_MEANS = ("AVG", "PERCENT", "RATE", "VELOCITY", "PREDICTABILITY", "CODING_DAYS", "_VS_")
+_MEANS = (
+    *("AVG", "PERCENT", "RATE", "VELOCITY", "PREDICTABILITY", "CODING_DAYS", "_VS_"),
+    *("_PER_", "TIME_TO", "WORK_TYPE"),  # of the legacy reports
+)
 _MASK = (1 << 64) - 1
 
 

@@ -1,4 +1,4 @@
-"""The made-up organisation the sandbox answers for: one org tree, its teams and their developers.
+"""The made-up organisation the sandbox answers for: its org trees, their teams and developers.
 
 Team k is the same in every organisation of at least k teams. Knows nothing of exports or HTTP.
 """
@@ -25,7 +25,7 @@ class Developer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Team:
-    """One node of the org tree; an inner team has children and one developer, its manager."""
+    """One node of an org tree; an inner team has children and one developer, its manager."""
 
     id: str
     name: str
@@ -43,10 +43,25 @@ class Team:
             yield from child.walk()
 
 
-class Organisation:
-    """An org tree of three levels: the root, groups of eight teams, and `teams` leaf teams.
+@dataclass(frozen=True, slots=True, eq=False)
+class OrgTree:
+    """One org tree, which is called what its root team is called."""
 
-    Ids are numbers as strings: the root is `1`, the groups `10`, `20`, …, their teams `11` to `18`, `21` to `28`, ….
+    id: int
+    """A number of its own, not its root team's id."""
+    root: Team
+
+    @property
+    def name(self) -> str:
+        """The name by which a scope asks for it."""
+        return self.root.name
+
+
+class Organisation:
+    """Two org trees: `Engineering` with `teams` leaf teams, and `Research`, small and always the same.
+
+    Engineering has three levels: its root, groups of eight teams, and the teams. Ids are numbers as strings: the root
+    is `1`, the groups `10`, `20`, …, their teams `11` to `18`, `21` to `28`, …. Research has the ids `2` to `6`.
     """
 
     def __init__(self, teams: int = 40) -> None:
@@ -62,20 +77,21 @@ class Organisation:
             developers=_developers("1", 1),
             children=tuple(_group(group, min(_GROUP_SIZE, teams - group * _GROUP_SIZE)) for group in groups),
         )
-        self._by_id = {team.id: team for team in self.root.walk()}
+        self.trees = (OrgTree(101, self.root), OrgTree(102, _research()))
+        self._by_id = {team.id: team for tree in self.trees for team in tree.root.walk()}
 
     @property
     def leaves(self) -> tuple[Team, ...]:
-        """The leaf teams, in the order of their ids."""
+        """The leaf teams of Engineering, in the order of their ids."""
         return tuple(team for team in self.root.walk() if not team.children)
 
     def team(self, team_id: str) -> Team | None:
         """The team with this id, or None."""
         return self._by_id.get(team_id)
 
-    def tree(self, name: str) -> Team | None:
-        """The root of the org tree with this name, or None."""
-        return self.root if name == TREE_NAME else None
+    def tree(self, name: str) -> OrgTree | None:
+        """The org tree with this name, or None."""
+        return next((tree for tree in self.trees if tree.name == name), None)
 
 
 _GROUP_SIZE = 8
@@ -93,6 +109,20 @@ _TEAM_NAMES = (
 )
 # The teams in which two developers share a name: with an e-mail address each, and with none.
 _NAMESAKES = {"11": True, "15": False}
+
+
+def _research() -> Team:
+    """A tree whose leaves lie at different depths; a team of it has a name that Engineering has too, one is empty."""
+    root, labs = "Research", "Research/Labs"
+    leaves = (
+        Team("4", "Platform Team", f"{labs}/Platform Team", 0, _developers("4", 3)),
+        Team("5", "Vacant", f"{labs}/Vacant", 0, ()),
+    )
+    children = (
+        Team("3", "Labs", labs, 0, _developers("3", 1), leaves),
+        Team("6", "Field Studies", f"{root}/Field Studies", 1, _developers("6", 2)),
+    )
+    return Team("2", root, root, -1, _developers("2", 1), children)
 
 
 def _group(group: int, size: int) -> Team:

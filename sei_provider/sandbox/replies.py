@@ -1,10 +1,10 @@
-"""The JSON of create and status replies, with the fields that each report's document shows and no others."""
+"""The JSON of create, status and list replies, with the fields that each report's document shows and no others."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sei_provider.sandbox.exports import timestamp
+from sei_provider.sandbox.clock import timestamp
 
 if TYPE_CHECKING:
     from sei_provider.sandbox.create_body import ExportRequest
@@ -21,7 +21,7 @@ def create_reply(export: Export, *, reused: bool) -> Json:
         case "sprint":  # 000
             groups = {"metricGroups": list(request.metric_groups)} if request.metric_groups else {}
             return reply | {
-                "createdBy": _CREATOR,
+                "createdBy": CREATOR,
                 "metadata": {"scope": _scope(request), **_date_range(request), **groups, **_options(request)},
                 "message": "Export created successfully",
             }
@@ -50,24 +50,41 @@ def status_reply(export: Export, now: float) -> Json:
         reply["completedAt"] = timestamp(export.finished_at)
     if document.report == "sprint":
         reply |= {
-            "createdBy": _CREATOR,
+            "createdBy": CREATOR,
             "scope": _scope(export.request),
             "metadata": {**_date_range(export.request), **_options(export.request)},
         }
     if status == "completed":
         reply |= _link(export)
     if status == "failed":
-        reply["error"] = _FAILURE if document.error_is_object else _FAILURE["message"]
+        error: Json = {"code": export.fault.error_code, "message": export.fault.error}
+        reply["error"] = error if document.error_is_object else export.fault.error
     return reply
 
 
-_CREATOR: Json = {"userId": "user_sandbox", "name": "Sandbox User", "email": "sandbox.user@example.com"}
-_FAILURE: Json = {"code": "EXPORT_FAILED", "message": "Metrics could not be computed"}
+def list_entry(export: Export, now: float) -> Json:
+    """One export in a list (CONTRACT, "The list's reply"): what is not there yet is null."""
+    status, document, request = export.status(now), export.request.document, export.request
+    completed = status == "completed"
+    groups = {"metricGroups": list(request.metric_groups)} if request.metric_groups else {}
+    return {
+        "exportId": export.id,
+        "status": status.upper() if document.upper_case_in_list else status,
+        "createdAt": timestamp(export.created_at),
+        "completedAt": timestamp(export.finished_at) if completed else None,
+        "createdBy": CREATOR,
+        "scope": _scope(request),
+        "metadata": {**_date_range(request), **groups, **_options(request)},
+        "downloadUrl": _download_url(export) if completed else None,
+    }
+
+
+CREATOR: Json = {"userId": "user_sandbox", "name": "Sandbox User", "email": "sandbox.user@example.com"}
 
 
 def _link(export: Export) -> Json:
     """Where to download: relative to the base URL with its path, and in another place per report (rows 4, 5)."""
-    url = f"{export.request.document.path}/{export.id}/download"
+    url = _download_url(export)
     match export.request.document.report:
         case "sprint":
             sprint: Json = {
@@ -85,6 +102,10 @@ def _link(export: Export) -> Json:
             return {"download": {"url": url, "filename": export.filename, "contentType": "text/csv"}}
 
 
+def _download_url(export: Export) -> str:
+    return f"{export.request.document.path}/{export.id}/download"
+
+
 def _scope(request: ExportRequest) -> Json:
     scope: Json = {**request.scope}
     return scope | {"teamName": request.team.name} if "teamId" in scope else scope
@@ -95,4 +116,6 @@ def _date_range(request: ExportRequest) -> Json:
 
 
 def _options(request: ExportRequest) -> Json:
-    return {"options": {**request.options, "metricLevel": request.level, "format": "csv", "compression": "gzip"}}
+    # Only where it is certain: productivity's is compressed when large, and says so nowhere (row 16).
+    compression = {"compression": "gzip"} if request.document.always_gzip else {}
+    return {"options": {**request.options, "metricLevel": request.level, "format": "csv", **compression}}

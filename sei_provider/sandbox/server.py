@@ -25,14 +25,28 @@ def serve(
     teams: int = 40,
     seconds: float = 0.2,
     clock: Callable[[], float] | None = None,
+    clock_speed: float = 1.0,
     key: str = "sandbox",
     base_path: str = "/",
+    timeout_teams: int | None = None,
+    timeout_days: int | None = None,
+    requests_per_minute: int | None = None,
 ) -> Iterator[SandboxControl]:
     """A sandbox on a free port of localhost for the time of a `with` block; it is stopped when the block ends.
 
-    `teams` leaf teams, exports that take `seconds`, on `clock` (seconds since 1970; the machine's if None).
+    `teams` leaf teams, exports that take `seconds`; all else as in `create_app`.
     """
-    app = create_app(Organisation(teams), seconds=seconds, clock=clock, key=key, base_path=base_path)
+    app = create_app(
+        Organisation(teams),
+        seconds=seconds,
+        clock=clock,
+        clock_speed=clock_speed,
+        key=key,
+        base_path=base_path,
+        timeout_teams=timeout_teams,
+        timeout_days=timeout_days,
+        requests_per_minute=requests_per_minute,
+    )
     with listen("127.0.0.1", 0) as listening:
         server = _server(app)
         thread = threading.Thread(target=server.run, args=([listening],), name="sei-sandbox")

@@ -48,6 +48,15 @@ class Api:
     def status(self, report: str, export_id: str) -> httpx.Response:
         return self.http.get(f"{PATHS[report][1]}/{export_id}")
 
+    def list(self, report: str, **parameters: object) -> httpx.Response:
+        return self.http.get(PATHS[report][1], params=parameters)
+
+    def trees(self, path: str = "", **parameters: object) -> httpx.Response:
+        return self.http.get(f"/v2/org-trees{path}", params={"accountIdentifier": "acc"} | parameters)
+
+    def report(self, body: object, **parameters: object) -> httpx.Response:
+        return self.http.post("/v2/insights/teams/reports", params={"format": "csv"} | parameters, json=body)
+
     def download(self, report: str, export_id: str) -> httpx.Response:
         return self.http.get(f"{PATHS[report][1]}/{export_id}/download")
 

@@ -5,6 +5,8 @@ Only base URL, key, identifiers and ids are filled in, and in the replies the cr
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shlex
 from pathlib import Path
@@ -15,6 +17,9 @@ import pytest
 
 from sei_provider.api.reports import REPORTS
 from sei_provider.sandbox.control import SandboxControl
+from sei_provider.sandbox.legacy_body import LEGACY_DOCUMENTS, LegacyDocument
+from sei_provider.sandbox.organisation import Organisation
+from tests.sandbox.conftest import Api
 
 HERE = Path(__file__).parent
 PLACEHOLDERS = {
@@ -25,10 +30,13 @@ PLACEHOLDERS = {
     "<HARNESS_ORG_NAME>": "acme",
     "<ORG_TREE_NAME>": "Engineering",
     "<YOUR_SEI_API_KEY>": "sandbox",
+    "<YOUR_API_KEY>": "sandbox",
     "<SEI_API_KEY>": "sandbox",
     "YOUR_SEI_API_KEY": "sandbox",
     '"456"': '"14"',
     '"team_abc123"': '"14"',
+    '"teamRefId": 456': '"teamRefId": 14',
+    '"teamRefId": 789': '"teamRefId": 10',
 }
 
 
@@ -54,7 +62,7 @@ def send_curl(name: str, sandbox: SandboxControl, export_id: str = "") -> httpx.
             headers[header] = value
         elif word == "-d":
             body = next(words).encode()
-        elif word == ">":
+        elif word in {">", "--output"}:
             break
         else:
             url = word
@@ -128,6 +136,47 @@ def test_the_download_curl_gets_the_csv_although_it_writes_apikey_and_no_content
     answer = send_curl(f"{document}_download_productivity", sandbox, export_id)
     assert answer.status_code == 200
     assert answer.text.startswith("Granularity,Team,Team_Hierarchy,Start_Date,End_Date,Developer,Developer_Email,")
+
+
+def test_the_legacy_curl_gets_a_csv_although_it_carries_v2_fields_and_no_identifiers(sandbox: SandboxControl) -> None:
+    answer = send_curl("002_team_report", sandbox)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/csv"
+    assert answer.headers["content-disposition"] == 'attachment; filename="team_report.csv"'
+    header, *rows = csv.reader(io.StringIO(answer.text))
+    columns = ["PR Velocity per Developer", "Coding Days per Developer", "Number of Comments per PR"]
+    assert header == ["Collection Name", *columns]
+    assert [row[0] for row in rows] == ["Payments, Refunds and Disputes"]
+
+
+def test_the_legacy_curl_with_empty_metrics_gets_all_metrics_and_the_child_teams(sandbox: SandboxControl) -> None:
+    answer = send_curl("002_team_report_all_metrics", sandbox)
+    assert answer.status_code == 200, answer.text
+    header, *rows = csv.reader(io.StringIO(answer.text))
+    assert header == ["Collection Name", *documented_headings("team_report").values()]
+    assert [row[0] for row in rows] == [team.name for team in Organisation(10).team("10").walk()]
+
+
+def test_the_contributor_body_of_002_gets_a_csv_with_ratings(api: Api) -> None:
+    body = (HERE / "bodies" / "002_contributor_report.json").read_text()
+    answer = api.report(json.loads(body))
+    assert answer.status_code == 200, answer.text
+    assert "PR Velocity per Developer,PR Velocity per Developer Rating,Work Items Completed," in answer.text
+
+
+@pytest.mark.parametrize("document", LEGACY_DOCUMENTS.values(), ids=LEGACY_DOCUMENTS)
+def test_the_legacy_metrics_and_headings_are_those_of_the_documents_tables(document: LegacyDocument) -> None:
+    expected = documented_headings(document.report)
+    if document.by_developer:
+        # The one heading that the response's description gives is not the table's.
+        assert expected.pop("PR_VELOCITY") == "PR Velocity"
+        expected = {"PR_VELOCITY": "PR Velocity per Developer"} | expected
+    assert list(document.headings.items()) == list(expected.items())
+
+
+def documented_headings(report: str) -> dict[str, str]:
+    _, _, *lines = (HERE / "legacy_metrics" / f"002_{report}.txt").read_text().splitlines()
+    return dict((cell.strip() for cell in line.split("|")[:2]) for line in lines)
 
 
 def test_the_python_sample_of_001_gets_401_for_its_header(

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
+from sei_provider.sandbox.__main__ import main
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 
@@ -41,6 +44,47 @@ def test_the_command_says_where_it_listens_and_serves_under_a_base_path(api_at, 
         process.terminate()
         rest = process.communicate(timeout=10)[0]
     assert rest == "", "nothing is logged, least of all a developer's name"
+
+
+def test_the_command_takes_the_most_requests_per_minute(api_at) -> None:
+    with sandbox_process("--requests-per-minute", "1") as (line, _):
+        api = api_at(line.rpartition(" ")[2])
+        assert [api.list("sprint").status_code for _ in range(2)] == [200, 429]
+
+
+def test_the_command_takes_the_limits_of_size_and_the_speed_of_the_clock(api_at, body_of) -> None:
+    limits = ("--timeout-teams", "9", "--timeout-days", "31")
+    # A day and more of the sandbox's clock, a ten-thousandth of a second of the machine's.
+    with sandbox_process("--teams", "9", "--seconds", "100000", "--clock-speed", "1e9", *limits) as (line, _):
+        api = api_at(line.rpartition(" ")[2])
+        ids = [
+            api.create("sprint", body_of("sprint", team=team, end=end)).json()["exportId"]
+            for team, end in (("1", "2026-01-31"), ("11", "2026-02-01"))
+        ]
+        errors = [api.status("sprint", export_id).json()["error"]["message"] for export_id in ids]
+    assert [error.partition(": ")[2].split(",")[0] for error in errors] == [
+        "its scope holds 12 teams",
+        "its date range has 32 days",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--teams", "0", "argument --teams: must be at least 1, not 0"),
+        ("--timeout-teams", "0", "argument --timeout-teams: must be at least 1, not 0"),
+        ("--timeout-days", "-1", "argument --timeout-days: must be at least 1, not -1"),
+        ("--requests-per-minute", "0", "argument --requests-per-minute: must be at least 1, not 0"),
+        ("--clock-speed", "0", "argument --clock-speed: must be above 0, not 0"),
+    ],
+)
+def test_the_command_refuses_a_value_that_makes_no_sense(
+    option: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["sandbox", f"{option}={value}"])
+    with pytest.raises(SystemExit):
+        main()
+    assert message in capsys.readouterr().err
 
 
 def test_nothing_is_found_beside_the_base_path(api_at, body_of) -> None:

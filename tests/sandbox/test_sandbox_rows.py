@@ -37,6 +37,27 @@ def test_the_first_eight_teams_have_the_names_that_readers_stumble_over(instant,
     }
 
 
+def test_the_second_tree_is_the_same_in_any_organisation_and_shares_no_id_and_one_name_with_the_first() -> None:
+    small, large = Organisation(1), Organisation(500)
+    (engineering, research), twin = large.trees, small.trees[1]
+    paths = [team.hierarchy for team in research.root.walk()]
+    assert paths == [team.hierarchy for team in twin.root.walk()]
+    assert paths[-2:] == ["Research/Labs/Vacant", "Research/Field Studies"], "leaves at different depths"
+    ids, names = ({(team.id, team.name)[of] for team in engineering.root.walk()} for of in (0, 1))
+    assert not ids & {team.id for team in research.root.walk()}
+    assert names & {team.name for team in research.root.walk()} == {"Platform Team"}
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_a_team_in_which_nobody_works_has_no_figures(report: str, instant, body_of) -> None:
+    level = {"metricLevel": "team"} if report != "business_alignment" else {}
+    rows = instant.rows(report, body_of(report, team="5", **level))
+    assert [row["Team"] for row in rows] == ["Vacant"] * 3
+    assert not any(value for row in rows for value in figures(row).values())
+    if report == "productivity":
+        assert instant.rows(report, body_of(report, team="5", metricLevel="developer")) == []
+
+
 @pytest.mark.parametrize("report", REPORTS)
 @pytest.mark.parametrize(("team", "teams"), [("11", 1), ("10", 9), ("1", 46)])
 def test_an_export_holds_the_team_and_all_teams_below(report: str, team: str, teams: int, instant, body_of) -> None:

@@ -130,8 +130,14 @@ def test_productivity_takes_a_team_and_its_tree_together(instant, body_of) -> No
     assert {row["Team"] for row in instant.rows("productivity", both)} == {"NA"}
 
 
+def test_a_team_of_another_tree_than_the_one_named_is_a_404(instant, body_of) -> None:
+    both = body_of("productivity") | {"scope": {"teamId": "12", "orgTreeName": "Research"}}
+    answer = instant.create("productivity", both)
+    assert (answer.status_code, answer.json()["message"]) == (404, "Team not found: '12' in org tree 'Research'")
+
+
 @pytest.mark.parametrize("header", [{}, {"authorization": "Bearer sandbox"}, {"authorization": "ApiKey wrong"}])
-@pytest.mark.parametrize("call", ["create", "status", "download"])
+@pytest.mark.parametrize("call", ["create", "status", "list", "download"])
 def test_every_call_needs_the_key(call: str, header: dict[str, str], instant, body_of) -> None:
     answer = bare(instant, call, body_of, headers={"Content-Type": "application/json"} | header)
     assert answer.status_code == 401
@@ -145,7 +151,7 @@ def test_the_keys_scheme_may_be_in_any_case(scheme: str, instant, body_of) -> No
 
 
 @pytest.mark.parametrize("missing", ["projectIdentifier", "orgIdentifier"])
-@pytest.mark.parametrize("call", ["create", "status", "download"])
+@pytest.mark.parametrize("call", ["create", "status", "list", "download"])
 def test_every_call_needs_both_query_parameters(call: str, missing: str, instant, body_of) -> None:
     params = {"projectIdentifier": "sei", "orgIdentifier": "acme"} | {missing: ""}
     answer = bare(instant, call, body_of, params=params)
@@ -153,7 +159,7 @@ def test_every_call_needs_both_query_parameters(call: str, missing: str, instant
     assert f"query parameter {missing} is required" in answer.json()["message"]
 
 
-@pytest.mark.parametrize("call", ["create", "status", "download"])
+@pytest.mark.parametrize("call", ["create", "status", "list", "download"])
 def test_every_call_names_its_content_type(call: str, instant, body_of) -> None:
     answer = bare(instant, call, body_of, headers={"authorization": "ApiKey sandbox"})
     assert answer.status_code == 415
@@ -166,6 +172,7 @@ def bare(api, call: str, body_of, *, params: dict[str, str] | None = None, heade
     method, path = {
         "create": ("POST", "/v2/insights/sprint/exports"),
         "status": ("GET", f"/v2/insights/sprints/exports/{export_id}"),
+        "list": ("GET", "/v2/insights/sprints/exports"),
         "download": ("GET", f"/v2/insights/sprints/exports/{export_id}/download"),
     }[call]
     request = api.http.build_request(method, path, params=params)
@@ -186,6 +193,10 @@ def bare(api, call: str, body_of, *, params: dict[str, str] | None = None, heade
         ("POST", "/v2/insights/business_alignment/exports", 404),
         ("POST", "/insights/productivity/exports", 404),
         ("POST", "/v2/insights/productivity/exports/", 404),
+        ("GET", "/v2/insights/ba/exports", 404),
+        ("GET", "/v2/insights/sprint/exports", 405),
+        ("GET", "/v2/insights/teams/reports", 405),
+        ("POST", "/v2/org-trees", 405),
         ("PUT", "/v2/insights/productivity/exports", 405),
     ],
 )

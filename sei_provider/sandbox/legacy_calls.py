@@ -1,0 +1,56 @@
+"""The legacy reports over HTTP (002): one synchronous call, answered with the CSV. Knows nothing of its rows."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import Route
+
+from sei_provider.sandbox.export_calls import file_response
+from sei_provider.sandbox.files import GZIP_START, harmed, packed
+from sei_provider.sandbox.legacy_body import read_legacy_body
+from sei_provider.sandbox.legacy_rows import legacy_csv_text
+from sei_provider.sandbox.recording import name_call
+from sei_provider.sandbox.refusal import Refusal
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from sei_provider.sandbox.access import Access
+    from sei_provider.sandbox.faults import FaultPlan
+    from sei_provider.sandbox.organisation import Organisation
+    from sei_provider.sandbox.recording import Recorder
+
+PATH = "/v2/insights/teams/reports"
+
+
+class LegacyCalls:
+    """The one call of both legacy reports."""
+
+    def __init__(self, access: Access, organisation: Organisation, faults: FaultPlan, recorder: Recorder) -> None:
+        self._access = access
+        self._organisation = organisation
+        self._faults = faults
+        self._recorder = recorder
+
+    def routes(self, prefix: str) -> list[Route]:
+        """The call at its documented path behind a prefix."""
+        return [Route(f"{prefix}{PATH}", self._report, methods=["POST"])]
+
+    async def _report(self, request: Request) -> Response:
+        name_call(request, "report")
+        self._access.check_legacy(request)
+        raw = await request.body()
+        asked = read_legacy_body(raw, self._organisation)
+        name_call(request, "report", asked.document.report)
+        fault = self._faults.next_for(asked.team.id, asked.document.report)
+        if fault.final_status != "completed":
+            raise Refusal(500, fault.error_code, fault.error)
+        text = await run_in_threadpool(legacy_csv_text, asked, header_only=fault.download == "header_only")
+        content_type, body = harmed(packed(text, fault, always_gzip=False), fault)
+        request.state.export_id = self._recorder.report_sent(asked.document.report, json.loads(raw), body)
+        filename = f"{asked.document.report}.csv"
+        return file_response(content_type, body, f"{filename}.gz" if body.startswith(GZIP_START) else filename)
