@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from sei_provider.lake.errors import (
     BodyError,
+    ConflictError,
     CsvError,
     EmptyBodyError,
     HeaderError,
     LakeError,
     NotCsvError,
+    PersonalDataError,
     SchemaError,
     StagingError,
     TableMeaningError,
@@ -27,19 +29,24 @@ from sei_provider.lake.errors import (
 from sei_provider.lake.slices import Manifest, Published, Skipped, Slice, default_table
 
 if TYPE_CHECKING:
+    from sei_provider.lake.covering import Covered, coverage
     from sei_provider.lake.manifests import discard, staged
     from sei_provider.lake.publishing import publish
+    from sei_provider.lake.raw import keep
     from sei_provider.lake.staging import stage
     from sei_provider.lake.tables import ledger, read_table
 
 __all__ = [
     "BodyError",
+    "ConflictError",
+    "Covered",
     "CsvError",
     "EmptyBodyError",
     "HeaderError",
     "LakeError",
     "Manifest",
     "NotCsvError",
+    "PersonalDataError",
     "Published",
     "SchemaError",
     "Skipped",
@@ -50,8 +57,10 @@ __all__ = [
     "UnknownColumnError",
     "UnknownTableError",
     "UnsupportedStoreError",
+    "coverage",
     "default_table",
     "discard",
+    "keep",
     "ledger",
     "publish",
     "read_table",
@@ -60,7 +69,10 @@ __all__ = [
 ]
 
 _LOADED_WHEN_NAMED = {
+    "Covered": "covering",
+    "coverage": "covering",
     "discard": "manifests",
+    "keep": "raw",
     "ledger": "tables",
     "publish": "publishing",
     "read_table": "tables",

@@ -49,6 +49,9 @@ REPORT_DIMENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The dimensions that a report has beside granularity, team, hierarchy and dates."""
 
+UNDATED = frozenset({"team_report", "contributor_report"})
+"""The legacy reports (seed 002): their CSV has no dates, so rows carry the range that was asked for."""
+
 METRIC_SUFFIXES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"business_alignment": ("_story_points", "_tickets")}  # seed 003: the stems are the customer's categories
 )
@@ -56,6 +59,9 @@ METRIC_SUFFIXES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 TEXT_SUFFIXES = ("_rating", "_id", "_name", "_email", "_url")
 """Undeclared columns that stay text even if every value looks like a number: `007` is not 7.0."""
+
+PERSONAL = frozenset({"developer", "developer_email"})
+"""The columns that name a person (CONTRACT row 27)."""
 
 LINEAGE = ("_scope", "_export_id", "_exported_at", "_run_id")
 DERIVED = ("team_depth", "is_leaf")
@@ -77,7 +83,7 @@ def declare(
     known = {_compact(metric): Column(metric.lower(), "", "float64") for metric in metrics}
     known |= _dimensions_found([_compact(header) for header in headers], report, aliases or {})
     columns = [_column(header, known, report) for header in headers]
-    _check(columns, headers)
+    _check(columns, headers, ["team"] if report in UNDATED else ["team", "start_date"])
     return columns
 
 
@@ -116,7 +122,7 @@ def _dimensions_found(seen: Sequence[str], report: str, aliases: Mapping[str, Se
     return found
 
 
-def _check(columns: Sequence[Column], headers: Sequence[str]) -> None:
+def _check(columns: Sequence[Column], headers: Sequence[str], needed: Sequence[str]) -> None:
     by_name: dict[str, str] = {}
     for column in columns:
         if not column.name:
@@ -126,7 +132,7 @@ def _check(columns: Sequence[Column], headers: Sequence[str]) -> None:
             msg = f"two headers give the same column {column.name!r}"
             raise HeaderError(msg, headers=headers)
         by_name[column.name] = column.header
-    for name in ("team", "start_date"):
+    for name in needed:
         if name not in by_name:
             msg = (
                 f"no column is the {name}, looked for {', '.join(DIMENSIONS[name][1])}: "

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pyarrow as pa
@@ -13,8 +12,7 @@ from sei_provider.lake.columns import LINEAGE, NULL_NUMBER, TEXT_SUFFIXES, Colum
 from sei_provider.lake.errors import SchemaError
 from sei_provider.lake.explain import NUMBER
 from sei_provider.lake.schema import TableSchema
-from sei_provider.lake.staged_files import DECLARED_KEY, HEADER_KEY, StagedFile
-from sei_provider.lake.tables import arrow_schema, conform
+from sei_provider.lake.staged_files import DECLARED_KEY, HEADER_KEY, StagedFiles
 
 _TYPE_NAMES: Mapping[pa.DataType, ColumnType] = {
     pa.string(): "string",
@@ -23,38 +21,34 @@ _TYPE_NAMES: Mapping[pa.DataType, ColumnType] = {
 }
 
 
-def decide(files: Iterable[StagedFile], schema: TableSchema) -> TableSchema:
-    """Widen the schema by the columns of staged slices; a type that the table remembers stays."""
-    groups = _alike(files)
-    schema = schema.with_columns(
-        _column(field) for rows in groups for field in rows.schema if field.name not in LINEAGE
-    )
-    return schema.with_columns(
-        replace(
-            column,
-            type=_decided(column.name, [rows[column.name] for rows in groups if column.name in rows.schema.names]),
-        )
-        for column in schema.columns
-        if column.type is None
-    )
-
-
-def typed(files: Iterable[StagedFile], table: str, schema: TableSchema) -> pa.Table:
-    """Give the rows of all slices with the table's columns and types.
+def decide(staged: StagedFiles, table: str, schema: TableSchema) -> TableSchema:
+    """Widen the schema by the columns of staged slices; a type that the table remembers stays.
 
     Raises `SchemaError`, naming table, column and scope, if a value does not fit; never makes it null.
     """
-    target = arrow_schema(schema)
-    parts = [conform(_parsed(rows, table, schema), target) for rows in _alike(files)]
-    return pa.concat_tables([target.empty_table(), *parts])
+    schemas = dict.fromkeys(file.schema for file in staged.files.values())
+    fields = [field for rows in schemas for field in rows if field.name not in LINEAGE]
+    schema = schema.with_columns(_column(field) for field in fields)
+    text = {field.name for field in fields if DECLARED_KEY not in field.metadata}
+    types = {column.name: column.type for column in schema.columns if column.name in text}
+    types = {name: "string" if _is_text(name) else kind for name, kind in types.items()}
+    types |= _decided(staged, table, types)
+    return schema.with_columns(
+        replace(column, type=types.get(column.name)) for column in schema.columns if column.type is None
+    )
 
 
-def _alike(files: Iterable[StagedFile]) -> list[pa.Table]:
-    """Join the rows of slices with equal columns: thousands of one-team slices cost little more than one big one."""
-    groups: dict[pa.Schema, list[pa.Table]] = defaultdict(list)
-    for file in files:
-        groups[file.rows.schema].append(file.rows)
-    return [pa.concat_tables(tables) for tables in groups.values()]
+def typed(rows: pa.Table, schema: TableSchema) -> pa.Table:
+    """Give staged rows, found to fit by `decide`, with the types of the table."""
+    types = {column.name: column.type for column in schema.columns}
+    for index, name in enumerate(rows.schema.names):
+        if not pa.types.is_string(rows[name].type) or name in LINEAGE:
+            continue
+        if types.get(name) == "float64":
+            rows = rows.set_column(index, name, _numbers(rows[name]))
+        elif types.get(name) is None or name.endswith("_rating"):
+            rows = rows.set_column(index, name, _without_dash(rows[name]))
+    return rows
 
 
 def _column(field: pa.Field) -> Column:
@@ -62,28 +56,29 @@ def _column(field: pa.Field) -> Column:
     return Column(field.name, field.metadata[HEADER_KEY].decode(), _TYPE_NAMES[field.type] if declared else None)
 
 
-def _decided(name: str, texts: Sequence[pa.ChunkedArray]) -> ColumnType | None:
-    if name.endswith(TEXT_SUFFIXES) or name == "id":
-        return "string"
-    parsed = [_numbers(text) for text in texts]
-    if not all(_fits(text, numbers) for text, numbers in zip(texts, parsed, strict=True)):
-        return "string"
-    return "float64" if any(len(numbers) > numbers.null_count for numbers in parsed) else None
+def _is_text(name: str) -> bool:
+    return name.endswith(TEXT_SUFFIXES) or name == "id"
 
 
-def _parsed(rows: pa.Table, table: str, schema: TableSchema) -> pa.Table:
-    types = {column.name: column.type for column in schema.columns}
-    for index, name in enumerate(rows.schema.names):
-        if not pa.types.is_string(rows[name].type):
-            continue
-        if types.get(name) == "float64":
+def _decided(staged: StagedFiles, table: str, types: Mapping[str, ColumnType | None]) -> dict[str, ColumnType | None]:
+    """Look at every value of the columns that are, or may become, numbers."""
+    found: dict[str, ColumnType | None] = {name: None for name, kind in types.items() if kind is None}
+    looked_at = frozenset(name for name, kind in types.items() if kind != "string")
+    if not looked_at:
+        return found
+    for rows in staged.pieces(columns=looked_at | {"_scope", "_export_id"}):
+        for name in looked_at.intersection(rows.schema.names):
+            if not pa.types.is_string(rows[name].type):
+                continue
             numbers = _numbers(rows[name])
-            if not _fits(rows[name], numbers):
+            if numbers.null_count == _without_dash(rows[name]).null_count:
+                if len(numbers) > numbers.null_count and found.get(name, "float64") is None:
+                    found[name] = "float64"
+            elif name in found:
+                found[name] = "string"
+            else:
                 raise _unfit(rows, name, numbers, table)
-            rows = rows.set_column(index, name, numbers)
-        elif (types.get(name) is None and name not in LINEAGE) or name.endswith("_rating"):
-            rows = rows.set_column(index, name, _without_dash(rows[name]))
-    return rows
+    return found
 
 
 def _numbers(text: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -91,10 +86,6 @@ def _numbers(text: pa.ChunkedArray) -> pa.ChunkedArray:
     trimmed = pc.utf8_trim(text, " \t")
     numbers = pc.if_else(pc.match_substring_regex(trimmed, f"^{NUMBER}$"), trimmed, None).cast(pa.float64())
     return pc.if_else(pc.is_finite(numbers), numbers, None)
-
-
-def _fits(text: pa.ChunkedArray, numbers: pa.ChunkedArray) -> bool:
-    return bool(numbers.null_count == _without_dash(text).null_count)
 
 
 def _without_dash(text: pa.ChunkedArray) -> pa.ChunkedArray:

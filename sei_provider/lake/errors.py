@@ -59,6 +59,10 @@ class StagingError(LakeError):
     """A staged slice is not where its manifest says, and no ledger holds it either."""
 
 
+class PersonalDataError(LakeError):
+    """What is asked for people's columns is unknown, or lacks the key."""
+
+
 class UnknownTableError(LakeError):
     """The lake has no such table."""
 
@@ -68,7 +72,11 @@ class UnknownColumnError(LakeError):
 
 
 class UnsupportedStoreError(LakeError):
-    """Puts to this kind of store are not atomic yet."""
+    """Puts to this kind of store are not atomic, or cannot keep two writers apart."""
+
+
+class ConflictError(LakeError):
+    """Another writer put the object between our reading and our put; nothing was put."""
 
 
 def _shown(header: str) -> str:

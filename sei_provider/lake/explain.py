@@ -1,4 +1,4 @@
-"""Which line and column of a CSV cannot be taken, and why: the slow path, run only after the fast one failed.
+"""Which lines and columns of a CSV cannot be taken, and why: the slow path, run only after the fast one failed.
 
 It holds the same rules as `reading`, row by row in plain Python. Values of people's columns are never shown.
 """
@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 
 from sei_provider.lake.columns import NULL_NUMBER, Column, ColumnType
@@ -22,19 +23,32 @@ NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record below the header, and what is wrong with it."""
+
+    cells: Sequence[str]
+    """Empty if the record cannot be told from what follows; then it is the last."""
+    fault: CsvError | None
+
+
 def explain(lines: Iterable[str], columns: Sequence[Column], slice_: Slice, *, longest: int) -> CsvError | None:
     """Find the first fault below the header, or None. `longest` is the greatest length of a cell."""
+    return next((record.fault for record in examine(lines, columns, slice_, longest=longest) if record.fault), None)
+
+
+def examine(lines: Iterable[str], columns: Sequence[Column], slice_: Slice, *, longest: int) -> Iterator[Record]:
+    """Give all records below the header, each with its first fault."""
     for line, row in _records(lines, longest):
         if isinstance(row, CsvError):
-            return row
-        error = (
+            yield Record((), row)
+            return
+        fault = (
             _wrong_shape(line, row, columns)
             or _wrong_cell(line, row, columns)
             or _wrong_row(line, row, columns, slice_)
         )
-        if error:
-            return error
-    return None
+        yield Record(row, fault)
 
 
 def _records(lines: Iterable[str], longest: int) -> Iterator[tuple[int, list[str] | CsvError]]:
@@ -86,10 +100,12 @@ def _wrong_cell(line: int, row: Sequence[str], columns: Sequence[Column]) -> Csv
 
 def _wrong_row(line: int, row: Sequence[str], columns: Sequence[Column], slice_: Slice) -> CsvError | None:
     cells = {column.name: cell for column, cell in zip(columns, row, strict=True)}
-    for name in ("team", "start_date"):
+    for name in ("team",) if slice_.exact else ("team", "start_date"):
         if not cells[name] or (name == "start_date" and cells[name] == NULL_NUMBER):
             msg = f"line {line}: the {name} is empty"
             return CsvError(msg, line=line, column=name)
+    if slice_.exact:
+        return None
     start = date.fromisoformat(cells["start_date"])
     until = _last_day(cells) if slice_.granularity == "sprint" else start
     if start > slice_.end or (until or start) < slice_.start:

@@ -6,11 +6,10 @@ No Parquet is read here, so a task that only looks what is staged pays nothing f
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from sei_provider.lake.slices import Manifest
-from sei_provider.lake.store import lake_path, put_bytes
+from sei_provider.lake.store import lake_path, names, put_bytes, read_each, remove, remove_if_empty
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -23,14 +22,15 @@ def staged(folder: UPath) -> dict[str, Manifest]:
     nor does a manifest whose Parquet file is gone.
     """
     folder = lake_path(folder)
-    if not folder.exists():
-        return {}
-    files = list(folder.iterdir())
-    whole = {path.stem for path in files if path.suffix == ".parquet"}
+    there = names(folder)
+    whole = {name.removesuffix(".parquet") for name in there if name.endswith(".parquet")}
+    stems = [name.removesuffix(".json") for name in there if name.endswith(".json")]
+    stems = [stem for stem in stems if stem in whole]
+    read = read_each([folder / f"{stem}.json" for stem in stems], json.load)
     found = [
-        (path.stem.partition("-")[0], cast("Manifest", json.loads(path.read_text(encoding="utf-8"))))
-        for path in files
-        if path.suffix == ".json" and path.stem in whole
+        (stem.partition("-")[0], cast("Manifest", manifest))
+        for stem, manifest in zip(stems, read, strict=True)
+        if manifest is not None
     ]
     return dict(sorted(found, key=lambda pair: (pair[1]["created_at"] or "", pair[1]["export_id"] or "")))
 
@@ -38,21 +38,12 @@ def staged(folder: UPath) -> dict[str, Manifest]:
 def discard(folder: UPath) -> None:
     """Remove a task's staging folder with all that `stage` put there; files of others stay."""
     folder = lake_path(folder)
-    if not folder.exists():
-        return
-    for path in folder.iterdir():
-        if path.suffix in {".parquet", ".json"} or path.name.startswith("_put-"):
-            path.unlink(missing_ok=True)
+    for name in names(folder):
+        if name.endswith((".parquet", ".json")) or name.startswith("_put-"):
+            remove(folder / name)
     remove_if_empty(folder)
 
 
 def write_manifest(path: UPath, manifest: Manifest) -> None:
     """Put a manifest beside its Parquet file, after it."""
     put_bytes(path, json.dumps(manifest, indent=1).encode())
-
-
-def remove_if_empty(folder: UPath) -> None:
-    """Remove the folder unless something is in it."""
-    with suppress(OSError):  # another publisher removed it, or something came in: neither is a reason to fail
-        if not any(folder.iterdir()):
-            folder.rmdir()

@@ -1,14 +1,17 @@
 """One month: what is there and what is new give what shall be there.
 
-Pure, so that a put that lost a race can read and merge again (DESIGN, decision 14).
+Pure but for scratch files, so that a put that lost a race can read and merge again (DESIGN, decision 14). Rows
+pass through by pieces: a month may be larger than memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,58 +19,94 @@ import pyarrow.compute as pc
 from sei_provider.lake.hierarchy import depths_and_leaves
 from sei_provider.lake.owners import Entry, Owners, Place, entered, without_dominated
 from sei_provider.lake.slices import Skipped, next_month
-from sei_provider.lake.tables import Month, conform
+from sei_provider.lake.sorting import Sorter
+from sei_provider.lake.tables import conform
 
 _SORTED_BY = ("team_hierarchy", "team", "start_date", "sprint", "developer", "developer_email")
+
+Identity: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
     """What a month shall hold, and what that did to the slices."""
 
-    month: Month
-    changed: bool
-    """False if the object is already as it should be."""
+    ledger: list[Entry]
+    rows: int
     skipped: list[Skipped]
+    _sorter: Sorter
+    _teams: frozenset[tuple[str, str]]
+
+    def pieces(self) -> Iterator[pa.Table]:
+        """Give the rows sorted, with what depends on all teams of the month; to be asked for once."""
+        known = depths_and_leaves(self._teams)
+        for rows in self._sorter.pieces():
+            codes, teams = _encoded(rows, ["team", "team_hierarchy"])
+            for name, values in (
+                ("team_depth", pa.array([known[team][0] for team in teams], pa.int32())),
+                ("is_leaf", pa.array([known[team][1] for team in teams], pa.bool_())),
+            ):
+                index = rows.schema.get_field_index(name)
+                rows = rows.set_column(index, rows.schema.field(index), values.take(codes))  # noqa: PLW2901
+            yield rows
 
 
-def merge(existing: Month | None, new: Month, schema: pa.Schema, month: date) -> Merged:
+def merge(
+    before: Sequence[Entry],
+    new: Sequence[Entry],
+    tables: Iterable[pa.Table],
+    *,
+    schema: pa.Schema,
+    month: date,
+    scratch: Path,
+) -> Merged:
     """Put new slices into a month by the owner rule (DESIGN, decision 12).
 
-    A slice that the ledger holds already changes nothing; slices enter by age, each clearing what it covers.
+    `tables` are the rows that are there and those of the new slices. A slice that the ledger holds already changes
+    nothing, and must bring no rows; slices enter by age, each clearing what it covers.
     """
-    before = existing or Month(schema.empty_table(), ())
-    there = {entry.identity for entry in before.ledger}
-    ledger = list(before.ledger)
-    for entry in sorted(new.ledger, key=lambda entry: entry.age):
+    there = {entry.identity for entry in before}
+    by_scope: dict[str, list[Entry]] = defaultdict(list)
+    for entry in before:
+        by_scope[entry.scope].append(entry)
+    for entry in sorted(new, key=lambda entry: entry.age):
         if entry.identity not in there:
-            ledger.append(entered(ledger, entry))
-    added = _rows_of(new.rows, [entry for entry in new.ledger if entry.identity not in there])
-    rows = pa.concat_tables([conform(before.rows, schema), added])
-    came = _counts(rows)
-    rows = rows.filter(_kept(rows, ledger))
-    stayed = _counts(rows)
-    counted = [replace(entry, rows=stayed.get(entry.identity, 0)) for entry in ledger]
+            by_scope[entry.scope].append(entered(by_scope[entry.scope], entry))
+    ledger = [entry for entries in by_scope.values() for entry in entries]
+    owners = Owners(ledger)
+    by_identity = {entry.identity: entry for entry in ledger}
+    sorter = Sorter(scratch, [name for name in _SORTED_BY if name in schema.names])
+    teams: set[tuple[str, str]] = set()
+    came: Counter[Identity] = Counter()
+    stayed: Counter[Identity] = Counter()
+    for table in tables:
+        rows = conform(table, schema)
+        came += _counts(rows)
+        rows = rows.filter(_kept(rows, owners, by_identity))
+        stayed += _counts(rows)
+        teams.update(_encoded(rows, ["team", "team_hierarchy"])[1] if len(rows) else ())
+        sorter.add(rows)
+    counted = [replace(entry, rows=stayed[entry.identity]) for entry in ledger]
     ledger = without_dominated(counted, month, next_month(month) - timedelta(days=1))
-    changed = existing is None or tuple(ledger) != existing.ledger
     rest = {entry.identity for entry in ledger}
     return Merged(
-        month=Month(_finished(rows) if changed else before.rows, tuple(ledger)),
-        changed=changed,
-        skipped=list(_skipped(new.ledger, rest, came, stayed)),
+        ledger=ledger,
+        rows=stayed.total(),
+        skipped=list(_skipped(new, rest, came, stayed)),
+        _sorter=sorter,
+        _teams=frozenset(teams),
     )
 
 
-def _rows_of(rows: pa.Table, entries: Sequence[Entry]) -> pa.Table:
-    wanted = {entry.identity for entry in entries}
+def of_slices(rows: pa.Table, wanted: set[Identity], month: date) -> pa.Table:
+    """Pick the rows of some slices that start in a month."""
+    rows = rows.filter(pc.equal(pc.floor_temporal(rows["start_date"], unit="month"), month))
     codes, pairs = _encoded(rows, ["_scope", "_export_id"])
     return rows.filter(pa.array([pair in wanted for pair in pairs], pa.bool_()).take(codes))
 
 
-def _kept(rows: pa.Table, ledger: Iterable[Entry]) -> pa.Array:
+def _kept(rows: pa.Table, owners: Owners, by_identity: dict[Identity, Entry]) -> pa.Array:
     """The mask of surviving rows; decided once per place, since many rows share one."""
-    by_identity = {entry.identity: entry for entry in ledger}
-    owners = Owners(by_identity.values())
     names = ["_scope", "_export_id", "team_hierarchy", "start_date", "end_date"]
     if "sprint" in rows.schema.names:
         names.append("sprint")
@@ -78,7 +117,7 @@ def _kept(rows: pa.Table, ledger: Iterable[Entry]) -> pa.Array:
 
 def _encoded(rows: pa.Table, names: Sequence[str]) -> tuple[pa.Array, list[tuple[Any, ...]]]:
     """Number the distinct combinations of some columns: each row's number, and the combinations."""
-    combinations: list[tuple[Any, ...]] = [()]
+    combinations: list[tuple[Any, ...]] = [()] if len(rows) else []
     codes = pa.array([0] * len(rows), pa.int64())
     for name in names:
         column = rows[name].combine_chunks().dictionary_encode(null_encoding="encode")
@@ -90,36 +129,17 @@ def _encoded(rows: pa.Table, names: Sequence[str]) -> tuple[pa.Array, list[tuple
     return codes, combinations
 
 
-def _counts(rows: pa.Table) -> dict[tuple[str, str], int]:
+def _counts(rows: pa.Table) -> Counter[Identity]:
     counted = rows.group_by(["_scope", "_export_id"]).aggregate([([], "count_all")])
-    return {
-        (scope, export): count
-        for scope, export, count in zip(*(counted[name].to_pylist() for name in counted.schema.names), strict=True)
-    }
-
-
-def _finished(rows: pa.Table) -> pa.Table:
-    """Sort, and compute what depends on all teams of the month."""
-    rows = rows.sort_by([(name, "ascending") for name in _SORTED_BY if name in rows.schema.names])
-    codes, teams = _encoded(rows, ["team", "team_hierarchy"])
-    known = depths_and_leaves(teams)
-    for name, values in (
-        ("team_depth", pa.array([known[team][0] for team in teams], pa.int32())),
-        ("is_leaf", pa.array([known[team][1] for team in teams], pa.bool_())),
-    ):
-        index = rows.schema.get_field_index(name)
-        rows = rows.set_column(index, rows.schema.field(index), values.take(codes))
-    return rows
+    columns = (counted[name].to_pylist() for name in counted.schema.names)
+    return Counter({(scope, export): count for scope, export, count in zip(*columns, strict=True)})
 
 
 def _skipped(
-    new: Iterable[Entry],
-    rest: Iterable[tuple[str, str]],
-    came: dict[tuple[str, str], int],
-    stayed: dict[tuple[str, str], int],
-) -> Iterable[Skipped]:
+    new: Iterable[Entry], rest: set[Identity], came: Counter[Identity], stayed: Counter[Identity]
+) -> Iterator[Skipped]:
     for entry in new:
-        all_rows, own_rows = came.get(entry.identity, 0), stayed.get(entry.identity, 0)
+        all_rows, own_rows = came[entry.identity], stayed[entry.identity]
         if own_rows == all_rows and entry.identity in rest:
             continue
         yield Skipped(

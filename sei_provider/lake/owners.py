@@ -28,8 +28,12 @@ class Entry:
     """The hierarchies that its scope covered when last published and does not name any more."""
     sprints: frozenset[tuple[str, str]] | None = None
     """The (hierarchy, sprint, or first day if it has no name) of its rows; None unless periods are sprints."""
+    exact: bool = False
+    """Whether it takes the place of its own scope and range only, as legacy reports do."""
     rows: int = 0
     """How many rows of this month are its own now."""
+    quarantined: int = 0
+    """How many rows of its export, of any month, went to quarantine instead."""
     published_at: datetime
 
     @property
@@ -46,9 +50,13 @@ class Entry:
         """Whether the two ask for a common day."""
         return self.start <= other.end and other.start <= self.end
 
+    def has_range_of(self, other: Entry) -> bool:
+        """Whether the two ask for the same days."""
+        return (self.start, self.end) == (other.start, other.end)
+
     def to_json(self) -> dict[str, Any]:
         """Everything, as values that `json.dumps` takes."""
-        value = {
+        value: dict[str, Any] = {
             "scope": self.scope,
             "start": self.start.isoformat(),
             "end": self.end.isoformat(),
@@ -57,8 +65,10 @@ class Entry:
             "teams": sorted(self.teams),
             "clears": sorted(self.clears),
             "rows": self.rows,
+            "quarantined": self.quarantined,
             "published_at": self.published_at.isoformat(),
         }
+        value |= {"exact": True} if self.exact else {}
         return value if self.sprints is None else value | {"sprints": sorted(self.sprints)}
 
     @classmethod
@@ -74,7 +84,9 @@ class Entry:
             teams=frozenset(value["teams"]),
             clears=frozenset(value["clears"]),
             sprints=None if sprints is None else frozenset((team, sprint) for team, sprint in sprints),
+            exact=value.get("exact", False),
             rows=value["rows"],
+            quarantined=value["quarantined"],
             published_at=datetime.fromisoformat(value["published_at"]),
         )
 
@@ -98,6 +110,8 @@ def covers(newer: Entry, row: Place) -> bool:
     first day, last day or overlap, so the absence of one tells nothing unless it lies whole within the range, or
     the older request was no wider; one that is named again is replaced even if its dates have moved.
     """
+    if newer.exact:
+        return newer.scope == row.entry.scope and newer.has_range_of(row.entry)
     if newer.sprints is None:
         in_range = newer.start <= row.start <= newer.end
     else:
@@ -131,12 +145,14 @@ class Owners:
         return not any(entry.age > row.entry.age and covers(entry, row) for entry in candidates)
 
 
-def entered(ledger: Sequence[Entry], entry: Entry) -> Entry:
+def entered(same_scope: Sequence[Entry], entry: Entry) -> Entry:
     """Give the entry with what it clears: what its scope covered when last published, and no longer names.
 
     An entry that arrives after a newer one of its scope inherits nothing: the newer has already had its say.
     """
-    same = [other for other in ledger if other.scope == entry.scope and other.overlaps(entry)]
+    if entry.exact:
+        return entry
+    same = [other for other in same_scope if other.overlaps(entry)]
     last = max(same, key=lambda other: other.age, default=None)
     if last is None or last.age > entry.age:
         return entry
@@ -158,6 +174,8 @@ def without_dominated(ledger: Sequence[Entry], first: date, last: date) -> list[
 
 
 def _dominates(newer: Entry, entry: Entry, first: date, last: date) -> bool:
+    if entry.exact:
+        return newer.has_range_of(entry)
     if entry.sprints is None:
         within = newer.start <= max(entry.start, first) and min(entry.end, last) <= newer.end
     else:  # sprints are judged by whole ranges, see `covers`

@@ -1,4 +1,4 @@
-"""Staged slices into their tables: which months they concern, in which order, under which lock.
+"""Staged slices into their tables: which months they concern, in which order, and again when another was faster.
 
 What a month then holds is `merging`'s business, and how it is written that of `tables`.
 """
@@ -7,54 +7,67 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from itertools import chain
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from upath import UPath
 
+from sei_provider.lake.bringing_up import bring_up
 from sei_provider.lake.deciding import decide, typed
+from sei_provider.lake.done import Done
 from sei_provider.lake.errors import StagingError
-from sei_provider.lake.manifests import remove_if_empty
-from sei_provider.lake.merging import merge
+from sei_provider.lake.merging import merge, of_slices
 from sei_provider.lake.owners import Entry, sprint_name
 from sei_provider.lake.slices import (
     Manifest,
     Published,
-    Skipped,
     Slice,
     in_utc,
     months_between,
     period_months,
     previous_month,
 )
-from sei_provider.lake.staged_files import StagedFile, read_staged
-from sei_provider.lake.store import lake_path, locked
+from sei_provider.lake.staged_files import StagedFile, StagedFiles
+from sei_provider.lake.store import (
+    check_writers,
+    fetch_each,
+    lake_path,
+    locked,
+    remove,
+    remove_if_empty,
+    scratch_folder,
+)
 from sei_provider.lake.tables import (
-    Month,
+    again,
     arrow_schema,
+    fetch_month,
+    fetch_schema,
     months,
     object_path,
     put_month,
     put_schema,
     read_ledger,
-    read_month,
     read_schema,
 )
 
 
-def publish(lake: UPath | Path | str, manifests: Iterable[Manifest], *, published_at: datetime) -> list[Published]:
+def publish(
+    lake: UPath | Path | str, manifests: Iterable[Manifest], *, published_at: datetime, single_writer: bool = False
+) -> list[Published]:
     """Put staged slices into their tables, replacing what they covered before; give what each month holds then.
 
     Each month changes by one atomic put of rows and ledger, months in order, tables by name; staging is emptied
     after the last. A publisher that dies leaves whole months, and running it again completes them: slices that are
     in already change nothing, and those whose staging is gone count as done if a ledger holds them.
+    Publishers at the same time lose nothing of each other on local disk (one machine) and on S3; elsewhere there may
+    be only one, and `single_writer=True` says that there is. Memory is bounded whatever the size.
     Manifests with an error are passed over. Raises `StagingError`, `TableMeaningError` or `SchemaError` before
     anything of the table concerned is written.
     """
     root, published_at = lake_path(lake), in_utc(published_at, "published_at")
+    check_writers(root, single_writer=single_writer)
     by_table: dict[str, list[Manifest]] = defaultdict(list)
     for manifest in manifests:
         if manifest["path"] is not None and manifest["error"] is None:
@@ -66,111 +79,101 @@ def publish(lake: UPath | Path | str, manifests: Iterable[Manifest], *, publishe
     return published
 
 
-def _publish_table(root: UPath, table: str, manifests: Iterable[Manifest], published_at: datetime) -> list[Published]:
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The slices of one table that are published together."""
+
+    folder: UPath
+    staged: StagedFiles
+    entries: Mapping[tuple[str, str], Entry]
+    done: Done
+    new_columns: list[str]
+    missing_columns: list[str]
+
+
+def _publish_table(root: UPath, table: str, manifests: Sequence[Manifest], published_at: datetime) -> list[Published]:
     folder = root / table
-    with locked(folder):
-        before = read_schema(folder)
-        files, gone = _read(root, manifests)
-        done = _Done.find(folder, gone)
-        schema = before
-        for file in sorted(files, key=lambda file: file.created_at):
-            schema = schema.meaning_with(file.slice)
-        schema = decide(files, schema)
-        rows = typed(files, table, schema)
-        if schema != before:
-            put_schema(folder, schema)
-        visits = _visits(files, rows, folder)
-        entries = {file.identity: _entry(file, published_at) for file in files}
-        given = {*entries, *done.identities}
-        published = []
-        for month in sorted({*visits, *done.months}):
-            here = _of_month(rows, month)
-            new = Month(here, tuple(entries[identity] for identity in visits.get(month, ())))
-            merged = merge(read_month(folder, month), new, arrow_schema(schema), month)
-            if merged.changed:
-                put_month(folder, month, merged.month)
-            published.append(
-                Published(
-                    table=table,
-                    month=f"{month:%Y-%m}",
-                    rows=len(merged.month.rows),
-                    slices=sum(entry.identity in given for entry in merged.month.ledger),
-                    skipped=merged.skipped + done.months.get(month, []),
-                    path=str(object_path(folder, month)),
-                )
-            )
-    return published
+    with locked(folder), scratch_folder() as scratch:
+        staged, gone = _open(root, manifests, scratch)
+        done = Done.find(folder, gone)
+        new, missing = _widen_schema(folder, staged)
+        entries = {identity: _entry(file, published_at) for identity, file in staged.files.items()}
+        batch = _Batch(folder, staged, entries, done, new, missing)
+        visits = _visits(staged.files.values(), folder)
+        published = [_publish_month(batch, month, visits.get(month, ())) for month in sorted({*visits, *done.months})]
+        if read_schema(folder).behind:
+            bring_up(folder)
+        return published
 
 
-def _read(root: UPath, manifests: Iterable[Manifest]) -> tuple[list[StagedFile], list[Manifest]]:
-    """Read what is staged, one file per export, and tell what is gone."""
-    files: dict[tuple[str, str], StagedFile] = {}
-    gone = []
-    for manifest in manifests:
-        try:
-            file = read_staged(_within(root, manifest))
-        except FileNotFoundError:
-            gone.append(manifest)
-        else:
-            # SEI hands one export to equal requests, so two tasks may have staged the same: its rows count once.
-            files.setdefault(file.identity, file)
-    return list(files.values()), gone
+def _open(root: UPath, manifests: Sequence[Manifest], scratch: Path) -> tuple[StagedFiles, list[Manifest]]:
+    """Open what is staged, and tell what is gone."""
+    fetched = fetch_each([_within(root, manifest) for manifest in manifests], scratch)
+    gone = [manifest for manifest, staged in zip(manifests, fetched, strict=True) if staged.file is None]
+    return StagedFiles(staged.file for staged in fetched if staged.file), gone
 
 
-@dataclass(slots=True)
-class _Done:
-    """Slices that an earlier try has published: in which months they are, or what took their place."""
+@again
+def _widen_schema(folder: UPath, staged: StagedFiles) -> tuple[list[str], list[str]]:
+    """Take the slices' columns and meaning in, before any data; give columns new to the table, and those missing."""
+    before, version = fetch_schema(folder)
+    files, schema = staged.files.values(), before
+    for file in sorted(files, key=lambda file: file.created_at):
+        schema = schema.meaning_with(file.slice)
+    schema = decide(staged, folder.name, schema)
+    if before.columns and schema.columns != before.columns:
+        schema = replace(schema, behind=True)
+    if schema != before:
+        put_schema(folder, schema, replacing=version)
+    known = {column.name for column in before.columns}
+    seen = {name for columns in {file.schema for file in files} for name in columns.names}
+    new = [column.name for column in schema.columns if column.name not in known] if known else []
+    return new, [column.name for column in before.columns if column.name not in seen] if files else []
 
-    identities: set[tuple[str, str]] = field(default_factory=set)
-    months: dict[date, list[Skipped]] = field(default_factory=dict)
 
-    @classmethod
-    def find(cls, folder: UPath, gone: Sequence[Manifest]) -> _Done:
-        done = cls()
-        ledgers = {month: read_ledger(folder, month) for month in months(folder)} if gone else {}
-        lost = [manifest for manifest in gone if not done._holds(manifest, ledgers)]
-        if lost:
-            names = ", ".join(f"{m['scope']} {m['start']} to {m['end']} (export {m['export_id']})" for m in lost)
-            msg = (
-                f"{len(lost)} staged slices of table {folder.name} are gone and no ledger holds them: {names}; "
-                "clear the export tasks they came from, so that these are exported again"
-            )
-            raise StagingError(msg)
-        return done
-
-    def _holds(self, manifest: Manifest, ledgers: Mapping[date, Sequence[Entry]]) -> bool:
-        identity = (manifest["scope"], manifest["export_id"] or "")
-        inside = [month for month, entries in ledgers.items() if any(entry.identity == identity for entry in entries)]
-        if inside:
-            self.identities.add(identity)
-            self.months |= {month: self.months.get(month, []) for month in inside}
-            return True
-        newer = {month: [entry for entry in held if _newer(entry, manifest)] for month, held in ledgers.items()}
-        if not _spanned((entry for held in newer.values() for entry in held), manifest):
-            return False
-        skipped = Skipped(
-            scope=manifest["scope"],
-            start=manifest["start"],
-            end=manifest["end"],
-            export_id=manifest["export_id"] or "",
-            reason="newer exports cover all of it",
+@again
+def _publish_month(batch: _Batch, month: date, visitors: Sequence[tuple[str, str]]) -> Published:
+    with scratch_folder() as scratch:
+        before, version = fetch_month(batch.folder, month, scratch)
+        # Read after the month: it is put before the data that needs it, so it knows all columns of what was read.
+        schema = read_schema(batch.folder)
+        held = before.ledger if before else ()
+        entries = [batch.entries[identity] for identity in visitors]
+        fresh = {entry.identity for entry in entries} - {entry.identity for entry in held}
+        with_rows = {identity for identity in fresh if month in batch.staged.files[identity].months}
+        merged = merge(
+            held,
+            entries,
+            chain(
+                before.tables() if before else (),
+                (typed(of_slices(rows, fresh, month), schema) for rows in batch.staged.pieces(with_rows)),
+            ),
+            schema=arrow_schema(schema),
+            month=month,
+            scratch=scratch,
         )
-        self.months.setdefault(next(month for month, held in newer.items() if held), []).append(skipped)
-        return True
-
-
-def _newer(entry: Entry, manifest: Manifest) -> bool:
-    made = datetime.fromisoformat(manifest["created_at"] or "")
-    return entry.scope == manifest["scope"] and (entry.created_at, entry.export_id) > (made, manifest["export_id"])
-
-
-def _spanned(entries: Iterable[Entry], manifest: Manifest) -> bool:
-    """Whether entries together asked for every day of the manifest's range."""
-    missing = date.fromisoformat(manifest["start"])
-    for entry in sorted(entries, key=lambda entry: entry.start):
-        if entry.start <= missing:
-            missing = max(missing, entry.end + timedelta(days=1))
-    return missing > date.fromisoformat(manifest["end"])
+        if before is None or tuple(merged.ledger) != held:
+            put_month(
+                batch.folder,
+                month,
+                merged.pieces(),
+                merged.ledger,
+                schema=arrow_schema(schema),
+                replacing=version,
+                scratch=scratch,
+            )
+    given = [entry for entry in merged.ledger if entry.identity in {*batch.entries, *batch.done.identities}]
+    return Published(
+        table=batch.folder.name,
+        month=f"{month:%Y-%m}",
+        rows=merged.rows,
+        slices=len(given),
+        skipped=merged.skipped + batch.done.months.get(month, []),
+        quarantined=sum(entry.quarantined for entry in given),
+        new_columns=batch.new_columns,
+        missing_columns=batch.missing_columns,
+        path=str(object_path(batch.folder, month)),
+    )
 
 
 def _within(root: UPath, manifest: Manifest) -> UPath:
@@ -186,25 +189,20 @@ def _within(root: UPath, manifest: Manifest) -> UPath:
     raise StagingError(msg)
 
 
-def _visits(files: Iterable[StagedFile], rows: pa.Table, folder: UPath) -> dict[date, list[tuple[str, str]]]:
+def _visits(files: Iterable[StagedFile], folder: UPath) -> dict[date, list[tuple[str, str]]]:
     """Give, per month, the slices that concern it."""
     existing = set(months(folder))
-    starts = rows.select(["_scope", "_export_id"]).append_column(
-        "month", pc.floor_temporal(rows["start_date"], unit="month")
-    )
-    with_rows: dict[tuple[str, str], set[date]] = defaultdict(set)
-    for row in starts.group_by(["_scope", "_export_id", "month"]).aggregate([]).to_pylist():
-        with_rows[row["_scope"], row["_export_id"]].add(row["month"])
     visits: dict[date, list[tuple[str, str]]] = defaultdict(list)
     for file in files:
-        touched = _months_asked_for(file.slice, existing, folder) | with_rows[file.identity]
-        for month in touched:
+        for month in _months_asked_for(file.slice, existing, folder) | file.months:
             visits[month].append(file.identity)
     return visits
 
 
 def _months_asked_for(slice_: Slice, existing: Collection[date], folder: UPath) -> set[date]:
     start, end = slice_.start, slice_.end
+    if slice_.exact:
+        return {start.replace(day=1)}
     asked = set(period_months(start, end, slice_.granularity))
     asked |= {month for month in months_between(start, end) if month in existing}
     if slice_.granularity == "sprint":
@@ -220,9 +218,10 @@ def _months_asked_for(slice_: Slice, existing: Collection[date], folder: UPath) 
 def _entry(file: StagedFile, published_at: datetime) -> Entry:
     sprints: frozenset[tuple[str, str]] | None = None
     if file.slice.granularity == "sprint":
-        names = [name for name in ("team_hierarchy", "start_date", "sprint") if name in file.rows.schema.names]
-        found = file.rows.group_by(names).aggregate([]).to_pylist()
-        sprints = frozenset((row["team_hierarchy"], sprint_name(row.get("sprint"), row["start_date"])) for row in found)
+        sprints = frozenset(
+            (str(path), sprint_name(sprint[0] if sprint else None, date.fromisoformat(str(start))))
+            for path, start, *sprint in file.periods
+        )
     return Entry(
         scope=file.slice.scope,
         start=file.slice.start,
@@ -231,20 +230,18 @@ def _entry(file: StagedFile, published_at: datetime) -> Entry:
         created_at=file.created_at,
         teams=file.paths,
         sprints=sprints,
+        exact=file.slice.exact,
+        quarantined=file.quarantined,
         published_at=published_at,
     )
-
-
-def _of_month(rows: pa.Table, month: date) -> pa.Table:
-    return rows.filter(pc.equal(pc.floor_temporal(rows["start_date"], unit="month"), month))
 
 
 def _empty_staging(paths: Iterable[UPath]) -> None:
     folders = {}
     for path in paths:
         # The manifest first: a file without one does not count as staged, one whose file is gone would look lost.
-        path.with_suffix(".json").unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        remove(path.with_suffix(".json"))
+        remove(path)
         folders[str(path.parent)] = path.parent
     for folder in folders.values():
         remove_if_empty(folder)

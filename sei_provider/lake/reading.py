@@ -20,8 +20,8 @@ from sei_provider.lake.errors import CsvError
 from sei_provider.lake.explain import explain
 from sei_provider.lake.slices import Slice
 
-BLOCK = 4 << 20
-"""Bytes parsed at a time; one row cannot be longer."""
+BLOCK = 1 << 20
+"""Bytes parsed at a time; one row cannot be longer. Arrow reads some ahead, so this is what sets the peak memory."""
 
 ARROW_TYPES = {"string": pa.string(), "date32": pa.date32(), "float64": pa.float64()}
 
@@ -67,7 +67,7 @@ def read_batches(file: Path, header: Header, slice_: Slice) -> Iterator[pa.Recor
             suspicious = body.open_quote
     except (pa.ArrowInvalid, _UnfitError):
         # Arrow's message quotes the row, and a row may name a person: it goes no further (CONTRACT row 27).
-        msg = f"the CSV of {slice_.scope} cannot be read, and no line of it is wrong by itself; one longer than 4 MiB?"
+        msg = f"the CSV of {slice_.scope} cannot be read, and no line of it is wrong by itself; one longer than 1 MiB?"
         raise _explained(file, columns, slice_) or CsvError(msg) from None
     if suspicious:  # it may also be plain text, such as 5" in an unquoted cell
         error = _explained(file, columns, slice_)
@@ -104,14 +104,20 @@ def _with_nulls(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _check_rules(rows: pa.RecordBatch, slice_: Slice) -> None:
+    if rows["team"].null_count or not all(
+        # Arrow takes nan and inf for numbers; SEI has none, so they are some other system's way to say "unknown".
+        _all(pc.is_finite(array))
+        for array in rows.columns
+        if pa.types.is_floating(array.type)
+    ):
+        raise _UnfitError
+    if slice_.exact:
+        return
     last = starts = rows["start_date"]
     if slice_.granularity == "sprint" and "end_date" in rows.schema.names:
         last = pc.coalesce(rows["end_date"], starts)
     if not (
-        rows["team"].null_count == 0
-        and starts.null_count == 0
-        # Arrow takes nan and inf for numbers; SEI has none, so they are some other system's way to say "unknown".
-        and all(_all(pc.is_finite(array)) for array in rows.columns if pa.types.is_floating(array.type))
+        starts.null_count == 0
         and _all(pc.less_equal(starts, slice_.end))
         and _all(pc.greater_equal(last, slice_.start))
     ):

@@ -23,6 +23,8 @@ class TableSchema:
 
     columns: tuple[Column, ...] = ()
     meaning: Mapping[str, JSON] = field(default_factory=dict)
+    behind: bool = False
+    """Whether months may be written under older columns still; whoever publishes next brings them up."""
 
     def with_columns(self, columns: Iterable[Column]) -> TableSchema:
         """Add columns, and types to columns that had none. A type that is there stays."""
@@ -65,7 +67,8 @@ class TableSchema:
     def to_bytes(self) -> bytes:
         """The content of `_schema.json`."""
         columns = {column.name: {"type": column.type, "header": column.header} for column in self.columns}
-        return json.dumps({"columns": columns, "meaning": dict(self.meaning)}, indent=1, ensure_ascii=False).encode()
+        value = {"columns": columns, "meaning": dict(self.meaning), "behind": self.behind}
+        return json.dumps(value, indent=1, ensure_ascii=False).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> TableSchema:
@@ -74,6 +77,7 @@ class TableSchema:
         return cls(
             columns=tuple(Column(name, c["header"], c["type"]) for name, c in value["columns"].items()),
             meaning=value["meaning"],
+            behind=value["behind"],
         )
 
 

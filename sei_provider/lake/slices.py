@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, TypeAlias, TypedDict
 
+from sei_provider.lake.columns import UNDATED
+
 JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | bool | None"
 
 
@@ -32,6 +34,16 @@ class Slice:
     """Documented metric names of this report at this level, in capitals: the columns declared as numbers."""
     meaning: Mapping[str, JSON]
     """What the table measures (DESIGN, decision 15): `aggregation`, `metric_groups`, `metrics`, …"""
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is exactly its scope and range: its rows have no dates, and no other slice replaces part of it."""
+        return self.report in UNDATED
+
+    @property
+    def range(self) -> dict[str, date]:
+        """First and last day as the columns that rows without dates get."""
+        return {"start_date": self.start, "end_date": self.end}
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as values that `json.dumps` takes."""
@@ -99,6 +111,12 @@ class Published(TypedDict):
     slices: int
     """How many of the given slices the month holds, those of an earlier try too."""
     skipped: list[Skipped]
+    quarantined: int
+    """How many rows of these slices, of any month, went to quarantine when they were staged."""
+    new_columns: list[str]
+    """Columns that the table had not had before: older rows are null there."""
+    missing_columns: list[str]
+    """Columns of the table that none of the slices published with this one has: their rows are null there."""
     path: str
 
 

@@ -1,57 +1,157 @@
-"""What a staged Parquet file holds beside its rows, and how it is read back."""
+"""What a staged Parquet file holds beside its rows, and how its rows are read back, a piece at a time."""
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from upath import UPath
 
 from sei_provider.lake.slices import Slice
 
 SLICE_KEY = b"sei.slice"
-"""Footer entry: the slice, its export and its run, as JSON."""
+"""Footer entry: the slice, its export, its run, and how many rows went to quarantine, as JSON."""
 PATHS_KEY = b"sei.paths"
 """Footer entry: the distinct [team, team hierarchy] of the rows, as JSON."""
+PERIODS_KEY = b"sei.periods"
+"""Footer entry: the distinct [hierarchy, start date, sprint] where periods are sprints, else [start date], as JSON."""
 HEADER_KEY = b"sei.header"
 """Field metadata: what SEI calls the column."""
 DECLARED_KEY = b"sei.declared"
 """Field metadata of columns whose type is declared; the others are text until published."""
 
-ROW_GROUP_BYTES = 32 << 20
+ROW_GROUP_BYTES = 16 << 20
 """Rows are gathered to about this much in memory before they are written: a group per block makes readers slow."""
+
+_KEPT_BYTES = 32 << 20
+_SMALL_BYTES = 1 << 20
+_JOINED_AT_ONCE = 200
+_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """One staged slice, read."""
+    """One staged slice, without its rows."""
 
     slice: Slice
     export_id: str
     created_at: datetime
+    quarantined: int
     paths: frozenset[str]
     """The hierarchies that its rows name."""
-    rows: pa.Table
+    periods: Sequence[Sequence[str | None]]
+    schema: pa.Schema
 
     @property
     def identity(self) -> tuple[str, str]:
         """What marks its rows once published."""
         return self.slice.scope, self.export_id
 
+    @property
+    def months(self) -> frozenset[date]:
+        """The first days of the months that its rows start in."""
+        starts = (period[1] if len(period) > 1 else period[0] for period in self.periods)
+        return frozenset(date.fromisoformat(str(start)).replace(day=1) for start in starts)
 
-def read_staged(path: UPath) -> StagedFile:
-    """Read a staged file whole; raises `FileNotFoundError` if it is gone."""
-    with path.open("rb") as data:
-        file = pq.ParquetFile(data)
+
+class StagedFiles:
+    """Staged files on local disk, one per export. The rows of small ones are kept, within bounds, and not read again.
+
+    They are kept joined: a table of a few rows takes a hundred times the memory of its rows.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self.files: dict[tuple[str, str], StagedFile] = {}
+        self._room = _KEPT_BYTES
+        self._kept: dict[pa.Schema, list[pa.Table]] = defaultdict(list)
+        self._large: dict[tuple[str, str], Path] = {}
+        paths = list(paths)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for first in range(0, len(paths), _JOINED_AT_ONCE):
+                for opened in pool.map(_open, paths[first : first + _JOINED_AT_ONCE]):
+                    self._add(opened)
+
+    def pieces(
+        self, identities: Collection[tuple[str, str]] | None = None, columns: Collection[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """Give rows in pieces of bounded size: at least those of `identities`, of all files if it is None.
+
+        `columns` leaves out all others, and the files that have none of them.
+        """
+        for tables in self._kept.values():
+            yield from _of_columns(pa.concat_tables(tables), columns)
+        for identity, path in self._large.items():
+            if identities is None or identity in identities:
+                with pq.ParquetFile(path) as file:
+                    for number in range(file.num_row_groups):
+                        yield from _of_columns(file.read_row_group(number).replace_schema_metadata(), columns)
+
+    def _add(self, opened: _Opened) -> None:
+        staged, rows = opened.staged, opened.rows
+        # SEI hands one export to equal requests, so two tasks may have staged the same: its rows count once.
+        if staged.identity in self.files:
+            return
+        self.files[staged.identity] = staged
+        if rows is None or rows.nbytes > self._room:
+            self._large[staged.identity] = opened.path
+        elif len(rows):
+            self._room -= rows.nbytes
+            alike = self._kept[staged.schema]
+            alike.append(rows)
+            if len(alike) % _JOINED_AT_ONCE == 0:
+                alike[-_JOINED_AT_ONCE:] = [pa.concat_tables(alike[-_JOINED_AT_ONCE:]).combine_chunks()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    path: Path
+    staged: StagedFile
+    rows: pa.Table | None
+    """None if there are many."""
+
+
+def _open(path: Path) -> _Opened:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         footer = file.metadata.metadata
         value = json.loads(footer[SLICE_KEY])
-        return StagedFile(
+        staged = StagedFile(
             slice=Slice.from_json(value),
             export_id=value["export_id"],
             created_at=datetime.fromisoformat(value["created_at"]),
+            quarantined=value["quarantined"],
             paths=frozenset(path for _, path in json.loads(footer[PATHS_KEY])),
-            rows=file.read(),
+            periods=json.loads(footer[PERIODS_KEY]),
+            # Without the slice's own footer, by which no two schemas would be alike.
+            schema=file.schema_arrow.remove_metadata(),
         )
+        size = sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups))
+        small = size <= _SMALL_BYTES
+        return _Opened(path, staged, file.read(use_threads=False).replace_schema_metadata() if small else None)
+
+
+def _of_columns(rows: pa.Table, columns: Collection[str] | None) -> Iterator[pa.Table]:
+    wanted = [name for name in rows.schema.names if columns is None or name in columns]
+    if wanted:
+        yield rows.select(wanted)
+
+
+def by_bytes(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Give the same rows in tables that are good row groups, neither small nor beyond memory."""
+    waiting: list[pa.Table] = []
+    size = 0
+    for table in tables:
+        step = max(1, len(table) * ROW_GROUP_BYTES // max(table.nbytes, 1))
+        for first in range(0, len(table), step):
+            waiting.append(table.slice(first, step))
+            size += waiting[-1].nbytes
+            if size >= ROW_GROUP_BYTES:
+                yield pa.concat_tables(waiting)
+                waiting, size = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting)

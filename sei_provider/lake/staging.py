@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,11 +20,18 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from sei_provider.lake.columns import Column
+from sei_provider.lake.errors import CsvError, StagingError
 from sei_provider.lake.manifests import write_manifest
+from sei_provider.lake.personal import PersonalData, Privacy
+from sei_provider.lake.quarantine import sift
 from sei_provider.lake.reading import ARROW_TYPES, read_batches, read_header
 from sei_provider.lake.slices import Manifest, Slice, in_utc
-from sei_provider.lake.staged_files import DECLARED_KEY, HEADER_KEY, PATHS_KEY, ROW_GROUP_BYTES, SLICE_KEY
-from sei_provider.lake.store import lake_path, put, scratch_file
+from sei_provider.lake.staged_files import DECLARED_KEY, HEADER_KEY, PATHS_KEY, PERIODS_KEY, SLICE_KEY, by_bytes
+from sei_provider.lake.store import check_writers, lake_path, put, scratch_folder
+
+_FEW_BYTES = 64 << 10
+
+BadValue: TypeAlias = Literal["fail", "quarantine"]
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
@@ -39,30 +47,65 @@ def stage(
     run_id: str,
     exported_at: datetime,
     aliases: Mapping[str, Sequence[str]] | None = None,
+    single_writer: bool = False,
+    on_bad_value: BadValue = "fail",
+    personal_data: PersonalData = "keep",
+    hash_key: bytes | None = None,
 ) -> Manifest:
     """Check and type the body in `file`, and put it into `folder` as Parquet, then its manifest.
 
     `file` is local, gzip or plain. `request` is the hash of the request's body, `created_at` SEI's own time of the
     export, by which exports are ordered; `exported_at` is ours. `aliases` gives further names for dimension columns.
+    `single_writer` is asked for, as by `publish`, where the store cannot keep two writers apart.
+    With `on_bad_value="quarantine"` a row that does not fit goes, with line, column and reason, to
+    `<lake>/_quarantine/<table>/`, and the others are staged; `folder` must lie in `<lake>/_staging/` then.
+    `personal_data` says what becomes of developers' names and e-mail addresses: "hash" makes them HMAC-SHA256 under
+    `hash_key` (16 bytes or more, hex, the same for the same person), "drop" leaves the columns out.
     Memory is bounded whatever the size. Both puts are atomic, and the manifest comes last, so what `staged` lists is
-    whole. Raises `BodyError` if the file is not one whole CSV, `CsvError` if a row or the header does not fit.
+    whole. Raises `BodyError` if the file is not one whole CSV, `CsvError` if a row or the header does not fit,
+    `PersonalDataError` if the key is missing.
     """
+    folder = lake_path(folder)
+    check_writers(folder, single_writer=single_writer)
     created_at, exported_at = in_utc(created_at, "created_at"), in_utc(exported_at, "exported_at")
+    privacy = Privacy(personal_data, hash_key)
+    if on_bad_value not in get_args(BadValue):
+        msg = f"on_bad_value={on_bad_value!r} is not known; it may be {', '.join(get_args(BadValue))}"
+        raise ValueError(msg)
+    aside = _quarantine(folder, slice.table) if on_bad_value == "quarantine" else None
     header = read_header(file, slice, aliases)
-    export = {"export_id": export_id, "created_at": created_at.isoformat(), "run_id": run_id}
+    export = {"export_id": export_id, "created_at": created_at.isoformat(), "run_id": run_id, "quarantined": 0}
     lineage = {
         "_scope": pa.scalar(slice.scope, pa.string()),
         "_export_id": pa.scalar(export_id, pa.string()),
         "_exported_at": pa.scalar(exported_at, pa.timestamp("us", "UTC")),
         "_run_id": pa.scalar(run_id, pa.string()),
     }
-    schema = _schema(header.columns, lineage)
-    batches = read_batches(file, header, slice)
+    schema = _schema(privacy.columns_left(header).columns, lineage)
     name = f"{_file_name(request)}-{_file_name(export_id)}"
-    target = lake_path(folder) / f"{name}.parquet"
-    with scratch_file() as scratch:
-        rows = _write(scratch, schema, (_completed(batch, schema, lineage) for batch in batches), slice, export)
-        put(target, scratch)
+    target = folder / f"{name}.parquet"
+    with scratch_folder() as scratch:
+        parquet, good, bad = scratch / "object", scratch / "good", scratch / "bad"
+
+        def write(body: Path) -> int:
+            batches = (privacy.apply(batch) for batch in read_batches(body, header, slice))
+            return _write(
+                parquet, schema, (_completed(batch, schema, lineage, slice) for batch in batches), slice, export
+            )
+
+        try:
+            rows = write(file)
+        except CsvError:
+            if aside is None:
+                raise
+            export["quarantined"] = sift(file, header, slice, export_id, disguise=privacy.disguise, good=good, bad=bad)
+            if not export["quarantined"]:  # no row is at fault by itself
+                raise
+            header = read_header(good, slice, aliases)
+            rows = write(good)
+            # First: whoever sees the staged slice, or its count, finds the rows that it lacks.
+            put(aside / f"{name}.parquet", bad)
+        put(target, parquet)
     manifest = Manifest(
         scope=slice.scope,
         start=slice.start.isoformat(),
@@ -78,6 +121,17 @@ def stage(
     return manifest
 
 
+def _quarantine(folder: UPath, table: str) -> UPath:
+    """Where rows of a table are put aside, in the lake that a staging folder lies in."""
+    staging = next((path for path in (folder, *folder.parents) if path.name == "_staging"), None)
+    if staging is None:
+        msg = (
+            f"on_bad_value='quarantine' needs a folder in <lake>/_staging/, got {folder}: rows are put aside beside it"
+        )
+        raise StagingError(msg)
+    return staging.parent / "_quarantine" / table
+
+
 def _file_name(name: str) -> str:
     # Ids come from a server and must never act as a path.
     return name if _SAFE_NAME.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()[:32]
@@ -85,7 +139,7 @@ def _file_name(name: str) -> str:
 
 def _schema(columns: Sequence[Column], lineage: Mapping[str, pa.Scalar]) -> pa.Schema:
     columns = list(columns)
-    for name, kind in (("team_hierarchy", "string"), ("end_date", "date32")):
+    for name, kind in (("team_hierarchy", "string"), ("start_date", "date32"), ("end_date", "date32")):
         if all(column.name != name for column in columns):
             columns.append(Column(name, "", kind))  # type: ignore[arg-type]  # both are column types
     fields = [
@@ -101,11 +155,13 @@ def _schema(columns: Sequence[Column], lineage: Mapping[str, pa.Scalar]) -> pa.S
     )
 
 
-def _completed(batch: pa.RecordBatch, schema: pa.Schema, lineage: Mapping[str, pa.Scalar]) -> pa.Table:
+def _completed(batch: pa.RecordBatch, schema: pa.Schema, lineage: Mapping[str, pa.Scalar], slice_: Slice) -> pa.Table:
     arrays = {name: batch[name] for name in batch.schema.names}
     team = arrays["team"]
     # Without a hierarchy a team is its own root, so that every row has a path to be owned by.
     arrays["team_hierarchy"] = pc.coalesce(arrays["team_hierarchy"], team) if "team_hierarchy" in arrays else team
+    if slice_.exact:
+        arrays |= {name: pa.repeat(pa.scalar(day, pa.date32()), len(team)) for name, day in slice_.range.items()}
     arrays.setdefault("end_date", pa.nulls(len(team), pa.date32()))
     arrays |= {name: pa.repeat(value, len(team)) for name, value in lineage.items()}
     return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
@@ -114,24 +170,31 @@ def _completed(batch: pa.RecordBatch, schema: pa.Schema, lineage: Mapping[str, p
 def _write(file: Path, schema: pa.Schema, tables: Iterable[pa.Table], slice_: Slice, export: Mapping[str, Any]) -> int:
     rows = 0
     paths: set[tuple[str, str]] = set()
-    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for table in _gathered(tables):
+    periods: set[tuple[str | None, ...]] = set()
+    told_apart = ["start_date"]
+    if slice_.granularity == "sprint":
+        told_apart = [name for name in ("team_hierarchy", "start_date", "sprint") if name in schema.names]
+    groups = by_bytes(tables)
+    first = next(groups, schema.empty_table())
+    # Packing a handful of rows saves next to nothing and doubles the time to open it, and there may be thousands.
+    packed = first.nbytes > _FEW_BYTES
+    options = {"compression": "zstd" if packed else "none", "use_dictionary": packed, "write_statistics": packed}
+    with pq.ParquetWriter(file, schema, **options) as writer:
+        for table in chain([first], groups) if len(first) else ():
             rows += len(table)
-            pairs = table.select(["team", "team_hierarchy"]).group_by(["team", "team_hierarchy"]).aggregate([])
-            paths.update(zip(pairs["team"].to_pylist(), pairs["team_hierarchy"].to_pylist(), strict=True))
+            paths |= _distinct(table, ["team", "team_hierarchy"])
+            periods |= _distinct(table, told_apart)
             writer.write_table(table, row_group_size=len(table))
-        writer.add_key_value_metadata(
-            {SLICE_KEY: json.dumps({**slice_.to_json(), **export}), PATHS_KEY: json.dumps(sorted(paths))}
-        )
+        footer = {
+            SLICE_KEY: {**slice_.to_json(), **export},
+            PATHS_KEY: sorted(paths),
+            PERIODS_KEY: sorted(periods, key=str),
+        }
+        writer.add_key_value_metadata({key: json.dumps(value) for key, value in footer.items()})
     return rows
 
 
-def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    waiting: list[pa.Table] = []
-    for table in tables:
-        waiting.append(table)
-        if sum(part.nbytes for part in waiting) >= ROW_GROUP_BYTES:
-            yield pa.concat_tables(waiting)
-            waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting)
+def _distinct(table: pa.Table, names: Sequence[str]) -> set[tuple[Any, ...]]:
+    found = table.select(names).group_by(names).aggregate([])
+    columns = (found[name].cast(pa.string()).to_pylist() for name in names)
+    return set(zip(*columns, strict=True))

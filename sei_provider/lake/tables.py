@@ -6,7 +6,7 @@ Reads and writes them; what belongs into them is decided elsewhere.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,16 +15,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import stamina
 from upath import UPath
 
 from sei_provider.lake.columns import DERIVED, LINEAGE
-from sei_provider.lake.errors import UnknownColumnError, UnknownTableError
+from sei_provider.lake.errors import ConflictError, UnknownColumnError, UnknownTableError
 from sei_provider.lake.owners import Entry
 from sei_provider.lake.reading import ARROW_TYPES
 from sei_provider.lake.schema import TableSchema
 from sei_provider.lake.slices import next_month
-from sei_provider.lake.staged_files import HEADER_KEY, ROW_GROUP_BYTES
-from sei_provider.lake.store import lake_path, put, put_bytes, scratch_file
+from sei_provider.lake.staged_files import HEADER_KEY, by_bytes
+from sei_provider.lake.store import fetch, lake_path, names, put, put_bytes, read, read_each, scratch_folder
 
 LEDGER_KEY = b"sei.ledger"
 _SCHEMA_FILE = "_schema.json"
@@ -39,12 +40,22 @@ _COMPUTED = {
 }
 
 
+again = stamina.retry(on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5)
+"""For what reads and puts: somebody else put first, so read what they put, and do it once more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Month:
-    """One month of a table: its rows and the slices they are from, oldest slice first."""
+    """One version of a month's object on local disk: the slices it holds, oldest first, and its rows by row groups."""
 
-    rows: pa.Table
+    file: Path
     ledger: tuple[Entry, ...]
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Give the rows, a row group at a time."""
+        with pq.ParquetFile(self.file) as file:
+            for number in range(file.num_row_groups):
+                yield file.read_row_group(number)
 
 
 def read_table(
@@ -63,7 +74,7 @@ def read_table(
     """
     root = lake_path(lake)
     folder = root / table
-    schema = arrow_schema(_known(root, table)).append(pa.field("month", pa.string()))
+    schema = arrow_schema(known_table(root, table)).append(pa.field("month", pa.string()))
     unknown = [name for name in columns or () if name not in schema.names]
     if unknown:
         msg = f"table {table} has no column {', '.join(unknown)}; it has {', '.join(schema.names)}"
@@ -72,8 +83,9 @@ def read_table(
     for month in months(folder):
         if (end and month > end) or (start and next_month(month) <= start):
             continue
-        rows = _read(folder, month).rows
-        parts.append(conform(rows.append_column("month", pa.repeat(f"{month:%Y-%m}", len(rows))), schema))
+        rows = read(object_path(folder, month), pq.read_table)
+        if rows is not None:
+            parts.append(conform(rows.append_column("month", pa.repeat(f"{month:%Y-%m}", len(rows))), schema))
     whole = pa.concat_tables(parts)
     if start:
         whole = whole.filter(pc.greater_equal(whole["start_date"], start))
@@ -85,22 +97,19 @@ def read_table(
 def ledger(lake: UPath | Path | str, table: str) -> dict[str, list[dict[str, Any]]]:
     """Give the slices that each month of a table holds: month (`2026-01`) → entries, oldest export first.
 
-    An entry has `scope`, `start`, `end`, `export_id`, `created_at`, `teams`, `clears`, `rows` and
-    `published_at`; where periods are sprints also `sprints`.
+    An entry has `scope`, `start`, `end`, `export_id`, `created_at`, `teams`, `clears`, `rows`,
+    `quarantined` and `published_at`; where periods are sprints also `sprints`.
     """
     root = lake_path(lake)
-    _known(root, table)
-    folder = root / table
-    return {f"{month:%Y-%m}": [entry.to_json() for entry in read_ledger(folder, month)] for month in months(folder)}
+    known_table(root, table)
+    ledgers = read_ledgers(root / table, months(root / table))
+    return {f"{month:%Y-%m}": [entry.to_json() for entry in entries] for month, entries in ledgers.items()}
 
 
 def months(folder: UPath) -> list[date]:
-    """The first days of the months that a table has objects for, in order."""
-    if not folder.exists():
-        return []
-    names = (path.name.removeprefix("month=") for path in folder.iterdir() if path.name.startswith("month="))
-    found = (date.fromisoformat(f"{name}-01") for name in names)
-    return sorted(month for month in found if object_path(folder, month).exists())
+    """The first days of the months that a table has folders for, in order."""
+    found = (name.removeprefix("month=") for name in names(folder) if name.startswith("month="))
+    return [date.fromisoformat(f"{month}-01") for month in found]
 
 
 def object_path(folder: UPath, month: date) -> UPath:
@@ -108,41 +117,74 @@ def object_path(folder: UPath, month: date) -> UPath:
     return folder / f"month={month:%Y-%m}" / "data.parquet"
 
 
-def read_month(folder: UPath, month: date) -> Month | None:
-    """Give rows and ledger from one open object, so they belong together; None if there is no object."""
-    return _read(folder, month) if object_path(folder, month).exists() else None
-
-
 def read_ledger(folder: UPath, month: date) -> tuple[Entry, ...]:
     """Give the ledger alone; empty if there is no object."""
-    if not object_path(folder, month).exists():
-        return ()
-    with object_path(folder, month).open("rb") as data:
-        return _entries(pq.ParquetFile(data))
+    return read(object_path(folder, month), lambda data: _entries(pq.ParquetFile(data))) or ()
 
 
-def put_month(folder: UPath, month: date, content: Month) -> UPath:
-    """Put rows and ledger in one atomic put."""
-    rows = content.rows
-    group = max(1, int(len(rows) * ROW_GROUP_BYTES / max(rows.nbytes, 1)))
-    target = object_path(folder, month)
-    with scratch_file() as scratch:
-        with pq.ParquetWriter(scratch, rows.schema, compression="zstd") as writer:
-            writer.write_table(rows, row_group_size=group)
-            writer.add_key_value_metadata({LEDGER_KEY: json.dumps([entry.to_json() for entry in content.ledger])})
-        put(target, scratch)
-    return target
+def read_ledgers(folder: UPath, wanted: Sequence[date]) -> dict[date, tuple[Entry, ...]]:
+    """Give the ledgers of some months, without their rows."""
+    paths = [object_path(folder, month) for month in wanted]
+    found = read_each(paths, lambda data: _entries(pq.ParquetFile(data)))
+    return {month: entries or () for month, entries in zip(wanted, found, strict=True)}
+
+
+def fetch_month(folder: UPath, month: date, scratch: Path) -> tuple[Month | None, str]:
+    """Give one version of the object, rows and ledger together, and what that version is."""
+    fetched = fetch(object_path(folder, month), scratch / "before")
+    if fetched.file is None:
+        return None, fetched.version
+    with pq.ParquetFile(fetched.file) as file:
+        return Month(fetched.file, _entries(file)), fetched.version
+
+
+def put_month(
+    folder: UPath,
+    month: date,
+    rows: Iterable[pa.Table],
+    ledger: Iterable[Entry],
+    *,
+    schema: pa.Schema,
+    replacing: str,
+    scratch: Path,
+) -> None:
+    """Put rows, in their order, and ledger in one atomic put, in place of the version that they were made from.
+
+    Raises `ConflictError` if it is not that version any more.
+    """
+    file = scratch / "after"
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for group in by_bytes(rows):
+            writer.write_table(group, row_group_size=max(1, len(group)))
+        writer.add_key_value_metadata({LEDGER_KEY: json.dumps([entry.to_json() for entry in ledger])})
+    put(object_path(folder, month), file, replacing=replacing)
+
+
+def known_table(root: UPath, table: str) -> TableSchema:
+    """Give what the table remembers; raises `UnknownTableError`, naming the tables there are, if it is none."""
+    schema = read_schema(root / table)
+    if not schema.columns:
+        there = ", ".join(_tables(root)) or "none yet"
+        msg = f"the lake {root} has no table {table!r}; tables: {there}"
+        raise UnknownTableError(msg)
+    return schema
 
 
 def read_schema(folder: UPath) -> TableSchema:
     """Give what the table remembers; a table that does not exist yet remembers nothing."""
-    path = folder / _SCHEMA_FILE
-    return TableSchema.from_bytes(path.read_bytes()) if path.exists() else TableSchema()
+    return read(folder / _SCHEMA_FILE, lambda data: TableSchema.from_bytes(data.read())) or TableSchema()
 
 
-def put_schema(folder: UPath, schema: TableSchema) -> None:
-    """Put `_schema.json`; to be done before the data that needs it."""
-    put_bytes(folder / _SCHEMA_FILE, schema.to_bytes())
+def fetch_schema(folder: UPath) -> tuple[TableSchema, str]:
+    """Give what the table remembers, and the version to put a wider one in place of."""
+    with scratch_folder() as scratch:
+        fetched = fetch(folder / _SCHEMA_FILE, scratch / "schema")
+        return (TableSchema.from_bytes(fetched.file.read_bytes()) if fetched.file else TableSchema()), fetched.version
+
+
+def put_schema(folder: UPath, schema: TableSchema, *, replacing: str) -> None:
+    """Put `_schema.json`; to be done before the data that needs it. Raises `ConflictError` as `put_month` does."""
+    put_bytes(folder / _SCHEMA_FILE, schema.to_bytes(), replacing=replacing)
 
 
 def arrow_schema(schema: TableSchema) -> pa.Schema:
@@ -163,25 +205,9 @@ def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _read(folder: UPath, month: date) -> Month:
-    with object_path(folder, month).open("rb") as data:
-        file = pq.ParquetFile(data)
-        return Month(file.read(), _entries(file))
-
-
 def _entries(file: pq.ParquetFile) -> tuple[Entry, ...]:
     return tuple(Entry.from_json(value) for value in json.loads(file.metadata.metadata[LEDGER_KEY]))
 
 
-def _known(root: UPath, table: str) -> TableSchema:
-    schema = read_schema(root / table)
-    if not schema.columns:
-        there = ", ".join(_tables(root)) or "none yet"
-        msg = f"the lake {root} has no table {table!r}; tables: {there}"
-        raise UnknownTableError(msg)
-    return schema
-
-
-def _tables(root: UPath) -> Iterator[str]:
-    if root.exists():
-        yield from sorted(path.name for path in root.iterdir() if (path / _SCHEMA_FILE).exists())
+def _tables(root: UPath) -> list[str]:
+    return [name for name in names(root) if not name.startswith("_") and read_schema(root / name).columns]

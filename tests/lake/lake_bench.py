@@ -1,4 +1,4 @@
-"""A lake in a temporary folder and short ways to stage made-up exports into it."""
+"""A lake of its own and short ways to stage made-up exports into it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from upath import UPath
 
@@ -13,6 +14,7 @@ from sei_provider import lake
 from sei_provider.lake import Manifest, Published, Slice
 
 EPOCH = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
+STORES = ["disk", "memory", "s3"]
 HEADER = "Squad Path,Team,Start_Date,End_Date,PR_MERGED,Note"
 """Deliberately not the sandbox's spelling: the hierarchy comes under a name that only `aliases` knows."""
 
@@ -38,10 +40,14 @@ class Bench:
     metrics: frozenset[str] = frozenset({"PR_MERGED", "CODING_DAYS"})
     meaning: dict[str, object] = field(default_factory=lambda: {"aggregation": "mean"})
     aliases: dict[str, list[str]] = field(default_factory=lambda: {"team_hierarchy": ["squad_path"]})
+    root: UPath | None = None
+    single_writer: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of `stage`."""
 
     @property
     def lake(self) -> UPath:
-        return UPath(self.folder / "lake")
+        return self.root or UPath(self.folder / "lake")
 
     @property
     def staging(self) -> UPath:
@@ -72,6 +78,8 @@ class Bench:
             run_id="manual__1",
             exported_at=at(age + 0.5),
             aliases=self.aliases,
+            single_writer=self.single_writer,
+            **self.options,
         )
 
     def stage(
@@ -81,7 +89,7 @@ class Bench:
         return self.stage_bytes(gzip.compress(body), self.slice(scope, start, end), age=age)
 
     def publish(self, *manifests: Manifest, minute: float = 1000) -> list[Published]:
-        return lake.publish(self.lake, manifests, published_at=at(minute))
+        return lake.publish(self.lake, manifests, published_at=at(minute), single_writer=self.single_writer)
 
     def export(self, scope: str, rows: list[str], *, age: float, **dates: str) -> list[Published]:
         """Stage one slice and publish it at once."""
@@ -97,3 +105,13 @@ class Bench:
         for path, export in self.rows("team_hierarchy", "_export_id"):
             owners.setdefault(str(path), []).append(str(export))
         return owners
+
+    def path(self, manifest: Manifest) -> UPath:
+        """Where a manifest says that its rows are staged."""
+        return self.lake / str(manifest["path"]).removeprefix(f"{self.lake}/")
+
+    def objects(self, ending: str = "data.parquet") -> dict[str, bytes]:
+        """All objects of the lake whose names end so."""
+        fs = self.lake.fs
+        fs.invalidate_cache()
+        return {path: fs.cat_file(path) for path in fs.find(self.lake.path) if path.endswith(ending)}

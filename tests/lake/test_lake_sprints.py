@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from lake_bench import STORES
 
 from sei_provider import lake
+
+pytestmark = pytest.mark.parametrize("store", STORES, indirect=True)
 
 DECEMBER = {"start": "2025-12-01", "end": "2025-12-31"}
 JANUARY = {"start": "2026-01-01", "end": "2026-01-31"}

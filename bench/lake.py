@@ -1,0 +1,266 @@
+"""The lake against pandas, Polars and DuckDB on one machine in one run: times as ratios, and peak memory.
+
+    python bench/lake.py [--rows 2400000] [--teams 5000] [--folder …]
+
+Each engine runs in a process of its own, with the same declared types and the same checks: whole gzip, UTF-8, no
+empty team or date, dates in range, numbers finite. Then one month is published from one-team slices.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+DIMENSIONS = ("Developer", "Email", "Team", "Team_Hierarchy")
+METRICS = ("CODING_DAYS", "PR_MERGED", "COMMITS", "PR_CYCLE_TIME_DAYS_AVG", "LINES_ADDED", "LINES_DELETED",
+           "WORK_COMPLETED", "REWORK_PERCENT", "REVIEWS", "COMMENTS")  # fmt: skip
+HEADER = ",".join([*DIMENSIONS, "Start_Date", "End_Date", *METRICS])
+START, END = date(2026, 1, 1), date(2026, 1, 31)
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+TENFOLD = 10
+
+
+def main() -> None:
+    """Run everything and print one table for each question."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=2_400_000)
+    parser.add_argument("--teams", type=int, default=5_000)
+    parser.add_argument("--folder", type=Path, help="where to put gigabytes for a while; a temporary folder by default")
+    parser.add_argument("--step", nargs=3, metavar=("NAME", "SOURCE", "TARGET"), help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.step:
+        run_step(asked.step[0], Path(asked.step[1]), Path(asked.step[2]))
+        return
+    with tempfile.TemporaryDirectory(prefix="sei-bench-", dir=asked.folder) as name:
+        folder = Path(name)
+        compare_engines(folder, asked.rows)
+        compare_publishing(folder, asked.teams)
+
+
+def compare_engines(folder: Path, rows: int) -> None:
+    """CSV.gz to Parquet by four engines, and ours again with ten times the rows."""
+    one, ten = folder / "one.csv.gz", folder / "ten.csv.gz"
+    raw = write_csv(one, ten, rows)
+    say(f"CSV.gz to Parquet: {rows:,} developer rows, {raw / 1e6:.0f} MB raw, {one.stat().st_size / 1e6:.0f} MB gzip")
+    found = {name: measured(name, one, folder / name) for name in ENGINES}
+    ours = found["sei_provider.lake"][0]
+    for name, (seconds, peak, count) in found.items():
+        say(f"  {name:18} {seconds:6.1f} s   {seconds / ours:5.2f} × ours   peak {peak:6.0f} MB   {count:,} rows")
+    tenfold("staged", found["sei_provider.lake"], measured("sei_provider.lake", ten, folder / "ten"))
+    once = measured("publish one", folder / "sei_provider.lake", folder)
+    tenfold("published", once, measured("publish one", folder / "ten", folder))
+
+
+def tenfold(what: str, once: tuple[float, float, int], ten: tuple[float, float, int]) -> None:
+    """Print what ten times the rows cost."""
+    seconds, peak, rows = ten
+    say(f"  {what}: {once[0]:.1f} s, peak {once[1]:.0f} MB")
+    say(f"  ten times the rows: {seconds:.1f} s, peak {peak:.0f} MB, {peak / once[1]:.2f} × ({rows:,} rows)")
+
+
+def compare_publishing(folder: Path, teams: int) -> None:
+    """Many one-team slices into one month, and a scan of it against as many files."""
+    lake = folder / "many"
+    measured("stage many", Path(str(teams)), lake)
+    seconds, peak, rows = measured("publish many", lake, folder)
+    say(f"{teams:,} one-team slices published: {seconds:.1f} s, peak {peak:.0f} MB, {rows:,} rows")
+    objects = len(list((lake / "developers").rglob("*.parquet")))
+    one, many = (measured("scan", source, folder)[0] for source in (lake / "developers", folder / "files"))
+    say(f"  a full scan: {one:.3f} s of {objects} object, {many:.2f} s of {teams:,} files, {many / one:.0f} ×")
+
+
+def write_csv(one: Path, ten: Path, rows: int) -> int:
+    """Write made-up rows; the big file holds the same gzip member ten times, which is one valid body."""
+    random.seed(0)
+    per_team, lines = 12, []
+    cells = [f"{random.uniform(0, 90):.2f}" for _ in range(5_000)] + ["", "—"]  # noqa: S311  made-up figures
+    for number in range(rows):
+        team = number // per_team
+        person = f"Developer {team}-{number % per_team:02},developer-{team}-{number % per_team:02}@example.com"
+        figures = ",".join(random.choices(cells, k=len(METRICS)))  # noqa: S311  made-up figures
+        place = f"Team {team % 5000},Engineering/Group {team % 50}/Team {team % 5000}"
+        lines.append(f"{person},{place},2026-01-01,2026-01-31,{figures}\n")
+    body = "".join(lines).encode()
+    head, packed = gzip.compress(f"{HEADER}\n".encode()), gzip.compress(body, 1)
+    one.write_bytes(head + packed)
+    with ten.open("wb") as file:
+        file.write(head)
+        for _ in range(TENFOLD):
+            file.write(packed)
+    return len(body)
+
+
+def by_lake(source: Path, target: Path) -> int:
+    """Stage the file as the export task does."""
+    return stage(source, target, "org:Engineering", "exp_1")
+
+
+def stage(source: Path, lake: Path, scope: str, export_id: str) -> int:
+    """Stage one made-up export."""
+    from upath import UPath
+
+    import sei_provider.lake as sei_lake
+
+    asked = sei_lake.Slice(
+        table="developers",
+        report="productivity",
+        scope=scope,
+        start=START,
+        end=END,
+        granularity="monthly",
+        metrics=frozenset(METRICS),
+        meaning={},
+    )
+    folder = UPath(lake) / "_staging" / "bench"
+    manifest = sei_lake.stage(
+        source, folder=folder, slice=asked, request=f"{hash(scope):x}".strip("-"), export_id=export_id,
+        created_at=NOW, run_id="bench", exported_at=NOW,
+    )  # fmt: skip
+    with (lake / "manifests.jsonl").open("a") as file:
+        file.write(json.dumps(manifest) + "\n")
+    return manifest["rows"]
+
+
+def by_pandas(source: Path, target: Path) -> int:
+    """`read_csv`, checks, `to_parquet`."""
+    import numpy as np
+    import pandas as pd
+
+    types: dict[str, str] = dict.fromkeys(DIMENSIONS, "str") | dict.fromkeys(METRICS, "float64")
+    frame = pd.read_csv(source, dtype=types, parse_dates=["Start_Date", "End_Date"], date_format="%Y-%m-%d",
+                        keep_default_na=False, na_values=["", "—"])  # type: ignore[call-overload]  # fmt: skip
+    fits = frame["Team"].notna() & frame["Start_Date"].between(pd.Timestamp(START), pd.Timestamp(END))
+    if not fits.all() or np.isinf(frame[list(METRICS)].to_numpy()).any():
+        raise ValueError
+    frame.to_parquet(target, compression="zstd", index=False)
+    return len(frame)
+
+
+def by_polars(source: Path, target: Path) -> int:
+    """`scan_csv`, `sink_parquet`, and the checks over what was written."""
+    import polars as pl
+
+    types = dict.fromkeys(DIMENSIONS, pl.String) | dict.fromkeys(["Start_Date", "End_Date"], pl.Date)
+    schema = pl.Schema(types | dict.fromkeys(METRICS, pl.Float64))
+    pl.scan_csv(source, schema=schema, null_values=["", "—"]).sink_parquet(target, compression="zstd")
+    rows = pl.scan_parquet(target)
+    checks = [pl.len(), pl.col("Team").null_count(), pl.col("Start_Date").is_between(START, END).all().alias("dates")]
+    finite = [pl.col(name).is_finite().all() for name in METRICS]
+    count, nameless, *fits = rows.select([*checks, *finite]).collect().row(0)
+    if nameless or not all(fits):
+        raise ValueError
+    return int(count)
+
+
+def by_duckdb(source: Path, target: Path) -> int:
+    """`COPY … TO` from `read_csv`, and the checks over what was written."""
+    import duckdb
+
+    types = dict.fromkeys(DIMENSIONS, "VARCHAR") | dict.fromkeys(["Start_Date", "End_Date"], "DATE")
+    columns = types | dict.fromkeys(METRICS, "DOUBLE")
+    connection = duckdb.connect()
+    connection.read_csv(str(source), header=True, columns=columns, na_values=["", "—"]).write_parquet(
+        str(target), compression="zstd"
+    )
+    finite = " and ".join(f"bool_and(coalesce(isfinite({name}), true))" for name in METRICS)
+    fits = f"bool_and(Team is not null) and bool_and(Start_Date between '{START}' and '{END}') and {finite}"
+    ((rows, whole),) = connection.read_parquet(str(target)).aggregate(f"count(*), {fits}").fetchall()
+    if not whole:
+        raise ValueError
+    return int(rows)
+
+
+def stage_many(teams: Path, lake: Path) -> int:
+    """One slice of twelve developers for each team, and the same as plain files."""
+    import pyarrow.parquet as pq
+
+    files = lake.parent / "files"
+    lake.mkdir()
+    files.mkdir()
+    source = lake / "body"
+    for team in range(int(teams.name)):
+        rows = [
+            f"Developer {team}-{number:02},developer-{team}-{number:02}@example.com,Team {team},"
+            f"Engineering/Group {team % 50}/Team {team},2026-01-01,2026-01-31,{','.join(['1.5'] * len(METRICS))}"
+            for number in range(12)
+        ]
+        source.write_text("\n".join([HEADER, *rows, ""]))
+        stage(source, lake, f"team:{team}", f"exp_{team}")
+    for manifest in (json.loads(line) for line in (lake / "manifests.jsonl").open()):
+        pq.write_table(pq.read_table(manifest["path"]), files / f"{manifest['export_id']}.parquet", compression="zstd")
+    return int(teams.name)
+
+
+def publish(lake: Path, _target: Path) -> int:
+    """Publish all that is staged in a lake."""
+    import sei_provider.lake as sei_lake
+
+    manifests = [json.loads(line) for line in (lake / "manifests.jsonl").open()]
+    (month,) = sei_lake.publish(lake, manifests, published_at=NOW)
+    return month["rows"]
+
+
+def scan(folder: Path, _target: Path) -> int:
+    """Read all columns and rows of a folder."""
+    import pyarrow.dataset as ds
+
+    return len(ds.dataset(folder).to_table())
+
+
+ENGINES: Mapping[str, Callable[[Path, Path], int]] = {
+    "sei_provider.lake": by_lake,
+    "pandas": by_pandas,
+    "Polars": by_polars,
+    "DuckDB": by_duckdb,
+}
+STEPS = {**ENGINES, "stage many": stage_many, "publish one": publish, "publish many": publish, "scan": scan}
+WARM = {
+    "sei_provider.lake": "import sei_provider.lake.staging",
+    "publish one": "import sei_provider.lake.publishing",
+    "publish many": "import sei_provider.lake.publishing",
+    "pandas": "import pandas, pyarrow.parquet",
+    "Polars": "import polars",
+    "DuckDB": "import duckdb",
+    "scan": "import pyarrow.dataset",
+}
+"""Imported before the clock starts: with PYTHONDONTWRITEBYTECODE set they would be compiled within it."""
+
+
+def measured(name: str, source: Path, target: Path) -> tuple[float, float, int]:
+    """Give seconds, peak memory in MB, and rows of one step in a process of its own."""
+    command = [sys.executable, __file__, "--step", name, str(source), str(target)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    seconds, peak, rows = json.loads(done.stdout.splitlines()[-1])
+    return seconds, peak, rows
+
+
+def run_step(name: str, source: Path, target: Path) -> None:
+    """Do one step and print what `measured` reads."""
+    exec(WARM.get(name, ""))  # noqa: S102  our own import statements
+    if name == "sei_provider.lake":
+        target.mkdir()
+    start = time.perf_counter()
+    rows = STEPS[name](source, target)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    say(json.dumps([seconds, peak, rows]))
+
+
+def say(line: str) -> None:
+    """Print at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Files as SEI sent them, kept beside the lake: for audits, and for staging again what was staged wrongly."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from upath import UPath
+
+from sei_provider.lake.slices import Slice
+from sei_provider.lake.store import put
+
+_GZIP = b"\x1f\x8b"
+
+
+def keep(file: Path, raw: UPath, slice_: Slice, *, export_id: str) -> UPath:
+    """Put a copy of a downloaded file at `<raw>/<table>/<start>_<end>/<scope>-<export id>.csv` (or `.csv.gz`).
+
+    Atomic. Holds personal data as SEI sent them. Neither scope nor id can lead out of its folder.
+    """
+    with file.open("rb") as body:
+        ending = ".csv.gz" if body.read(2) == _GZIP else ".csv"
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", f"{slice_.scope}-{export_id}")
+    target = raw / slice_.table / f"{slice_.start}_{slice_.end}" / f"{name}{ending}"
+    put(target, file)
+    return target

@@ -1,0 +1,104 @@
+"""Sorting more rows than memory holds: sorted runs on scratch disk, merged block by block.
+
+Knows columns to sort by and nothing of what they mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+RUN_BYTES = 32 << 20
+"""Rows held in memory before they are sorted and spilled."""
+_BLOCK_BYTES = 1 << 20
+"""Of every run, about this much is in memory while the runs are merged."""
+
+
+class Sorter:
+    """Takes tables of one schema in any order and gives their rows sorted, nulls last."""
+
+    def __init__(self, scratch: Path, by: Sequence[str]) -> None:
+        self._scratch = scratch
+        self._by = by
+        self._waiting: list[pa.Table] = []
+        self._size = 0
+        self._runs: list[Path] = []
+
+    def add(self, rows: pa.Table) -> None:
+        """Take some rows in."""
+        if len(rows):
+            self._waiting.append(rows)
+            self._size += rows.nbytes
+        if self._size >= RUN_BYTES:
+            self._spill()
+
+    def pieces(self) -> Iterator[pa.Table]:
+        """Give all rows in order, in pieces of a size that memory holds; none if there are no rows."""
+        if not self._runs:
+            if self._waiting:
+                yield self._sorted()
+            return
+        self._spill()
+        heads = [_Head(run, self._by) for run in self._runs]
+        while heads:
+            # No block behind a head has a row before the head's last, so all rows up to the least of those are here.
+            bound = min(head.last for head in heads)
+            yield pa.concat_tables([head.up_to(bound) for head in heads]).sort_by(_ascending(self._by))
+            heads = [head for head in heads if not head.ended]
+
+    def _sorted(self) -> pa.Table:
+        rows = pa.concat_tables(self._waiting)
+        self._waiting, self._size = [], 0
+        return rows.sort_by(_ascending(self._by))
+
+    def _spill(self) -> None:
+        if not self._waiting:
+            return
+        rows = self._sorted()
+        block = max(1, len(rows) * _BLOCK_BYTES // max(rows.nbytes, 1))
+        path = self._scratch / f"run-{len(self._runs)}"
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
+            writer.write_table(rows, max_chunksize=block)
+        self._runs.append(path)
+
+
+class _Head:
+    """The block of a run that is next, none at its end; a run has at least one."""
+
+    def __init__(self, run: Path, by: Sequence[str]) -> None:
+        self._by = by
+        self._blocks = _blocks(run)
+        self._rows = next(self._blocks)
+        self.ended = False
+
+    @property
+    def last(self) -> tuple[Any, ...]:
+        return self._key(len(self._rows) - 1)
+
+    def up_to(self, bound: tuple[Any, ...]) -> pa.Table:
+        """Take the rows of this block that do not come after `bound`."""
+        rows, low, high = self._rows, 0, len(self._rows)
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if self._key(middle) <= bound else (low, middle)
+        rest = rows.slice(low) if low < len(rows) else next(self._blocks, None)
+        self.ended = rest is None
+        self._rows = rest
+        return rows.slice(0, low)
+
+    def _key(self, row: int) -> tuple[Any, ...]:
+        cells = (self._rows[name][row].as_py() for name in self._by)
+        return tuple((cell is None, cell if cell is not None else 0) for cell in cells)
+
+
+def _blocks(run: Path) -> Iterator[pa.Table]:
+    with pa.OSFile(str(run), "rb") as file, pa.ipc.open_file(file) as reader:
+        for number in range(reader.num_record_batches):
+            yield pa.Table.from_batches([reader.get_batch(number)])
+
+
+def _ascending(by: Sequence[str]) -> list[tuple[str, str]]:
+    return [(name, "ascending") for name in by]

@@ -1,0 +1,57 @@
+"""A publisher as a process of its own, which can be made to stop between reading a month and putting it.
+
+    python publisher.py <JSON: lake, options, manifests, signals, pause>
+
+It makes `<signals>/<its name>.read` once it has read the first month and, if it is to pause, goes on when
+`<signals>/go` is there. It makes `….blocked` when it finds the table locked, and `….done` at its end.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from upath import UPath
+
+from sei_provider import lake
+from sei_provider.lake import publishing
+
+
+def main() -> None:
+    task = json.loads(sys.argv[1])
+    signals = Path(task["signals"])
+    put_month, locked = publishing.put_month, publishing.locked
+    paused = []
+
+    def put_after_a_pause(*args, **kwargs):
+        (signals / f"{task['name']}.read").touch()
+        if task["pause"] and not paused:
+            paused.append(True)
+            until = time.monotonic() + 60
+            while not (signals / "go").exists() and time.monotonic() < until:
+                time.sleep(0.01)
+        put_month(*args, **kwargs)
+
+    @contextmanager
+    def say_if_locked(folder):
+        if folder.protocol in {"", "file"}:
+            try:
+                FileLock(Path(folder.path) / "_lock").acquire(timeout=0).lock.release()
+            except Timeout:
+                (signals / f"{task['name']}.blocked").touch()
+        with locked(folder):
+            yield
+
+    publishing.put_month, publishing.locked = put_after_a_pause, say_if_locked
+    root = UPath(task["lake"], **task["options"])
+    lake.publish(root, task["manifests"], published_at=datetime.fromisoformat(task["published_at"]))
+    (signals / f"{task['name']}.done").touch()
+
+
+if __name__ == "__main__":
+    main()

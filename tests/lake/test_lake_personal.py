@@ -1,0 +1,89 @@
+"""What becomes of the columns that name a person, before anything is staged (CONTRACT row 27)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import pyarrow.parquet as pq
+import pytest
+from lake_bench import STORES
+
+from sei_provider.lake import PersonalDataError
+from sei_provider.lake.personal import Privacy
+
+KEY = b"sixteen bytes or more"
+HEAD = "Contributor,E-Mail Address,Team,Start_Date,PR_MERGED"
+DEVELOPERS = ["Developer 12-03", "Developer 12-04"]
+ROWS = [f"{name},{name.lower().replace(' ', '-')}@example.com,A,2026-01-01,{n}" for n, name in enumerate(DEVELOPERS)]
+
+
+@pytest.fixture
+def bench(bench):
+    bench.header, bench.table = HEAD, "productivity_developer_monthly"
+    return bench
+
+
+def everything(bench):
+    return b"".join(bench.objects("").values())
+
+
+@pytest.mark.parametrize("store", STORES, indirect=True)
+def test_dropped_columns_are_nowhere_and_the_rest_stays(bench):
+    bench.options = {"personal_data": "drop"}
+    manifest = bench.stage("team:1", ROWS, age=1)
+    assert {"developer", "developer_email"}.isdisjoint(pq.read_schema(bench.path(manifest).open("rb")).names)
+    bench.publish(manifest)
+    assert bench.rows("team", "pr_merged") == [("A", 0.0), ("A", 1.0)]
+    assert b"example.com" not in everything(bench)
+
+
+@pytest.mark.parametrize("store", STORES, indirect=True)
+def test_hashed_columns_are_hmac_sha256_under_the_key_and_the_same_every_time(bench):
+    bench.options = {"personal_data": "hash", "hash_key": KEY}
+    manifest = bench.stage("team:1", ROWS, age=1)
+    assert "Developer 12" not in str(pq.read_table(bench.path(manifest).open("rb")).to_pylist())
+    bench.publish(manifest)
+    expected = [hmac.new(KEY, name.lower().encode(), hashlib.sha256).hexdigest() for name in DEVELOPERS]
+    first = bench.rows("pr_merged", "developer", "developer_email")
+    assert [developer for _, developer, _ in first] == expected
+    bench.export("team:1", ROWS, age=2)
+    assert bench.rows("pr_merged", "developer", "developer_email") == first
+    bench.options["hash_key"] = b"another key of 16"
+    bench.export("team:1", ROWS, age=3)
+    assert not {cell for row in bench.rows("developer", "developer_email") for cell in row} & set(expected)
+
+
+def test_an_address_in_another_case_is_the_same_person(bench):
+    bench.options = {"personal_data": "hash", "hash_key": KEY}
+    bench.export("team:1", [*ROWS[:1], ROWS[0].upper() + " "], age=1)
+    assert len(set(bench.rows("developer", "developer_email"))) == 1
+
+
+def test_an_empty_name_stays_empty(bench):
+    bench.options = {"personal_data": "hash", "hash_key": KEY}
+    bench.export("team:1", [f",,A,2026-01-01,{n}" for n in range(2)], age=1)
+    assert bench.rows("developer", "developer_email") == [(None, None)] * 2
+
+
+def test_people_are_kept_unless_said_otherwise(bench):
+    bench.export("team:1", ROWS, age=1)
+    assert [name for (name,) in bench.rows("developer")] == DEVELOPERS
+
+
+@pytest.mark.parametrize("key", [None, b"", b"short"])
+def test_hashing_without_a_key_that_is_worth_it_is_an_error_and_stages_nothing(bench, key):
+    bench.options = {"personal_data": "hash", "hash_key": key}
+    with pytest.raises(PersonalDataError, match="hash_key with at least 16 bytes"):
+        bench.stage("team:1", ROWS, age=1)
+    assert bench.objects("") == {}
+
+
+def test_an_unknown_choice_is_an_error_that_names_the_choices(bench):
+    bench.options = {"personal_data": "mask"}
+    with pytest.raises(PersonalDataError, match="keep, hash, drop"):
+        bench.stage("team:1", ROWS, age=1)
+
+
+def test_the_key_is_shown_by_no_repr():
+    assert "sixteen" not in repr(Privacy("hash", KEY))

@@ -1,0 +1,125 @@
+"""Two publishers at once, as processes, on one month: nothing of either is lost, on disk and on S3.
+
+The interleaving is forced: the first has read the month and waits before its put until the second is done, or is
+found waiting for the lock. Without the lock, or without If-Match, the first would write over the second.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from lake_bench import at, team_row
+
+from sei_provider import lake
+
+pytestmark = pytest.mark.parametrize("store", ["disk", "s3"], indirect=True)
+JAN = "2026-01-01"
+
+
+class Publishers:
+    """Publisher processes on one bench, and the signals by which they are held and released."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.signals = bench.folder / "signals"
+        self.signals.mkdir()
+        self.running = []
+
+    def start(self, name, *manifests, pause=False):
+        task = {
+            "name": name,
+            "lake": str(self.bench.lake),
+            "options": dict(self.bench.lake.storage_options),
+            "manifests": manifests,
+            "signals": str(self.signals),
+            "pause": pause,
+            "published_at": at(100).isoformat(),
+        }
+        command = [sys.executable, str(Path(__file__).with_name("publisher.py")), json.dumps(task)]
+        self.running.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+
+    def wait_for(self, *names):
+        until = time.monotonic() + 60
+        while not any((self.signals / name).exists() for name in names):
+            assert time.monotonic() < until, f"none of {names} came"
+            failed = [process for process in self.running if process.poll()]
+            assert not failed, failed[0].stderr.read()
+            time.sleep(0.01)
+
+    def go(self):
+        (self.signals / "go").touch()
+
+    def end(self):
+        for process in self.running:
+            _, errors = process.communicate(timeout=60)
+            assert process.returncode == 0, errors
+
+    def kill(self):
+        for process in self.running:
+            with suppress(ProcessLookupError):
+                process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def publishers(bench):
+    publishers = Publishers(bench)
+    yield publishers
+    publishers.kill()
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["month there", "month new"])
+def test_a_publisher_that_comes_between_anothers_reading_and_putting_loses_nothing(bench, publishers, there):
+    if there:
+        bench.export("team:0", [team_row("Eng/0", JAN)], age=0)
+    else:
+        bench.export("team:0", [], age=0, start="2025-12-01", end="2025-12-31")
+    first = bench.stage("team:1", [team_row("Eng/1", JAN)], age=1)
+    bench.header += ",CODING_DAYS"
+    second = bench.stage("team:2", [team_row("Eng/2", JAN) + ",7"], age=2)
+    publishers.start("first", first, pause=True)
+    publishers.wait_for("first.read")
+    publishers.start("second", second)
+    publishers.wait_for("second.done", "second.blocked")
+    publishers.go()
+    publishers.end()
+    there_before = [("0", None, "exp_0")] if there else []
+    assert bench.rows("team", "coding_days", "_export_id") == [
+        *there_before,
+        ("1", None, "exp_1"),
+        ("2", 7.0, "exp_2"),
+    ], "rows of all three, and the column that came between"
+    held = lake.ledger(bench.lake, bench.table)["2026-01"]
+    assert [entry["export_id"] for entry in held] == [*(["exp_0"] if there else []), "exp_1", "exp_2"]
+
+
+def test_an_older_slice_that_loses_the_race_is_skipped_when_it_tries_again(bench, publishers):
+    bench.export("team:0", [team_row("Eng/0", JAN)], age=0)
+    older = bench.stage("team:1", [team_row("Eng/1", JAN, 1)], age=1)
+    newer = bench.stage("team:1", [team_row("Eng/1", JAN, 2)], age=2)
+    publishers.start("first", older, pause=True)
+    publishers.wait_for("first.read")
+    publishers.start("second", newer)
+    publishers.wait_for("second.done", "second.blocked")
+    publishers.go()
+    publishers.end()
+    assert bench.owners() == {"Eng/0": ["exp_0"], "Eng/1": ["exp_2"]}
+
+
+def test_many_publishers_at_the_same_time_lose_nothing_of_each_other(bench):
+    manifests = []
+    for n in range(12):
+        bench.header = f"Squad Path,Team,Start_Date,End_Date,PR_MERGED,Note,Column {n % 3}"
+        manifests.append(bench.stage(f"team:{n}", [team_row(f"Eng/{n}", JAN) + f",{n}"], age=n))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(bench.publish, manifests))
+    columns = [f"column_{n}" for n in range(3)]
+    found = {row[0]: next(value for value in row[1:] if value is not None) for row in bench.rows("team", *columns)}
+    assert found == {f"{n}": float(n) for n in range(12)}
