@@ -7,16 +7,20 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test constraints clean
+.PHONY: help demo test requests constraints clean
 
 help:
 	@echo "make demo         a nightly run through a real Airflow, against the sandbox"
 	@echo "make test         lint, types and the whole suite"
+	@echo "make requests     how many requests 1,000 exports take, at the speed the key allows (15 minutes)"
 	@echo "make constraints  write constraints.txt anew from the newest versions"
 	@echo "make clean        remove .venv, the demo's lake and all caches"
 
 demo: $(READY)
 	$(BIN)/python -m dev.demo
+
+requests: $(READY)
+	$(BIN)/python -m dev.requests
 
 test: $(READY)
 	$(BIN)/ruff check
@@ -29,7 +33,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt --upgrade pip
 	$(PIP) install --quiet --constraint constraints.txt --build-constraint constraints.txt \
-		--editable '.[pandas,sandbox]' --group dev
+		--editable '.[pandas,sandbox,s3]' --group dev
 	touch $@
 
 # Versions only: no addresses, not the project itself, and not what venv put there. hatchling and editables are what
@@ -38,7 +42,7 @@ constraints:
 	( set -e; scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
 	$(PYTHON) -m venv "$$scratch"; \
 	"$$scratch/bin/python" -m pip install --quiet --upgrade pip; \
-	"$$scratch/bin/python" -m pip install --quiet '.[pandas,sandbox]' --group dev hatchling editables; \
+	"$$scratch/bin/python" -m pip install --quiet '.[pandas,sandbox,s3]' --group dev hatchling editables; \
 	"$$scratch/bin/python" -m pip freeze --all --exclude airflow-provider-sei --exclude setuptools > "$$scratch/frozen"; \
 	{ echo "# Written by 'make constraints' on Python 3.11. Versions only, no addresses."; cat "$$scratch/frozen"; } \
 		> constraints.txt )
