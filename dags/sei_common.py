@@ -24,23 +24,36 @@ REPORTS: dict[str, list[str] | None] = {
 ASSETS = {report: Asset(f"sei_{report}") for report in REPORTS}
 """What publishing updates; schedule your own DAGs by these."""
 
-TEAMS_PER_TASK = 100
-BATCH_NAME = "{{ task.scopes | length }} teams, {{ task.scopes | first }} to {{ task.scopes | last }}"
+TEAMS_PER_EXPORT = 25
+"""An export holds a team with its child teams; larger ones take SEI longer, and may time out there."""
+SCOPES_PER_TASK = 100
+BATCH_NAME = "{{ task.scopes | length }} scopes, {{ task.scopes | first }} to {{ task.scopes | last }}"
 
 
 @task
 def teams() -> list[list[Any]]:
-    """The teams in batches: the Variable `sei_teams` (a JSON list of ids), else `sei_teams.yaml` beside this file."""
+    """The scopes to export, in batches.
+
+    The Variable `sei_teams` (a JSON list of team ids) if there is one, else `sei_teams.yaml` beside this file, else
+    all teams of SEI's org trees, or of the one that the Variable `sei_org_tree` names.
+    """
     import yaml
 
+    from sei_provider.api.planner import batches, plan_scopes
+    from sei_provider.hooks.sei import SeiHook
+
     listed = Variable.get("sei_teams", default=None, deserialize_json=True)
+    file = Path(__file__).with_name("sei_teams.yaml")
+    if listed is None and file.exists():
+        listed = yaml.safe_load(file.read_text(encoding="utf-8"))
     if listed is None:
-        listed = yaml.safe_load(Path(__file__).with_name("sei_teams.yaml").read_text(encoding="utf-8"))
-    return [listed[first : first + TEAMS_PER_TASK] for first in range(0, len(listed), TEAMS_PER_TASK)]
+        roots = SeiHook().list_teams(Variable.get("sei_org_tree", default=None))
+        listed = [scope for root in roots for scope in plan_scopes(root, TEAMS_PER_EXPORT)]
+    return batches(listed, SCOPES_PER_TASK)
 
 
 def export_all_reports(start: str, end: str) -> None:
-    """In a DAG: for each report the tasks export (one for each batch of teams), publish and check.
+    """In a DAG: for each report the tasks export (one for each batch of scopes), publish and check.
 
     `start` and `end` are templates of the first and the last day, both inclusive.
     """

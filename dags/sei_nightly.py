@@ -25,7 +25,8 @@ with DAG(
     doc_md="""
 Exports productivity, sprint and business alignment for all teams and publishes them as Parquet, one table each.
 
-- **Teams**: the Variable `sei_teams` (a JSON list of team ids), else `sei_teams.yaml` beside the DAG.
+- **Teams**: all of SEI's org trees (the connection needs `account_identifier` for that), or of the one that the
+  Variable `sei_org_tree` names; or a list of ids: the Variable `sei_teams` (JSON) or `sei_teams.yaml` beside the DAG.
 - **Lake**: the Variable `sei_lake`. **SEI**: the connection `sei_default`.
 - **Red?** `check_…` names what is missing; what did land is published. Clear the failed `export_…` tasks with
   their downstream tasks: only what is missing is asked for again.

@@ -52,6 +52,7 @@ class Stack:
         teams: team ids; Airflow Variable `sei_teams`. None leaves the Variable unset.
         sandbox_teams: leaf teams of the sandbox's organisation.
         sandbox_seconds: seconds that an export takes on the sandbox.
+        sandbox_options: more arguments of `python -m sei_provider.sandbox`.
         requests_per_minute: the connection's limit. 400 is what SEI allows a key.
         parallelism: tasks that LocalExecutor runs at once.
         environment: more variables for Airflow's processes, e.g. `AIRFLOW__…`; they win over the ones made here.
@@ -66,6 +67,7 @@ class Stack:
         teams: Sequence[str] | None = None,
         sandbox_teams: int = 40,
         sandbox_seconds: float = 3.0,
+        sandbox_options: Sequence[str] = (),
         requests_per_minute: int = 400,
         parallelism: int = 8,
         environment: Mapping[str, str] | None = None,
@@ -85,6 +87,7 @@ class Stack:
         self._sandbox_arguments = (
             *("--port", "0", "--key", self.sandbox_key),
             *("--teams", str(sandbox_teams), "--seconds", str(sandbox_seconds)),
+            *sandbox_options,
         )
         self._requests_per_minute = requests_per_minute
         self._parallelism = parallelism

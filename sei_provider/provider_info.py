@@ -29,12 +29,14 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _INTEGRATION,
                 "python-modules": [
                     "sei_provider.operators.export",
+                    "sei_provider.operators.report",
                     "sei_provider.operators.publish",
                     "sei_provider.operators.check",
                 ],
             }
         ],
         "triggers": [{"integration-name": _INTEGRATION, "python-modules": ["sei_provider.triggers.export"]}],
+        "cli": ["sei_provider.cli.definition.get_sei_cli_commands"],
         "connection-types": [
             {
                 "connection-type": "sei",
@@ -54,6 +56,11 @@ def get_provider_info() -> dict[str, Any]:
                     "week_starts_on": _text("Week starts on", "A weekday; Monday if empty"),
                     "timezone": _text("Time zone", "The zone in which a day ends, as in Europe/Berlin; UTC if empty"),
                     "ca_bundle": _text("CA bundle", "Path of a PEM file on the workers"),
+                    "personal_data_secret": {
+                        "label": "Personal data secret",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                        "description": "The key under which names and e-mail addresses are hashed",
+                    },
                     "level_field": _text("Level field", "aggregationLevel for clusters that want that name"),
                 },
             }

@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import BaseHook
 
-from sei_provider.api.errors import SeiError, SeiInputError, SeiNotFoundError
+from sei_provider.api.errors import SeiError, SeiInputError
 from sei_provider.api.periods import weekday
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from sei_provider.api.client import AsyncSeiClient, SeiClient
+    from sei_provider.api.teams import Team
 
 REQUESTS_PER_MINUTE = 400
 """What SEI allows to one API key (CONTRACT, "Limits")."""
@@ -70,6 +71,15 @@ class SeiHook(BaseHook):
         async with client:
             yield client
 
+    def list_teams(self, org_tree: str | None = None) -> list[Team]:
+        """The root team of the named org tree, or of every tree, each with all teams below it.
+
+        Needs the extra `account_identifier`.
+        """
+        with self.get_conn() as client:
+            trees = client.list_org_trees() if org_tree is None else [org_tree]
+            return [client.list_teams(tree) for tree in trees]
+
     def get_calendar(self) -> Calendar:
         """The connection's week and time zone. Raises `SeiInputError` if one is unknown."""
         extra = self.get_connection(self.sei_conn_id).extra_dejson
@@ -83,15 +93,22 @@ class SeiHook(BaseHook):
             raise SeiInputError(msg) from None
         return Calendar(weekday(extra.get("week_starts_on") or "monday"), timezone)
 
+    def get_personal_data_key(self) -> bytes:
+        """The key under which names and e-mail addresses are hashed: the extra `personal_data_secret`.
+
+        Raises `SeiInputError` if there is none.
+        """
+        secret = self.get_connection(self.sei_conn_id).extra_dejson.get("personal_data_secret")
+        if not secret:
+            msg = f"personal_data='hash' needs the extra personal_data_secret in the connection {self.sei_conn_id!r}"
+            raise SeiInputError(msg)
+        return str(secret).encode()
+
     def test_connection(self) -> tuple[bool, str]:
-        """Ask SEI for an export that cannot exist; "not found" is the answer to a good key at the right place."""
+        """Ask SEI for its newest productivity export: the cheapest call that everything in a connection must pass."""
         try:
             with self.get_conn() as client:
-                client.get_export("productivity", "connection-test")
-        except SeiNotFoundError as error:
-            if error.server_message != "an HTML page":
-                return True, "SEI answered and accepted the API key"
-            return False, str(error)
+                next(client.list_exports("productivity", limit=1), None)
         except SeiError as error:
             return False, str(error)
         return True, "SEI answered and accepted the API key"

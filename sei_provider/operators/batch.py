@@ -1,4 +1,4 @@
-"""The work of one export task, step by step: make exports, follow them, fetch and stage them.
+"""The work of one export task, step by step: make exports, follow them, fetch and stage them, split what is too big.
 
 Every step goes on when one scope fails and says so at the end; what fails for all of them is raised.
 Knows clients, requests and the lake; of Airflow only the task's memory.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,27 +27,46 @@ if TYPE_CHECKING:
     from sei_provider.api.client import SeiClient
     from sei_provider.lake import Manifest
     from sei_provider.operators.memory import Memory
+    from sei_provider.operators.splitting import Splitter
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 8
 """Calls on their way at a time: enough to use up the key's limit, few enough to be a good neighbour."""
 
+_NO_ROWS = b"Collection Name\n"
+"""What a legacy report without rows would be if SEI did not send 0 bytes for it (CONTRACT row 21)."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
-class Made:
-    """What became of making exports: ids and errors, both by request key. JSON values, as they travel with the wait."""
+class Work:
+    """How far a task has come. JSON values by request key, as they travel with the wait."""
 
     exports: dict[str, str] = field(default_factory=dict)
+    """The export that is followed for a request."""
     errors: dict[str, str] = field(default_factory=dict)
+    """Why a request will not land in this try."""
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    """The requests that took the place of those too big, as `{scope, start, end}`."""
+    split: dict[str, str | None] = field(default_factory=dict)
+    """The requests that parts stand for: what of them no part carries, or None if nothing is lost."""
 
 
-def make_exports(client: SeiClient, requests: list[ExportRequest], memory: Memory) -> Made:
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """How files are staged: the place where they are kept as they came, and the further arguments of `lake.stage`."""
+
+    raw: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def make_exports(
+    client: SeiClient, requests: list[ExportRequest], work: Work, memory: Memory, splitter: Splitter
+) -> None:
     """One export for each request: that of an earlier try where it is of use, else a new one, remembered at once."""
-    made = Made()
     recalled = memory.recall(requests)
     of_no_use: set[str] = set()
     for request, export in _each(
@@ -55,59 +74,87 @@ def make_exports(client: SeiClient, requests: list[ExportRequest], memory: Memor
         (request for request in requests if request.key in recalled),
     ):
         gone = isinstance(export, SeiNotFoundError)
-        if gone or (isinstance(export, Export) and _ended_badly(export)):
+        failed = isinstance(export, Export) and _ended_badly(export) and not splitter.is_too_big(export)
+        if gone or failed:
             of_no_use.add(recalled[request.key])
         else:
-            made.exports[request.key] = recalled[request.key]
-    taken_up = len(made.exports)
-    reused = 0
-    for request, export in _each(client.create_export, (each for each in requests if each.key not in made.exports)):
+            work.exports[request.key] = recalled[request.key]
+    taken_up = len(work.exports)
+    new = reused = refused = 0
+    for request, export in _each(client.create_export, (each for each in requests if each.key not in work.exports)):
         if isinstance(export, SeiError):
-            made.errors[request.key] = str(export)
+            work.errors[request.key] = str(export)
+            refused += 1
         elif export.id in of_no_use:
-            made.errors[request.key] = (
+            work.errors[request.key] = (
                 f"SEI answers with export {export.id} again, which did not end well; "
                 "it reuses an export for 30 minutes, so try again after that"
             )
         else:
             memory.save(request, export)
-            made.exports[request.key] = export.id
+            work.exports[request.key] = export.id
+            new += not export.reused
             reused += export.reused
     log.info(
         "Following %d exports (%d new, %d reused by SEI, %d of an earlier try; %d refused): %s",
-        len(made.exports), len(made.exports) - reused - taken_up, reused, taken_up, len(made.errors),
-        ", ".join(f"{each.scope.label} {made.exports[each.key]}" for each in requests if each.key in made.exports),
+        len(work.exports), new, reused, taken_up, refused,
+        ", ".join(f"{each.scope.label} {work.exports[each.key]}" for each in requests if each.key in work.exports),
     )  # fmt: skip
-    return made
 
 
 def follow_exports(client: SeiClient, report: str, watch: Watch) -> dict[str, Any]:
     """Wait in this process until every export has ended or time is up; gives what the trigger's event gives."""
     while not watch.is_over:
         time.sleep(watch.next_pause())
-        for export_id, export in _each(lambda export_id: client.get_export(report, export_id), list(watch.pending)):
-            watch.heard(export_id, export)
+        client.ask(report, watch)
     return watch.outcome()
 
 
-def stage_exports(
-    client: SeiClient, requests: list[ExportRequest], made: Made, seen: dict[str, Any], memory: Memory, run_id: str
-) -> list[Manifest]:
-    """Download and stage every export that was completed; a manifest for each request, in their order.
+def run_reports(
+    client: SeiClient, requests: list[ExportRequest], work: Work, memory: Memory, run_id: str, staging: Staging
+) -> None:
+    """Ask for legacy reports, which SEI answers at once, and stage them."""
+    with tempfile.TemporaryDirectory(prefix="sei-") as spool:
 
-    `seen` is what the wait gave. Files are downloaded side by side and staged one after another, so memory
-    and disk hold a few exports at a time.
+        def run(request: ExportRequest) -> tuple[Path, datetime]:
+            asked_at = datetime.now(UTC)
+            path = Path(spool) / request.key
+            with path.open("wb") as file:
+                if not client.run_report(request, file):
+                    file.write(_NO_ROWS)
+            return path, asked_at
+
+        for request, answer in _each(run, requests):
+            if isinstance(answer, SeiError):
+                work.errors[request.key] = str(answer)
+                continue
+            path, asked_at = answer
+            # There is no export: when we asked takes the place of SEI's own time and of an id.
+            report = Export(report=request.report, id=f"report-{asked_at:%Y%m%dT%H%M%S%f}", created_at=asked_at)
+            if error := _stage(path, request, report, memory, run_id, staging):
+                work.errors[request.key] = error
+
+
+def settle(
+    client: SeiClient,
+    requests: list[ExportRequest],
+    work: Work,
+    seen: dict[str, Any],
+    memory: Memory,
+    run_id: str,
+    splitter: Splitter,
+    staging: Staging,
+) -> list[ExportRequest]:
+    """Stage what was completed, split what was too big, and note why the rest did not land; gives the new parts.
+
+    `seen` is what the wait gave. Files are downloaded side by side and staged one after another, so memory and
+    disk hold a few exports at a time.
     """
-    manifests = lake.staged(memory.folder)
-    completed: dict[str, Export] = {}
-    for request in requests:
-        if request.key in manifests:
-            continue
-        export = _ended(request, made, seen)
-        if isinstance(export, Export):
-            completed[request.key] = export
-        else:
-            manifests[request.key] = _not_staged(request, export, made)
+    followed = [request for request in requests if request.key in work.exports]
+    ended = {request.key: _ended(request, work.exports[request.key], seen) for request in followed}
+    completed = {
+        key: export for key, export in ended.items() if isinstance(export, Export) and not _ended_badly(export)
+    }
     with tempfile.TemporaryDirectory(prefix="sei-") as spool:
 
         def download(request: ExportRequest) -> Path:
@@ -116,13 +163,32 @@ def stage_exports(
                 client.download_export(completed[request.key], file)
             return path
 
-        for request, path in _each(download, (each for each in requests if each.key in completed)):
-            manifests[request.key] = (
-                _not_staged(request, str(path), made)
-                if isinstance(path, SeiError)
-                else _stage(path, request, completed[request.key], memory, run_id, made)
-            )
-    return [manifests[request.key] for request in requests]
+        for request, path in _each(download, (each for each in followed if each.key in completed)):
+            if isinstance(path, SeiError):
+                work.errors[request.key] = str(path)
+            elif error := _stage(path, request, completed[request.key], memory, run_id, staging):
+                work.errors[request.key] = error
+    parts = []
+    for request in followed:
+        export = ended[request.key]
+        if isinstance(export, str):
+            work.errors[request.key] = export
+        elif request.key not in completed:
+            parts += _split_or_fail(request, export, work, splitter)
+    work.exports.clear()
+    return parts
+
+
+def manifests_of(requests: list[ExportRequest], work: Work, memory: Memory) -> list[Manifest]:
+    """A manifest for each request, in their order, or for each of the parts that took its place."""
+    staged = lake.staged(memory.folder)
+    manifests = []
+    for request in requests:
+        if request.key in staged:
+            manifests.append(staged[request.key])
+        elif why := work.split.get(request.key, work.errors.get(request.key)):
+            manifests.append(_not_staged(request, why))
+    return manifests
 
 
 def slice_of(request: ExportRequest) -> lake.Slice:
@@ -146,9 +212,38 @@ def slice_of(request: ExportRequest) -> lake.Slice:
     )
 
 
-def _stage(path: Path, request: ExportRequest, export: Export, memory: Memory, run_id: str, made: Made) -> Manifest:
+def _split_or_fail(request: ExportRequest, export: Export, work: Work, splitter: Splitter) -> list[ExportRequest]:
+    why = f"export {export.id} {export.status}: {export.error or 'SEI gave no reason'}"
+    if not splitter.is_too_big(export):
+        work.errors[request.key] = why
+        return []
     try:
-        return lake.stage(
+        split = splitter.split(request)
+    except SeiError as error:
+        work.errors[request.key] = f"{why}; and its child teams cannot be listed: {error}"
+        return []
+    if split is None:
+        work.errors[request.key] = f"{why}; it is one team and one period and cannot be split further"
+        return []
+    work.split[request.key] = f"{why}; its child teams are exported instead, {split.lost}" if split.lost else None
+    work.parts += [
+        {"scope": _as_value(part), "start": part.start.isoformat(), "end": part.end.isoformat()} for part in split.parts
+    ]
+    log.info("Too big, %s: %s; split into %s", request.description, why, "; ".join(p.description for p in split.parts))
+    return list(split.parts)
+
+
+def _as_value(request: ExportRequest) -> dict[str, str]:
+    named = {"teamId": request.scope.team_id, "orgTreeName": request.scope.org_tree}
+    return {name: value for name, value in named.items() if value}
+
+
+def _stage(
+    path: Path, request: ExportRequest, export: Export, memory: Memory, run_id: str, staging: Staging
+) -> str | None:
+    """Stage one file and remove it; gives why it cannot be staged, or None."""
+    try:
+        lake.stage(
             path,
             folder=memory.folder,
             slice=slice_of(request),
@@ -157,14 +252,18 @@ def _stage(path: Path, request: ExportRequest, export: Export, memory: Memory, r
             created_at=export.created_at,
             run_id=run_id,
             exported_at=datetime.now(UTC),
+            **staging.options,
         )
+        if staging.raw:
+            lake.keep(path, staging.raw, slice_of(request), export_id=export.id)
     except lake.LakeError as error:
-        return _not_staged(request, f"export {export.id}: {error}", made)
+        return f"export {export.id}: {error}"
     finally:
         path.unlink(missing_ok=True)
+    return None
 
 
-def _not_staged(request: ExportRequest, why: str, made: Made) -> Manifest:
+def _not_staged(request: ExportRequest, why: str) -> Manifest:
     return {
         "scope": request.scope.label,
         "start": request.start.isoformat(),
@@ -172,22 +271,16 @@ def _not_staged(request: ExportRequest, why: str, made: Made) -> Manifest:
         "table": lake.default_table(request.report, request.level, request.granularity),
         "path": None,
         "rows": 0,
-        "export_id": made.exports.get(request.key),
+        "export_id": None,
         "created_at": None,
         "error": why,
     }
 
 
-def _ended(request: ExportRequest, made: Made, seen: dict[str, Any]) -> Export | str:
-    """The completed export of a request, or why there is none."""
-    if request.key in made.errors:
-        return made.errors[request.key]
-    export_id = made.exports[request.key]
+def _ended(request: ExportRequest, export_id: str, seen: dict[str, Any]) -> Export | str:
+    """The export of a request, which has ended, or why nothing is known of its end."""
     if reply := seen["ended"].get(export_id):
-        export = Export.from_reply(request.report, reply)
-        if not _ended_badly(export):
-            return export
-        return f"export {export.id} {export.status}: {export.error or 'SEI gave no reason'}"
+        return Export.from_reply(request.report, reply)
     if export_id in seen["lost"]:
         return f"export {export_id}: {seen['lost'][export_id]}"
     if seen["error"]:

@@ -8,35 +8,29 @@ from dataclasses import asdict
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException
-
 from sei_provider import lake as sei_lake
-from sei_provider.api.errors import SeiInputError
-from sei_provider.api.periods import whole_periods
 from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.api.watch import Watch
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.operators import batch
-from sei_provider.operators.batch import Made
+from sei_provider.operators.base import SeiBatchOperator
+from sei_provider.operators.batch import Work
 from sei_provider.operators.memory import Memory
+from sei_provider.operators.splitting import TIMED_OUT, Splitter
 from sei_provider.triggers.export import SeiExportTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sei_provider.lake import Manifest
+    from sei_provider.lake.personal import PersonalData
+    from sei_provider.lake.staging import BadValue
 
 _BACKSTOP = timedelta(minutes=10)
 """How much later than our own deadline Airflow ends the wait: only a triggerer that is gone lets it come to that."""
-_ANY_SCOPE = Scope(team_id="0")
 
 
-class SeiExportError(AirflowException):
-    """Some of a batch's scopes did not land; the message names them. The others are staged and handed on."""
-
-
-class SeiExportOperator(BaseOperator):
+class SeiExportOperator(SeiBatchOperator):
     """Export one report for a batch of scopes and stage the rows in the lake.
 
     Creates one export per scope, defers once while SEI works, then downloads, checks and stages. The result is
@@ -56,17 +50,30 @@ class SeiExportOperator(BaseOperator):
     :param computation_mode: Sprint only: `STORY_POINTS` or `TICKETS`; SEI's own choice if None.
     :param options: Further members of the request's `options`, sent as they are.
     :param lake: The lake's place: a path, or what `ObjectStoragePath` takes, as in `s3://conn@bucket/lake`. (templated)
+    :param raw: Where to keep each file as SEI sent it, too; a place like `lake`. (templated)
+    :param on_bad_value: What a value does that does not fit its column's type: `fail` the scope, or put the row into
+        `<lake>/_quarantine/<table>/`.
+    :param personal_data: What becomes of developers' names and e-mail addresses: `keep`, `drop` the columns, or `hash`
+        them under the connection's extra `personal_data_secret`.
+    :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
     :param sei_conn_id: The connection. (templated)
-    :param poll_interval: Seconds from creation to the first status call; later pauses grow to two minutes.
+    :param poll_interval: Seconds between the first rounds of questions about what SEI has done.
+    :param poll_delay: Seconds before the first round; as long as `poll_interval` if None. Airflow 3.3.2 may fail a task
+        that comes back less than about five seconds after it deferred.
+    :param poll_growth: Factor by which each pause is longer than the one before.
+    :param poll_longest: Seconds that no pause exceeds.
+    :param poll_jitter: Part of a pause by which it varies, so that many tasks do not ask together.
     :param timeout: How long to wait for SEI, from the start of a try, in seconds or as a timedelta. SEI has no
         call that cancels an export, so what is still running then keeps running there.
+    :param split_on: What SEI says, in any case, of an export that failed because it is too big. Such an export is
+        replaced by those of the halves of its range, at one period by those of its child teams (the rows of the team
+        itself are then missing). None switches splitting off.
     :param deferrable: Wait on the triggerer (True) or in the worker's slot.
 
     Raises `SeiInputError` for wrong arguments, before any call.
     """
 
-    template_fields: Sequence[str] = ("scopes", "start", "end", "metric_groups", "metrics", "lake", "sei_conn_id")
-    ui_color = "#dcebf7"
+    template_fields: Sequence[str] = (*SeiBatchOperator.template_fields, "metric_groups")
 
     def __init__(
         self,
@@ -83,124 +90,132 @@ class SeiExportOperator(BaseOperator):
         computation_mode: str | None = None,
         options: Mapping[str, Any] | None = None,
         lake: str,
+        raw: str | None = None,
+        on_bad_value: BadValue = "fail",
+        personal_data: PersonalData = "keep",
+        single_writer: bool = False,
         sei_conn_id: str = SeiHook.default_conn_name,
         poll_interval: float = 10.0,
+        poll_delay: float | None = None,
+        poll_growth: float = 1.5,
+        poll_longest: float = 120.0,
+        poll_jitter: float = 0.1,
         timeout: float | timedelta = timedelta(hours=2),
+        split_on: Sequence[str] | None = TIMED_OUT,
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.report = report
-        self.scopes = scopes
-        self.start = start
-        self.end = end
+        super().__init__(
+            report=report,
+            scopes=scopes,
+            start=start,
+            end=end,
+            metrics=metrics,
+            granularity=granularity,
+            options=options,
+            lake=lake,
+            raw=raw,
+            on_bad_value=on_bad_value,
+            personal_data=personal_data,
+            single_writer=single_writer,
+            sei_conn_id=sei_conn_id,
+            **kwargs,
+        )
         self.metric_groups = metric_groups
-        self.metrics = metrics
         self.level = level
-        self.granularity = granularity
         self.aggregation = aggregation
         self.computation_mode = computation_mode
-        self.options = options
-        self.lake = lake
-        self.sei_conn_id = sei_conn_id
         self.poll_interval = poll_interval
+        self.poll_delay = poll_delay
+        self.poll_growth = poll_growth
+        self.poll_longest = poll_longest
+        self.poll_jitter = poll_jitter
         self.timeout = timeout
+        self.split_on = split_on or ()
         self.deferrable = deferrable
-        # What is no template is checked as the DAG is read: a wrong name is an import error, not a failed night.
-        self._request(_ANY_SCOPE, date.min, date.min, metric_groups=None, metrics=None)
+        self._check_what_is_no_template()
+        Watch((), deadline=0.0, **self._polling())
+
+    def _asked(self) -> dict[str, Any]:
+        return super()._asked() | {
+            "metric_groups": self.metric_groups,
+            "level": self.level,
+            "aggregation": self.aggregation,
+            "computation_mode": self.computation_mode,
+        }
 
     def execute(self, context: Context) -> list[Manifest]:
         """Take up what an earlier try made, create the rest, and wait."""
         timeout = self.timeout if isinstance(self.timeout, timedelta) else timedelta(seconds=self.timeout)
         deadline = time.time() + timeout.total_seconds()
         requests = self._requests(context)
-        memory = Memory(context, self.lake)
-        staged = sei_lake.staged(memory.folder)
-        waiting = [request for request in requests if request.key not in staged]
-        if not waiting and memory.was_cleared:
-            self.log.info("All %d scopes had landed when this task was cleared: exporting anew", len(requests))
-            sei_lake.discard(memory.folder)
-            waiting = requests
-        self.log.info(
-            "Asking SEI for %s of %d scopes, %s to %s (%d staged by an earlier try): %s",
-            self.report, len(waiting), requests[0].start, requests[0].end, len(requests) - len(waiting),
-            ", ".join(request.scope.label for request in waiting) or "nothing left to ask",
-        )  # fmt: skip
-        with SeiHook(self.sei_conn_id, deadline=deadline).get_conn() as client:
-            made = batch.make_exports(client, waiting, memory)
-            export_ids = list(made.exports.values())
-            if export_ids and self.deferrable:
-                self._defer(export_ids, deadline, timeout, asdict(made))
-            watch = Watch(export_ids, interval=self.poll_interval, deadline=deadline)
-            seen = batch.follow_exports(client, self.report, watch)
-        return self._stage(context, requests, memory, made, seen)
+        waiting = self._unstaged(requests, Memory(context, self.lake))
+        return self._work(context, requests, waiting, Work(), deadline)
 
-    def execute_complete(self, context: Context, event: dict[str, Any], made: dict[str, Any]) -> list[Manifest]:
-        """Resume after the trigger: download and stage what was completed."""
-        return self._stage(context, self._requests(context), Memory(context, self.lake), Made(**made), event)
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], work: dict[str, Any], deadline: float
+    ) -> list[Manifest]:
+        """Resume after the trigger: stage what was completed, and go on with what had to be split."""
+        return self._work(context, self._requests(context), [], Work(**work), deadline, event)
 
     def on_kill(self) -> None:
         """Say what keeps running: SEI has no call that cancels an export."""
         self.log.warning("Killed. SEI cannot cancel exports: those made keep running there, and a retry takes them up")
 
-    def _requests(self, context: Context) -> list[ExportRequest]:
-        """One request per scope, each scope once, over whole periods up to the day this run stands for."""
-        calendar = SeiHook(self.sei_conn_id).get_calendar()
-        asked = self._request(_ANY_SCOPE, self.start, self.end)
-        start, end = whole_periods(
-            asked.start,
-            asked.end,
-            asked.granularity,
-            # The run's own day, the same over all tries (DESIGN, decision 4).
-            not_after=context["dag_run"].run_after.astimezone(calendar.timezone).date(),
-            week_starts_on=calendar.week_starts_on,
-        )
-        requests = [self._request(scope, start, end) for scope in dict.fromkeys(map(Scope.parse, self.scopes))]
-        if not requests:
-            msg = "there is no scope to export; give at least one team or org tree"
-            raise SeiInputError(msg)
-        return requests
+    def _work(
+        self,
+        context: Context,
+        requests: list[ExportRequest],
+        waiting: list[ExportRequest],
+        work: Work,
+        deadline: float,
+        seen: dict[str, Any] | None = None,
+    ) -> list[Manifest]:
+        """Rounds of making, following and settling exports, until none had to be split.
 
-    def _request(self, scope: Scope, start: Any, end: Any, **instead: Any) -> ExportRequest:
-        settings: dict[str, Any] = {
-            "metric_groups": self.metric_groups,
-            "metrics": self.metrics,
-            "level": self.level,
-            "granularity": self.granularity,
-            "aggregation": self.aggregation,
-            "computation_mode": self.computation_mode,
-            "options": self.options,
+        A deferred wait ends this call; `execute_complete` comes back with what was `seen`.
+        """
+        memory = Memory(context, self.lake)
+        # Once the wait is over, what has ended is fetched however late it is.
+        hook = SeiHook(self.sei_conn_id, deadline=None if seen else deadline)
+        with hook.get_conn() as client:
+            scopes = {request.scope for request in requests}
+            splitter = Splitter(client, scopes, self.split_on, week_starts_on=hook.get_calendar().week_starts_on)
+            while seen or waiting:
+                if seen is None:
+                    batch.make_exports(client, waiting, work, memory, splitter)
+                    if work.exports and self.deferrable:
+                        self._defer(work, deadline)
+                    watch = Watch(work.exports.values(), deadline=deadline, **self._polling())
+                    seen = batch.follow_exports(client, self.report, watch)
+                asked = [*requests, *self._parts(work)]
+                parts = batch.settle(client, asked, work, seen, memory, context["run_id"], splitter, self._staging())
+                landed = sei_lake.staged(memory.folder)
+                waiting, seen = [part for part in parts if part.key not in landed], None
+        return self._hand_on(context, [*requests, *self._parts(work)], work, memory)
+
+    def _polling(self) -> dict[str, Any]:
+        return {
+            "interval": self.poll_interval,
+            "delay": self.poll_delay,
+            "growth": self.poll_growth,
+            "longest": self.poll_longest,
+            "jitter": self.poll_jitter,
         }
-        return ExportRequest(report=self.report, scope=scope, start=start, end=end, **(settings | instead))
 
-    def _defer(self, export_ids: list[str], deadline: float, timeout: timedelta, made: dict[str, Any]) -> None:
+    def _parts(self, work: Work) -> list[ExportRequest]:
+        return [self._request(Scope.parse(part["scope"]), part["start"], part["end"]) for part in work.parts]
+
+    def _defer(self, work: Work, deadline: float) -> None:
         self.defer(
             trigger=SeiExportTrigger(
                 report=self.report,
-                export_ids=export_ids,
+                export_ids=list(work.exports.values()),
                 deadline=deadline,
-                poll_interval=self.poll_interval,
+                polling=self._polling(),
                 sei_conn_id=self.sei_conn_id,
             ),
             method_name="execute_complete",
-            kwargs={"made": made},
-            timeout=timeout + _BACKSTOP,
+            kwargs={"work": asdict(work), "deadline": deadline},
+            timeout=timedelta(seconds=max(0.0, deadline - time.time())) + _BACKSTOP,
         )
-
-    def _stage(
-        self, context: Context, requests: list[ExportRequest], memory: Memory, made: Made, seen: dict[str, Any]
-    ) -> list[Manifest]:
-        with SeiHook(self.sei_conn_id).get_conn() as client:
-            manifests = batch.stage_exports(client, requests, made, seen, memory, context["run_id"])
-        bad = [manifest for manifest in manifests if manifest["error"]]
-        self.log.info(
-            "Staged %d rows of %d scopes; %d did not land",
-            sum(manifest["rows"] for manifest in manifests), len(manifests) - len(bad), len(bad),
-        )  # fmt: skip
-        if not bad:
-            memory.forget(requests)
-            return manifests
-        context["ti"].xcom_push(key="return_value", value=manifests)  # the good ones go on without the bad
-        named = "; ".join(f"{manifest['scope']}: {manifest['error']}" for manifest in bad)
-        msg = f"{len(bad)} of {len(manifests)} scopes of the {self.report} export did not land: {named}"
-        raise SeiExportError(msg)

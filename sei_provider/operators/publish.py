@@ -32,6 +32,7 @@ class SeiPublishOperator(BaseOperator):
         is not staged is missing. (templated)
     :param lake: The lake's place, the same as for the export. (templated)
     :param table: The table's name, if not the report's own. (templated)
+    :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
     """
 
     template_fields: Sequence[str] = ("staged", "expected", "lake", "table")
@@ -44,6 +45,7 @@ class SeiPublishOperator(BaseOperator):
         expected: Any,
         lake: str,
         table: str | None = None,
+        single_writer: bool = False,
         trigger_rule: str = "all_done",
         **kwargs: Any,
     ) -> None:
@@ -52,6 +54,7 @@ class SeiPublishOperator(BaseOperator):
         self.expected = expected
         self.lake = lake
         self.table = table
+        self.single_writer = single_writer
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Publish, then name what is missing."""
@@ -61,7 +64,7 @@ class SeiPublishOperator(BaseOperator):
         manifests: list[Manifest] = list(_flat(self.staged))
         if self.table:
             manifests = [{**manifest, "table": self.table} for manifest in manifests]
-        published = sei_lake.publish(lake, manifests, published_at=datetime.now(UTC))
+        published = sei_lake.publish(lake, manifests, published_at=datetime.now(UTC), single_writer=self.single_writer)
         missing = _missing(self.expected, manifests)
         for month in published:
             self.log.info("%(table)s, month %(month)s: %(rows)d rows after %(slices)d slices", month)
@@ -81,11 +84,11 @@ def _missing(expected: Any, manifests: list[Manifest]) -> list[dict[str, str]]:
     scopes = [Scope.parse(scope).label for scope in _flat(expected)]
     if not scopes:
         return [{"scope": "all", "error": "no scope was asked for: the task that lists the teams gave none, or failed"}]
-    staged = {manifest["scope"] for manifest in manifests if manifest["error"] is None}
-    why = {manifest["scope"]: manifest["error"] for manifest in manifests if manifest["error"] is not None}
+    known = {manifest["scope"] for manifest in manifests}
     unknown = "its export task handed nothing on; see that task's log"
     return [
-        {"scope": scope, "error": why.get(scope) or unknown} for scope in dict.fromkeys(scopes) if scope not in staged
+        *({"scope": bad["scope"], "error": bad["error"]} for bad in manifests if bad["error"] is not None),
+        *({"scope": scope, "error": unknown} for scope in dict.fromkeys(scopes) if scope not in known),
     ]
 
 

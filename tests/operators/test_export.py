@@ -14,7 +14,8 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from sei_provider.api import SeiAuthError, SeiInputError
-from sei_provider.operators.export import SeiExportError, SeiExportOperator
+from sei_provider.operators.base import SeiExportError
+from sei_provider.operators.export import SeiExportOperator
 from sei_provider.sandbox.control import SandboxControl
 from tests.connections import connect
 from tests.operators.conftest import Task, TaskState
@@ -224,7 +225,7 @@ def test_an_export_that_sei_no_longer_knows_is_made_anew(sandbox: SandboxControl
     assert "exp_gone" not in [*deferred.value.trigger.export_ids, *state.values()]
 
 
-def test_a_failed_export_that_sei_gives_again_is_not_waited_for(
+def test_row_28_a_failed_export_that_sei_gives_again_is_not_waited_for(
     sandbox: SandboxControl, lake: Path, state: TaskState
 ) -> None:
     """CONTRACT row 28: an identical productivity request within 30 minutes gets the export that failed."""

@@ -12,8 +12,8 @@ from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowFailException
 
 from sei_provider.lake import read_table
+from sei_provider.operators.base import SeiExportError
 from sei_provider.operators.check import SeiCheckOperator
-from sei_provider.operators.export import SeiExportError
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
 from tests.operators.conftest import Task

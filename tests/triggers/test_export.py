@@ -44,7 +44,7 @@ def trigger(export_ids: list[str], *, seconds: float = 20) -> SeiExportTrigger:
         report="sprint",
         export_ids=export_ids,
         deadline=time.time() + seconds,
-        poll_interval=0.1,
+        polling={"interval": 0.1},
         sei_conn_id="sei_default",
     )
 

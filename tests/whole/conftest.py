@@ -74,7 +74,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
         requests_per_minute=10_000,
         parallelism=4,
     ) as stack:
-        stack.wait_for_dags(*DAGS, "sei_nightly", "sei_history", "sei_scorecard")
+        stack.wait_for_dags(*DAGS, "sei_nightly", "sei_history", "sei_legacy_reports", "sei_scorecard")
         stack.airflow.unpause(*DAGS, "sei_scorecard")
         yield Whole(stack, folder)
 

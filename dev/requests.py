@@ -1,0 +1,74 @@
+"""`make requests`: how many requests an export takes, and how close to the key's limit they come, at true speed.
+
+The sandbox counts requests in a sliding window of 400 a minute, as SEI does, and answers 429 above it.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from dev.processes import StackError
+from dev.stack import PROJECT, Stack
+from sei_provider.sandbox.control import SandboxControl
+from sei_provider.sandbox.organisation import Organisation
+
+PER_MINUTE = 400
+BATCH = 100
+RUNS = (("productivity", 1000), ("productivity", 200), ("business_alignment", 200))
+EXPORT_SECONDS = 5.0
+TIMEOUT = 1800.0
+
+
+def main() -> int:
+    """Make the runs, one fresh Airflow and sandbox each, and print a line for each; 0 if every export landed."""
+    print(" exports report               requests   each  429  landed  seconds  floor")
+    good = True
+    for report, exports in RUNS:
+        with tempfile.TemporaryDirectory(prefix="sei-requests-") as folder:
+            try:
+                good &= _run(Path(folder), report, exports)
+            except StackError as error:
+                print(f"{report}, {exports} exports: {error}", file=sys.stderr)
+                good = False
+    return 0 if good else 1
+
+
+def _run(folder: Path, report: str, exports: int) -> bool:
+    teams = [team.id for team in Organisation(exports).leaves]
+    dag_id = f"requests_{report}"
+    with Stack(
+        folder / "airflow",
+        dags=PROJECT / "dev" / "dags",
+        lake=folder / "lake",
+        sandbox_teams=exports,
+        sandbox_seconds=EXPORT_SECONDS,
+        sandbox_options=("--requests-per-minute", str(PER_MINUTE)),
+        requests_per_minute=PER_MINUTE,
+    ) as stack:
+        stack.wait_for_dags(dag_id)
+        stack.airflow.unpause(dag_id)
+        began = time.monotonic()
+        run_id = stack.airflow.trigger(
+            dag_id, conf={"batches": [teams[first : first + BATCH] for first in range(0, exports, BATCH)]}
+        )
+        state = stack.airflow.wait(dag_id, run_id, timeout=TIMEOUT, poll=2.0)
+        seconds = time.monotonic() - began
+        sandbox = SandboxControl(stack.sandbox_url, key=stack.sandbox_key)
+        requests = sandbox.requests()
+        landed = sum(export["sent"] for export in sandbox.exports())
+    refused = Counter(request["status"] for request in requests)[429]
+    floor = 2 * exports / PER_MINUTE * 60
+    print(
+        f"{exports:>8} {report:<19} {len(requests):>8} {len(requests) / exports:>6.2f} {refused:>4} "
+        f"{landed:>7} {seconds:>8.0f} {floor:>6.0f}",
+        flush=True,
+    )
+    return state == "success" and landed == exports
+
+
+if __name__ == "__main__":
+    sys.exit(main())

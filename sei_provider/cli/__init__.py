@@ -1,0 +1,1 @@
+"""`airflow sei …`: looking at SEI from a terminal."""

@@ -1,0 +1,164 @@
+"""What the commands under `airflow sei` do: ask SEI and print. Loaded only when one of them runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from airflow.cli.simple_table import AirflowConsole
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.utils.cli import suppress_logs_and_warning
+
+from sei_provider.api.client import SeiClient
+from sei_provider.api.errors import SeiError, SeiInputError
+from sei_provider.api.export import Export, ExportStatus
+from sei_provider.api.teams import Team
+from sei_provider.hooks.sei import SeiHook
+from sei_provider.lake.errors import LakeError
+
+_GZIP = b"\x1f\x8b"
+
+
+@suppress_logs_and_warning
+def list_exports(args: Namespace) -> None:
+    """`airflow sei exports list REPORT`."""
+    with _client(args) as client:
+        exports = client.list_exports(
+            args.report,
+            status=args.status,
+            scope="mine" if args.mine else "all",
+            team_id=args.team,
+            date_from=args.since,
+            date_to=args.until,
+            limit=max(1, min(args.at_most, 100)),
+        )
+        _print([_shown(export) for export in islice(exports, args.at_most)], args)
+
+
+@suppress_logs_and_warning
+def show_export(args: Namespace) -> None:
+    """`airflow sei exports show REPORT ID`."""
+    with _client(args) as client:
+        _print([_shown(client.get_export(args.report, args.export_id))], args)
+
+
+@suppress_logs_and_warning
+def download_export(args: Namespace) -> None:
+    """`airflow sei exports download REPORT ID`: the whole file or none, and never over another."""
+    with _client(args) as client:
+        export = client.get_export(args.report, args.export_id)
+        if export.status is not ExportStatus.COMPLETED:
+            msg = f"{args.report} export {export.id} is {export.status}, not completed; there is nothing to download"
+            raise SeiInputError(msg)
+        folder = Path(args.file).parent if args.file else Path.cwd()
+        with NamedTemporaryFile(dir=folder, prefix=".sei-") as part:
+            size = client.download_export(export, part)
+            part.flush()
+            part.seek(0)
+            ending = ".csv.gz" if part.read(2) == _GZIP else ".csv"
+            target = Path(args.file) if args.file else folder / f"{export.id}{ending}"
+            try:
+                os.link(part.name, target)
+            except FileExistsError:
+                msg = f"{target} exists already; name another file with --file"
+                raise SeiInputError(msg) from None
+        print(f"{target}: {size} bytes")  # noqa: T201 - the command's output
+
+
+@suppress_logs_and_warning
+def list_teams(args: Namespace) -> None:
+    """`airflow sei teams`: the org trees, or the teams of one, each below its parent."""
+    with _client(args) as client:
+        if args.org_tree is None:
+            _print(
+                [{"id": tree.id, "name": tree.name, "teams": tree.team_count} for tree in client.list_org_trees()], args
+            )
+        else:
+            _print(list(_rows(client.list_teams(args.org_tree), 0)), args)
+
+
+@suppress_logs_and_warning
+def show_coverage(args: Namespace) -> None:
+    """`airflow sei coverage TABLE --lake LAKE`: a row for each scope, a column for each month."""
+    from airflow.sdk import ObjectStoragePath
+
+    from sei_provider import lake as sei_lake
+    from sei_provider.api.checks import checked_day
+
+    place: Any = ObjectStoragePath(args.lake)
+    grid: dict[str, dict[str, Any]] = {}
+    with _errors_as_lines():
+        start = checked_day("--from", args.start) if args.start else None
+        end = checked_day("--to", args.end) if args.end else None
+        for part in sei_lake.coverage(place, args.table, start=start, end=end):
+            row = grid.setdefault(part["scope"], {"scope": part["scope"]})
+            row[part["month"]] = "-" if part["published_at"] is None else part["rows"]
+    _print(list(grid.values()), args)
+
+
+@suppress_logs_and_warning
+def check(args: Namespace) -> None:
+    """`airflow sei check`: tests a connection; ends with status 1 if it is no good."""
+    _as_server()
+    try:
+        good, said = SeiHook(args.conn_id).test_connection()
+    except AirflowNotFoundException as error:
+        good, said = False, str(error)
+    _print([{"connection": args.conn_id, "good": good, "SEI": said}], args)
+    if not good:
+        sys.exit(1)
+
+
+@contextmanager
+def _client(args: Namespace) -> Iterator[SeiClient]:
+    """A client for the named connection."""
+    _as_server()
+    with _errors_as_lines(), SeiHook(args.conn_id).get_conn() as client:
+        yield client
+
+
+@contextmanager
+def _errors_as_lines() -> Iterator[None]:
+    try:
+        yield
+    except (SeiError, LakeError, AirflowNotFoundException, OSError) as error:
+        sys.exit(f"{error}")
+
+
+def _as_server() -> None:
+    """Let connections be read from Airflow's database too, as `airflow connections test` does."""
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+
+
+def _rows(team: Team, depth: int) -> Iterator[dict[str, Any]]:
+    yield {"id": team.id, "name": "  " * depth + team.name, "developers": team.developer_count}
+    for child in team.children:
+        yield from _rows(child, depth + 1)
+
+
+def _shown(export: Export) -> dict[str, Any]:
+    return {
+        "id": export.id,
+        "report": export.report,
+        "status": export.status,
+        "scope": export.team_id or export.org_tree or "",
+        "start": export.start and export.start.isoformat(),
+        "end": export.end and export.end.isoformat(),
+        "created": export.created_at.isoformat(),
+        "completed": export.completed_at and export.completed_at.isoformat(),
+        "error": export.error or "",
+    }
+
+
+def _print(rows: list[dict[str, Any]], args: Namespace) -> None:
+    def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: "" if value is None else value for name, value in row.items()}
+
+    AirflowConsole().print_as(data=rows, output=args.output, mapper=plain)

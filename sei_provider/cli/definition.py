@@ -1,0 +1,79 @@
+"""The commands under `airflow sei` and what they take. Read at every `airflow` call, so it imports nothing heavy."""
+
+from __future__ import annotations
+
+from airflow.cli.cli_config import (
+    ARG_OUTPUT,
+    ARG_VERBOSE,
+    ActionCommand,
+    Arg,
+    CLICommand,
+    GroupCommand,
+    lazy_load_command,
+)
+
+_COMMANDS = "sei_provider.cli.commands"
+
+_CONN_ID = Arg(("--conn-id",), help="the connection to SEI", default="sei_default")
+_REPORT = Arg(("report",), help="productivity or sprint")
+_ANY_REPORT = Arg(("report",), help="the report the export is of, e.g. sprint")
+_EXPORT_ID = Arg(("export_id",), help="the export's id, e.g. exp_7a8b9c0d")
+_FILE = Arg(("--file",), help="where to write it; must not exist yet (default: <export id>.csv or .csv.gz)")
+_ORG_TREE = Arg(("--org-tree",), help="name of an org tree; without it, the trees are listed")
+_TABLE = Arg(("table",), help="a table of the lake, e.g. sprint_team_monthly")
+_LAKE = Arg(("--lake",), help="the lake's place, a path or URL", required=True)
+_FROM = Arg(("--from",), dest="start", help="from the month of this day (yyyy-MM-dd) on")
+_TO = Arg(("--to",), dest="end", help="up to the month of this day (yyyy-MM-dd)")
+_AT_MOST = Arg(("--at-most",), help="how many exports to show", type=int, default=50)
+_STATUS = Arg(("--status",), help="only exports of this status")
+_TEAM = Arg(("--team",), help="only exports of the team with this id")
+_MINE = Arg(("--mine",), help="only exports made with this key", action="store_true")
+_SINCE = Arg(("--since",), help="only exports made on this day (yyyy-MM-dd) or later")
+_UNTIL = Arg(("--until",), help="only exports made on this day (yyyy-MM-dd) or earlier")
+
+
+def get_sei_cli_commands() -> list[CLICommand]:
+    """The `sei` group, for Airflow's command line."""
+    exports = GroupCommand(
+        name="exports",
+        help="Exports that SEI holds",
+        subcommands=(
+            ActionCommand(
+                name="list",
+                help="List exports, newest first",
+                func=lazy_load_command(f"{_COMMANDS}.list_exports"),
+                args=(_REPORT, _CONN_ID, _STATUS, _TEAM, _MINE, _SINCE, _UNTIL, _AT_MOST, ARG_OUTPUT, ARG_VERBOSE),
+            ),
+            ActionCommand(
+                name="show",
+                help="Show one export",
+                func=lazy_load_command(f"{_COMMANDS}.show_export"),
+                args=(_ANY_REPORT, _EXPORT_ID, _CONN_ID, ARG_OUTPUT, ARG_VERBOSE),
+            ),
+            ActionCommand(
+                name="download",
+                help="Download a completed export as SEI stored it",
+                func=lazy_load_command(f"{_COMMANDS}.download_export"),
+                args=(_ANY_REPORT, _EXPORT_ID, _FILE, _CONN_ID, ARG_VERBOSE),
+            ),
+        ),
+    )
+    teams = ActionCommand(
+        name="teams",
+        help="List org trees, or the teams of one",
+        func=lazy_load_command(f"{_COMMANDS}.list_teams"),
+        args=(_ORG_TREE, _CONN_ID, ARG_OUTPUT, ARG_VERBOSE),
+    )
+    coverage = ActionCommand(
+        name="coverage",
+        help="Show which scopes and months a table holds: rows, 0 if SEI had none, - if never published",
+        func=lazy_load_command(f"{_COMMANDS}.show_coverage"),
+        args=(_TABLE, _LAKE, _FROM, _TO, ARG_OUTPUT, ARG_VERBOSE),
+    )
+    check = ActionCommand(
+        name="check",
+        help="Test a connection and say what is wrong with it",
+        func=lazy_load_command(f"{_COMMANDS}.check"),
+        args=(_CONN_ID, ARG_OUTPUT, ARG_VERBOSE),
+    )
+    return [GroupCommand(name="sei", help="Look at Harness SEI", subcommands=(exports, teams, coverage, check))]

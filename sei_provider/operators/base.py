@@ -1,0 +1,152 @@
+"""What exporting and reporting have in common: a batch of scopes becomes requests, and manifests are handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException
+
+from sei_provider import lake as sei_lake
+from sei_provider.api.errors import SeiInputError
+from sei_provider.api.periods import whole_periods
+from sei_provider.api.reports import REPORTS
+from sei_provider.api.request import ExportRequest, Scope
+from sei_provider.hooks.sei import SeiHook
+from sei_provider.operators import batch
+from sei_provider.operators.batch import Staging, Work
+from sei_provider.operators.memory import Memory
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from sei_provider.lake import Manifest
+    from sei_provider.lake.personal import PersonalData
+    from sei_provider.lake.staging import BadValue
+
+_ANY_SCOPE = Scope(team_id="0")
+
+
+class SeiExportError(AirflowException):
+    """Some of a batch's scopes did not land; the message names them. The others are staged and handed on."""
+
+
+class SeiBatchOperator(BaseOperator):
+    """Base of the tasks that ask SEI for one report of a batch of scopes; takes what both of them take."""
+
+    template_fields: Sequence[str] = ("scopes", "start", "end", "metrics", "lake", "raw", "sei_conn_id")
+    ui_color = "#dcebf7"
+
+    def __init__(
+        self,
+        *,
+        report: str,
+        scopes: Sequence[Any],
+        start: str | date,
+        end: str | date,
+        metrics: Sequence[str] | None,
+        granularity: str | None,
+        options: Mapping[str, Any] | None,
+        lake: str,
+        raw: str | None,
+        on_bad_value: BadValue,
+        personal_data: PersonalData,
+        single_writer: bool,
+        sei_conn_id: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.report = report
+        self.scopes = scopes
+        self.start = start
+        self.end = end
+        self.metrics = metrics
+        self.granularity = granularity
+        self.options = options
+        self.lake = lake
+        self.raw = raw
+        self.on_bad_value = on_bad_value
+        self.personal_data = personal_data
+        self.single_writer = single_writer
+        self.sei_conn_id = sei_conn_id
+
+    def _asked(self) -> dict[str, Any]:
+        """What every request of the task asks for, beside its scope and range."""
+        return {"metrics": self.metrics, "granularity": self.granularity or "", "options": self.options}
+
+    def _check_what_is_no_template(self) -> None:
+        """Check as the DAG is read: a wrong name is an import error then, not a failed night."""
+        self._request(_ANY_SCOPE, date.min, date.min, metrics=None)
+
+    def _request(self, scope: Scope, start: Any, end: Any, **instead: Any) -> ExportRequest:
+        return ExportRequest(report=self.report, scope=scope, start=start, end=end, **(self._asked() | instead))
+
+    def _requests(self, context: Context) -> list[ExportRequest]:
+        """One request per scope, each scope once, over whole periods up to the day this run stands for."""
+        asked = self._request(_ANY_SCOPE, self.start, self.end)
+        start, end = asked.start, asked.end
+        if REPORTS[asked.report].widens:
+            calendar = SeiHook(self.sei_conn_id).get_calendar()
+            start, end = whole_periods(
+                start,
+                end,
+                asked.granularity,
+                # The run's own day, the same over all tries (DESIGN, decision 4).
+                not_after=context["dag_run"].run_after.astimezone(calendar.timezone).date(),
+                week_starts_on=calendar.week_starts_on,
+            )
+        requests = [self._request(scope, start, end) for scope in dict.fromkeys(map(Scope.parse, self.scopes))]
+        if not requests:
+            msg = "there is no scope to export; give at least one team or org tree"
+            raise SeiInputError(msg)
+        return requests
+
+    def _staging(self) -> Staging:
+        """How what SEI sends is staged, with the key for people's names if they are to be hashed."""
+        from airflow.sdk import ObjectStoragePath
+
+        hashed = self.personal_data == "hash"
+        if self.raw and self.personal_data != "keep":
+            self.log.warning("No raw copies are kept: they would hold the personal data that the lake is not to hold")
+        return Staging(
+            raw=ObjectStoragePath(self.raw) if self.raw and self.personal_data == "keep" else None,
+            options={
+                "on_bad_value": self.on_bad_value,
+                "personal_data": self.personal_data,
+                "hash_key": SeiHook(self.sei_conn_id).get_personal_data_key() if hashed else None,
+                "single_writer": self.single_writer,
+            },
+        )
+
+    def _unstaged(self, requests: list[ExportRequest], memory: Memory) -> list[ExportRequest]:
+        """The requests that no earlier try has staged; all of them if somebody cleared a task that had succeeded."""
+        staged = sei_lake.staged(memory.folder)
+        if memory.was_cleared and all(request.key in staged for request in requests):
+            self.log.info("All %d scopes had landed when this task was cleared: exporting anew", len(requests))
+            sei_lake.discard(memory.folder)
+            staged = {}
+        waiting = [request for request in requests if request.key not in staged]
+        self.log.info(
+            "Asking SEI for %s of %d scopes, %s to %s (%d staged by an earlier try): %s",
+            self.report, len(waiting), requests[0].start, requests[0].end, len(requests) - len(waiting),
+            ", ".join(request.scope.label for request in waiting) or "nothing left to ask",
+        )  # fmt: skip
+        return waiting
+
+    def _hand_on(self, context: Context, requests: list[ExportRequest], work: Work, memory: Memory) -> list[Manifest]:
+        """Give the manifests, or, if a retry may bring more, push them and fail naming what did not land."""
+        manifests = batch.manifests_of(requests, work, memory)
+        bad = [manifest for manifest in manifests if manifest["error"]]
+        self.log.info(
+            "Staged %d rows of %d slices; %d did not land",
+            sum(manifest["rows"] for manifest in manifests), len(manifests) - len(bad), len(bad),
+        )  # fmt: skip
+        if not work.errors:
+            memory.forget(requests)
+            return manifests
+        context["ti"].xcom_push(key="return_value", value=manifests)  # the good ones go on without the bad
+        named = "; ".join(f"{manifest['scope']}: {manifest['error']}" for manifest in bad)
+        msg = f"{len(bad)} of {len(requests)} scopes of the {self.report} export did not land: {named}"
+        raise SeiExportError(msg)

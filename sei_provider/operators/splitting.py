@@ -1,0 +1,78 @@
+"""What takes the place of an export that is too big for SEI: halves of its range, then its child teams."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sei_provider.api.export import Export, ExportStatus
+from sei_provider.api.request import ExportRequest, Scope
+from sei_provider.api.splitting import split_dates
+
+if TYPE_CHECKING:
+    from sei_provider.api.client import SeiClient
+    from sei_provider.api.teams import Team
+
+TIMED_OUT = ("timed out", "timeout", "time-out")
+"""How a failure reads that means "too big"; SEI's own words for it are not documented."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The requests that take the place of one, and what of it none of them carries."""
+
+    parts: tuple[ExportRequest, ...]
+    lost: str | None = None
+
+
+class Splitter:
+    """Splits requests of one task.
+
+    `asked` are the task's own scopes, whose rows need no second export. `failures` are the words, in any case, that
+    mark a failure as "too big"; none switches splitting off. The teams are asked for once, and only if a scope has
+    to be split.
+    """
+
+    def __init__(
+        self, client: SeiClient, asked: Collection[Scope], failures: Sequence[str], *, week_starts_on: int
+    ) -> None:
+        self._client = client
+        self._asked = asked
+        self._failures = [words.casefold() for words in failures]
+        self._week_starts_on = week_starts_on
+
+    def is_too_big(self, export: Export) -> bool:
+        """Whether an export failed in a way that smaller ones may not."""
+        said = (export.error or "").casefold()
+        return export.status is ExportStatus.FAILED and any(words in said for words in self._failures)
+
+    def split(self, request: ExportRequest) -> Split | None:
+        """Halves of the range along its periods; at one period the child teams; None for one team and one period.
+
+        Raises `SeiError` if the teams cannot be listed.
+        """
+        halves = split_dates(request.start, request.end, request.granularity, week_starts_on=self._week_starts_on)
+        if halves:
+            return Split(tuple(replace(request, start=start, end=end) for start, end in halves))
+        team = self._team(request.scope)
+        if team is None or not team.children:
+            return None
+        tree = request.scope.org_tree if request.scope.team_id else None
+        children = [Scope(child.id, tree) for child in team.children]
+        parts = tuple(replace(request, scope=child) for child in children if child not in self._asked)
+        return Split(parts, lost=f"which do not carry the rows of {team.name!r} itself")
+
+    def _team(self, scope: Scope) -> Team | None:
+        for tree_name, root in self._roots:
+            if scope.team_id is None and tree_name == scope.org_tree:
+                return root
+            for team in root.walk():
+                if team.id == scope.team_id:
+                    return team
+        return None
+
+    @cached_property
+    def _roots(self) -> list[tuple[str, Team]]:
+        return [(tree.name, self._client.list_teams(tree)) for tree in self._client.list_org_trees()]

@@ -1,0 +1,162 @@
+"""`airflow sei …`, through Airflow's own command line, against a sandbox."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sei_provider.api import ExportRequest, Scope, SeiClient
+from sei_provider.sandbox.control import SandboxControl
+from sei_provider.sandbox.server import serve
+from tests.connections import connect
+from tests.operators.conftest import Task
+from tests.operators.test_publish_and_check import publish
+
+SETTINGS = {"api_key": "sandbox", "org_identifier": "acme", "project_identifier": "web"}
+
+
+class Terminal:
+    """A terminal with Airflow at hand and one connection in its environment."""
+
+    def __init__(self, home: Path, host: str, **changed: str) -> None:
+        extra = {"org_identifier": "acme", "project_identifier": "web", "account_identifier": "acc"}
+        connection = {"conn_type": "sei", "host": host, "password": "sandbox", "extra": extra} | changed
+        self.home = home
+        self.environment = {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW_CONN_SEI_DEFAULT": json.dumps(connection),
+            "PATH": str(Path(sys.executable).parent),
+            "TMPDIR": os.environ["TMPDIR"],
+        }
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "airflow", "sei", *arguments]
+        return subprocess.run(
+            command, env=self.environment, cwd=self.home, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def json(self, *arguments: str) -> list[dict[str, object]]:
+        done = self.run(*arguments, "--output", "json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxControl]:
+    with serve(teams=3, seconds=0) as control:
+        yield control
+
+
+@pytest.fixture
+def terminal(sandbox: SandboxControl, tmp_path: Path) -> Terminal:
+    return Terminal(tmp_path, sandbox.base_url)
+
+
+@pytest.fixture(scope="module")
+def export_ids(sandbox: SandboxControl) -> list[str]:
+    with SeiClient(base_url=sandbox.base_url, **SETTINGS) as client:  # type: ignore[arg-type]
+        return [
+            client.create_export(
+                ExportRequest(report="sprint", scope=Scope(team_id=team), start="2026-01-01", end="2026-01-31")  # type: ignore[arg-type]
+            ).id
+            for team in ("11", "12", "13")
+        ]
+
+
+def test_exports_are_listed_newest_first_and_filtered(terminal: Terminal, export_ids: list[str]) -> None:
+    listed = terminal.json("exports", "list", "sprint")
+    assert [export["id"] for export in listed] == export_ids[::-1]
+    assert {export["status"] for export in listed} == {"completed"}
+    assert [export["id"] for export in terminal.json("exports", "list", "sprint", "--team", "12")] == [export_ids[1]]
+    assert len(terminal.json("exports", "list", "sprint", "--at-most", "2")) == 2
+
+
+def test_one_export_is_shown_as_a_table(terminal: Terminal, export_ids: list[str]) -> None:
+    done = terminal.run("exports", "show", "sprint", export_ids[0])
+    assert done.returncode == 0, done.stderr
+    assert export_ids[0] in done.stdout
+    assert "Sandbox User" not in done.stdout
+
+
+def test_an_export_is_downloaded_whole_and_never_over_another_file(
+    terminal: Terminal, sandbox: SandboxControl, export_ids: list[str]
+) -> None:
+    done = terminal.run("exports", "download", "sprint", export_ids[0])
+    assert done.returncode == 0, done.stderr
+    (file,) = terminal.home.glob("exp_*")
+    assert file.name == f"{export_ids[0]}.csv.gz"
+    assert file.read_bytes() == sandbox.bytes(export_ids[0])
+    assert gzip.decompress(file.read_bytes()).startswith(b"Granularity,Team")
+    again = terminal.run("exports", "download", "sprint", export_ids[0])
+    assert again.returncode == 1
+    assert "exists already" in again.stderr
+    assert not list(terminal.home.glob(".sei-*"))
+
+
+def test_trees_and_teams_are_listed(terminal: Terminal) -> None:
+    trees = terminal.json("teams")
+    assert [tree["name"] for tree in trees] == ["Engineering", "Research"]
+    teams = terminal.json("teams", "--org-tree", "Engineering")
+    assert {"11", "12", "13"} <= {team["id"] for team in teams}
+    assert str(teams[1]["name"]).startswith("  "), "a team stands below its parent"
+
+
+def test_coverage_is_a_grid_of_scopes_and_months(terminal: Terminal, sandbox: SandboxControl, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    with pytest.MonkeyPatch.context() as patch:
+        connect(patch, sandbox.base_url)
+        for scopes, start in ((["11", "12"], "2026-01-01"), (["12"], "2026-02-01")):
+            staged = Task(lake, state=None, scopes=scopes, start=start, end=start, task_id=f"export{start}").run()
+            publish(lake, staged, scopes)
+    grid = terminal.json("coverage", "sprint_team_monthly", "--lake", str(lake))
+    assert grid == [
+        {"scope": "team:11", "2026-01": "1", "2026-02": "-"},
+        {"scope": "team:12", "2026-01": "1", "2026-02": "1"},
+    ]
+    done = terminal.run("coverage", "nowhere", "--lake", str(lake))
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "sprint_team_monthly" in done.stderr, "the tables there are"
+
+
+def test_a_good_connection_is_good(terminal: Terminal) -> None:
+    (said,) = terminal.json("check")
+    assert (said["good"], said["SEI"]) == ("True", "SEI answered and accepted the API key")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [({"password": "sesame-open"}, "HTTP 401"), ({"extra": {}}, "lacks: org_identifier, project_identifier")],
+)
+def test_a_bad_connection_ends_with_what_is_wrong_with_it(
+    sandbox: SandboxControl, tmp_path: Path, changed: dict[str, str], words: str
+) -> None:
+    done = Terminal(tmp_path, sandbox.base_url, **changed).run("check", "--output", "plain")
+    assert done.returncode == 1
+    assert words in done.stdout
+    assert "sesame" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("exports", "show", "sprint", "exp_nowhere"), "HTTP 404"),
+        (("exports", "list", "velocity"), "unknown report 'velocity'"),
+        (("exports", "list", "business_alignment"), "no list of business_alignment"),
+        (("exports", "list", "sprint", "--status", "odd"), "unknown status 'odd'"),
+        (("teams", "--org-tree", "Nowhere"), "no org tree is called 'Nowhere'"),
+        (("check", "--conn-id", "nowhere"), "nowhere"),
+    ],
+)
+def test_what_goes_wrong_is_a_line_and_no_traceback(terminal: Terminal, arguments: tuple[str, ...], words: str) -> None:
+    done = terminal.run(*arguments)
+    assert done.returncode == 1
+    assert words in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

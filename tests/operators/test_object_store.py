@@ -1,0 +1,47 @@
+"""The whole way on S3, over a real socket, opened as users do: `s3://connection@bucket/prefix`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from airflow.sdk import ObjectStoragePath
+
+from sei_provider.lake import read_table
+from sei_provider.operators.base import SeiExportError
+from sei_provider.sandbox.control import SandboxControl
+from tests.operators.conftest import Task
+from tests.operators.test_publish_and_check import publish
+
+SPRINT = "sprint_team_monthly"
+
+
+@pytest.fixture
+def s3_lake(s3_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> str:
+    connection = {
+        "conn_type": "aws",
+        "login": s3_options["key"],
+        "password": s3_options["secret"],
+        "extra": {"endpoint_url": s3_options["client_kwargs"]["endpoint_url"], "region_name": "us-east-1"},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps(connection))
+    return f"s3://lake@sei/{uuid4().hex}/lake"
+
+
+def test_exports_land_in_s3_and_a_retry_finds_what_is_staged_there(sandbox: SandboxControl, s3_lake: str) -> None:
+    sandbox.fault("fail", team="12", times=1)
+    task = Task(s3_lake, state=None)  # type: ignore[arg-type]
+    with pytest.raises(SeiExportError):
+        task.run()
+    staged = task.run()
+    assert len(sandbox.exports()) == 4
+    assert all(manifest["path"].startswith("s3://") for manifest in staged)
+    result = publish(s3_lake, staged, ["11", "12", "13"])  # type: ignore[arg-type]
+    assert result["missing"] == []
+    table = read_table(ObjectStoragePath(s3_lake), SPRINT)  # type: ignore[arg-type]
+    assert (table.num_rows, set(table["_scope"].to_pylist())) == (6, {"team:11", "team:12", "team:13"})
+    assert "sandbox" not in json.dumps(result), "the store's key is nowhere in what is handed on"
+    left = [str(path) for path in ObjectStoragePath(s3_lake).rglob("*") if "_staging" in str(path)]
+    assert not [path for path in left if path.endswith(".parquet")]

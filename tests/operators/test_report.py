@@ -1,0 +1,163 @@
+"""Legacy reports: asked for at once, staged with the range that was asked for, published slice by slice."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sei_provider.api import SeiInputError
+from sei_provider.lake import read_table
+from sei_provider.operators.base import SeiExportError
+from sei_provider.operators.publish import SeiPublishOperator
+from sei_provider.operators.report import SeiReportOperator
+from sei_provider.sandbox.control import SandboxControl
+from sei_provider.sandbox.organisation import Organisation
+from tests.operators.conftest import TaskState
+
+WEEK = {"start": "2026-03-02", "end": "2026-03-08"}
+GROUP = Organisation(6).root.children[0]
+
+
+def context(pushed: dict[str, Any], *, tries: int = 1, state: TaskState | None = None) -> Any:
+    ti = SimpleNamespace(
+        dag_id="dag",
+        run_id="run",
+        task_id="report",
+        map_index=0,
+        try_number=tries,
+        max_tries=2,
+        task=SimpleNamespace(retries=2),
+        xcom_push=lambda key, value: pushed.update({key: value}),
+    )
+    run = SimpleNamespace(run_after=datetime(2026, 3, 18, 2, 30, tzinfo=UTC))
+    return {"ti": ti, "run_id": "run", "dag_run": run, "task_state_store": state}
+
+
+def report(lake: Path, *, tries: int = 1, pushed: dict[str, Any] | None = None, **arguments: Any) -> list[Any]:
+    settings = {"report": "team_report", "scopes": [GROUP.id], "granularity": "weekly", "lake": str(lake)} | WEEK
+    operator = SeiReportOperator(task_id="report", **(settings | arguments))
+    return operator.execute(context({} if pushed is None else pushed, tries=tries))
+
+
+def publish(lake: Path, staged: list[Any]) -> dict[str, Any]:
+    expected = [manifest["scope"].removeprefix("team:") for manifest in staged]
+    operator = SeiPublishOperator(task_id="publish", staged=staged, expected=expected, lake=str(lake))
+    return operator.execute({})  # type: ignore[arg-type]
+
+
+def rows(lake: Path, table: str) -> list[dict[str, Any]]:
+    return read_table(str(lake), table).to_pylist()
+
+
+def test_rows_19_and_26_a_team_report_holds_the_team_and_its_child_teams_with_the_range_asked_for(
+    sandbox: SandboxControl, lake: Path
+) -> None:
+    publish(lake, report(lake))
+    landed = rows(lake, "team_report_weekly")
+    assert Counter(row["team"] for row in landed) == Counter(team.name for team in GROUP.walk())
+    assert {(row["start_date"], row["end_date"]) for row in landed} == {(date(2026, 3, 2), date(2026, 3, 8))}
+    assert all(isinstance(row["coding_days_per_developer"], float) for row in landed)
+    (request,) = sandbox.requests()
+    assert (request["kind"], request["status"]) == ("report", 200)
+
+
+def test_row_20_a_contributor_report_keeps_every_row(sandbox: SandboxControl, lake: Path) -> None:
+    (manifest,) = report(lake, report="contributor_report", scopes=["11"], options={"includeRatings": True})
+    publish(lake, [manifest])
+    landed = rows(lake, "contributor_report_weekly")
+    assert len(landed) == manifest["rows"] > 3
+
+
+def test_row_22_a_rating_of_none_is_null(sandbox: SandboxControl, lake: Path) -> None:
+    publish(lake, report(lake, report="contributor_report", options={"includeRatings": True}))
+    table = read_table(str(lake), "contributor_report_weekly")
+    ratings = [name for name in table.column_names if name.endswith("_rating")]
+    values = {value for name in ratings for value in table[name].to_pylist()}
+    assert ratings
+    assert "—" not in values
+    assert None in values
+    assert (
+        values - {None} <= {"High", "Medium", "Low", "Elite", "Good", "Needs Improvement", "Poor", "Excellent"} | values
+    )
+
+
+def test_row_21_an_empty_answer_is_a_report_without_rows(sandbox: SandboxControl, lake: Path) -> None:
+    publish(lake, report(lake))
+    sandbox.fault("zero_bytes", team=GROUP.id, report="team_report")
+    (manifest,) = report(lake)
+    assert (manifest["rows"], manifest["error"]) == (0, None)
+    publish(lake, [manifest])
+    assert rows(lake, "team_report_weekly") == []
+
+
+def test_a_slice_is_exactly_its_team_and_range(sandbox: SandboxControl, lake: Path) -> None:
+    publish(lake, report(lake))
+    publish(lake, report(lake, start="2026-03-02", end="2026-03-15"))
+    publish(lake, report(lake, scopes=["11"]))
+    landed = Counter((row["_scope"], row["end_date"]) for row in rows(lake, "team_report_weekly"))
+    size = sum(1 for _ in GROUP.walk())
+    assert landed == {
+        (f"team:{GROUP.id}", date(2026, 3, 8)): size,
+        (f"team:{GROUP.id}", date(2026, 3, 15)): size,
+        ("team:11", date(2026, 3, 8)): 1,
+    }
+    publish(lake, report(lake))
+    assert Counter((row["_scope"], row["end_date"]) for row in rows(lake, "team_report_weekly")) == landed
+
+
+def test_the_range_is_never_widened_and_may_lie_in_two_months(sandbox: SandboxControl, lake: Path) -> None:
+    (manifest,) = report(lake, start="2026-02-25", end="2026-03-03", granularity="monthly")
+    result = publish(lake, [manifest])
+    assert (manifest["start"], manifest["end"]) == ("2026-02-25", "2026-03-03")
+    assert [month["month"] for month in result["published"]] == ["2026-02"]
+
+
+def test_one_bad_team_is_named_and_a_retry_asks_for_that_one_only(sandbox: SandboxControl, lake: Path) -> None:
+    pushed: dict[str, Any] = {}
+    with pytest.raises(SeiExportError, match=r"1 of 2 scopes .* team:999: SEI refused to run the team_report"):
+        report(lake, scopes=["11", "999"], pushed=pushed)
+    assert [bool(manifest["path"]) for manifest in pushed["return_value"]] == [True, False]
+    before = len(sandbox.requests())
+    with pytest.raises(SeiExportError):
+        report(lake, scopes=["11", "999"], tries=2)
+    assert len(sandbox.requests()) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"report": "sprint"}, "answered at once|create an export"),
+        ({"granularity": "yearly"}, "unknown granularity 'yearly'"),
+        ({"scopes": [{"orgTreeName": "Engineering"}]}, "team"),
+        ({"metrics": ["SPEED"]}, "unknown .*metric 'SPEED'"),
+    ],
+)
+def test_wrong_input_is_refused_before_any_call(
+    sandbox: SandboxControl, lake: Path, arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises((SeiInputError, SeiExportError), match=words):
+        report(lake, **arguments)
+    assert sandbox.requests() == []
+
+
+def test_every_figure_is_as_sent(sandbox: SandboxControl, lake: Path) -> None:
+    publish(lake, report(lake))
+    (sent,) = sandbox.reports()
+    text = sandbox.bytes(sent["id"]).decode("utf-8-sig")
+    expected = Counter(
+        frozenset(float(cell) if name != "Collection Name" else cell for name, cell in row.items() if cell)
+        for row in csv.DictReader(io.StringIO(text, newline=""))
+    )
+    ours = {"team_hierarchy", "start_date", "end_date", "month", "team_depth", "is_leaf"}
+    landed = Counter(
+        frozenset(value for name, value in row.items() if value is not None and name not in ours and name[0] != "_")
+        for row in rows(lake, "team_report_weekly")
+    )
+    assert landed == expected
