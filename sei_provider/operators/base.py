@@ -34,10 +34,31 @@ class SeiExportError(AirflowException):
 
 
 class SeiBatchOperator(BaseOperator):
-    """Base of the tasks that ask SEI for one report of a batch of scopes; takes what both of them take."""
+    """Base of the tasks that ask SEI for one report of a batch of scopes; takes what both of them take.
+
+    :param report: The report's name.
+    :param scopes: The batch: team ids (str or int), or `{"teamId": …}`, `{"orgTreeName": …}` or both. (templated)
+    :param start: First day, inclusive, as a date or `yyyy-MM-dd`. (templated)
+    :param end: Last day, inclusive. (templated)
+    :param lake: The lake's place: a path, or what `ObjectStoragePath` takes, as in `s3://conn@bucket/lake`. (templated)
+    :param metrics: Names of single metrics. (templated)
+    :param granularity: The length of a period, in any case; the report's own default if None.
+    :param options: Further members of the request, sent as they are.
+    :param raw: Where to keep each file as SEI sent it, too; a place like `lake`. (templated)
+    :param on_bad_value: What a value does that does not fit its column's type: `fail` the scope, or put the row into
+        `<lake>/_quarantine/<table>/`.
+    :param personal_data: What becomes of developers' names and e-mail addresses: `keep`, `drop` the columns, or `hash`
+        them under the connection's extra `personal_data_secret`.
+    :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
+    :param sei_conn_id: The connection. (templated)
+
+    Raises `SeiInputError` for wrong arguments, before any call.
+    """
 
     template_fields: Sequence[str] = ("scopes", "start", "end", "metrics", "lake", "raw", "sei_conn_id")
     ui_color = "#dcebf7"
+    _legacy = False
+    """Whether it asks for legacy reports."""
 
     def __init__(
         self,
@@ -46,15 +67,15 @@ class SeiBatchOperator(BaseOperator):
         scopes: Sequence[Any],
         start: str | date,
         end: str | date,
-        metrics: Sequence[str] | None,
-        granularity: str | None,
-        options: Mapping[str, Any] | None,
         lake: str,
-        raw: str | None,
-        on_bad_value: BadValue,
-        personal_data: PersonalData,
-        single_writer: bool,
-        sei_conn_id: str,
+        metrics: Sequence[str] | None = None,
+        granularity: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        raw: str | None = None,
+        on_bad_value: BadValue = "fail",
+        personal_data: PersonalData = "keep",
+        single_writer: bool = False,
+        sei_conn_id: str = SeiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,7 +99,11 @@ class SeiBatchOperator(BaseOperator):
 
     def _check_what_is_no_template(self) -> None:
         """Check as the DAG is read: a wrong name is an import error then, not a failed night."""
-        self._request(_ANY_SCOPE, date.min, date.min, metrics=None)
+        report = self._request(_ANY_SCOPE, date.min, date.min, metrics=None).report
+        if REPORTS[report].legacy is not self._legacy:
+            mine = ", ".join(name for name, each in REPORTS.items() if each.legacy is self._legacy)
+            msg = f"{type(self).__name__} takes the reports {mine}; got {report}"
+            raise SeiInputError(msg)
 
     def _request(self, scope: Scope, start: Any, end: Any, **instead: Any) -> ExportRequest:
         return ExportRequest(report=self.report, scope=scope, start=start, end=end, **(self._asked() | instead))

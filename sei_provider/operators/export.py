@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sei_provider import lake as sei_lake
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sei_provider.lake import Manifest
-    from sei_provider.lake.personal import PersonalData
-    from sei_provider.lake.staging import BadValue
 
 _BACKSTOP = timedelta(minutes=10)
 """How much later than our own deadline Airflow ends the wait: only a triggerer that is gone lets it come to that."""
@@ -38,25 +36,14 @@ class SeiExportOperator(SeiBatchOperator):
     `path` is None where `error` is not. Scopes that landed are handed on even if others did not; then the task
     fails with one `SeiExportError` naming those, and its retry asks SEI for those only.
 
-    :param report: `productivity`, `sprint` or `business_alignment`.
-    :param scopes: The batch: team ids (str or int), or `{"teamId": …}`, `{"orgTreeName": …}` or both. (templated)
-    :param start: First day, inclusive, as a date or `yyyy-MM-dd`; widened to a whole period. (templated)
-    :param end: Last day, inclusive; widened to a whole period, but not past the day of the run. (templated)
+    Takes the arguments of `SeiBatchOperator` and those below. `report` is `productivity`, `sprint` or
+    `business_alignment`; `start` and `end` are widened to whole periods of `granularity` (`weekly`, `monthly`,
+    `quarterly`, for sprint also `sprint`), but not past the day of the run; `metrics` go beside or instead of groups.
+
     :param metric_groups: Groups of metrics; None for all of the report's. (templated)
-    :param metrics: Single metrics beside or instead of groups. (templated)
     :param level: `developer` or `team` (productivity), `team` or `sprint` (sprint); `team` if None.
-    :param granularity: `weekly`, `monthly` or `quarterly`, for sprint also `sprint`; any case.
     :param aggregation: Productivity only; `mean` if None.
     :param computation_mode: Sprint only: `STORY_POINTS` or `TICKETS`; SEI's own choice if None.
-    :param options: Further members of the request's `options`, sent as they are.
-    :param lake: The lake's place: a path, or what `ObjectStoragePath` takes, as in `s3://conn@bucket/lake`. (templated)
-    :param raw: Where to keep each file as SEI sent it, too; a place like `lake`. (templated)
-    :param on_bad_value: What a value does that does not fit its column's type: `fail` the scope, or put the row into
-        `<lake>/_quarantine/<table>/`.
-    :param personal_data: What becomes of developers' names and e-mail addresses: `keep`, `drop` the columns, or `hash`
-        them under the connection's extra `personal_data_secret`.
-    :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
-    :param sei_conn_id: The connection. (templated)
     :param poll_interval: Seconds between the first rounds of questions about what SEI has done.
     :param poll_delay: Seconds before the first round; as long as `poll_interval` if None. Airflow 3.3.2 may fail a task
         that comes back less than about five seconds after it deferred.
@@ -69,8 +56,6 @@ class SeiExportOperator(SeiBatchOperator):
         replaced by those of the halves of its range, at one period by those of its child teams (the rows of the team
         itself are then missing). None switches splitting off.
     :param deferrable: Wait on the triggerer (True) or in the worker's slot.
-
-    Raises `SeiInputError` for wrong arguments, before any call.
     """
 
     template_fields: Sequence[str] = (*SeiBatchOperator.template_fields, "metric_groups")
@@ -78,23 +63,10 @@ class SeiExportOperator(SeiBatchOperator):
     def __init__(
         self,
         *,
-        report: str,
-        scopes: Sequence[Any],
-        start: str | date,
-        end: str | date,
         metric_groups: Sequence[str] | None = None,
-        metrics: Sequence[str] | None = None,
         level: str | None = None,
-        granularity: str = "monthly",
         aggregation: str | None = None,
         computation_mode: str | None = None,
-        options: Mapping[str, Any] | None = None,
-        lake: str,
-        raw: str | None = None,
-        on_bad_value: BadValue = "fail",
-        personal_data: PersonalData = "keep",
-        single_writer: bool = False,
-        sei_conn_id: str = SeiHook.default_conn_name,
         poll_interval: float = 10.0,
         poll_delay: float | None = None,
         poll_growth: float = 1.5,
@@ -105,22 +77,7 @@ class SeiExportOperator(SeiBatchOperator):
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            report=report,
-            scopes=scopes,
-            start=start,
-            end=end,
-            metrics=metrics,
-            granularity=granularity,
-            options=options,
-            lake=lake,
-            raw=raw,
-            on_bad_value=on_bad_value,
-            personal_data=personal_data,
-            single_writer=single_writer,
-            sei_conn_id=sei_conn_id,
-            **kwargs,
-        )
+        super().__init__(**kwargs)
         self.metric_groups = metric_groups
         self.level = level
         self.aggregation = aggregation

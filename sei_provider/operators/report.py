@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from sei_provider.hooks.sei import SeiHook
@@ -16,8 +14,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sei_provider.lake import Manifest
-    from sei_provider.lake.personal import PersonalData
-    from sei_provider.lake.staging import BadValue
 
 
 class SeiReportOperator(SeiBatchOperator):
@@ -30,59 +26,18 @@ class SeiReportOperator(SeiBatchOperator):
     A contributor report has a row for the org tree, each manager, their reports and each developer (CONTRACT
     row 20): never sum over them. Times to first comment are in days here, in hours in the exports (row 23).
 
-    :param report: `team_report` or `contributor_report`.
-    :param scopes: The batch: team ids (str or int), or `{"teamId": …}`. (templated)
-    :param start: First day, inclusive, as a date or `yyyy-MM-dd`. (templated)
-    :param end: Last day, inclusive. (templated)
-    :param metrics: Names of metrics; None for all. (templated)
-    :param granularity: `daily`, `weekly` or `monthly`, the unit of rates, any case; SEI's own choice if None.
-    :param options: For a contributor report `{"includeRatings": True}` adds a rating beside each metric that has one.
-    :param lake: The lake's place, as for `SeiExportOperator`. (templated)
-    :param raw: Where to keep each file as SEI sent it, too; a place like `lake`. (templated)
-    :param on_bad_value: What a value does that does not fit its column's type: `fail` the scope, or put the row into
-        `<lake>/_quarantine/<table>/`.
-    :param personal_data: What becomes of developers' names and e-mail addresses: `keep`, `drop` the columns, or `hash`
-        them under the connection's extra `personal_data_secret`.
-    :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
-    :param sei_conn_id: The connection. (templated)
+    Takes the arguments of `SeiBatchOperator`:
 
-    Raises `SeiInputError` for wrong arguments, before any call.
+    - `report`: `team_report` or `contributor_report`
+    - `scopes`: teams only
+    - `granularity`: `daily`, `weekly` or `monthly`, the unit of rates; SEI's own choice if None
+    - `options`: for a contributor report `{"includeRatings": True}` adds a rating beside each metric that has one
     """
 
-    def __init__(
-        self,
-        *,
-        report: str,
-        scopes: Sequence[Any],
-        start: str | date,
-        end: str | date,
-        metrics: Sequence[str] | None = None,
-        granularity: str | None = None,
-        options: Mapping[str, Any] | None = None,
-        lake: str,
-        raw: str | None = None,
-        on_bad_value: BadValue = "fail",
-        personal_data: PersonalData = "keep",
-        single_writer: bool = False,
-        sei_conn_id: str = SeiHook.default_conn_name,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            report=report,
-            scopes=scopes,
-            start=start,
-            end=end,
-            metrics=metrics,
-            granularity=granularity,
-            options=options,
-            lake=lake,
-            raw=raw,
-            on_bad_value=on_bad_value,
-            personal_data=personal_data,
-            single_writer=single_writer,
-            sei_conn_id=sei_conn_id,
-            **kwargs,
-        )
+    _legacy = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self._check_what_is_no_template()
 
     def execute(self, context: Context) -> list[Manifest]:

@@ -73,6 +73,10 @@ def test_weeks_are_those_of_the_connection(
     ("arguments", "words"),
     [
         ({"report": "velocity"}, "unknown report 'velocity'; the report names are: productivity, sprint"),
+        (
+            {"report": "team_report"},
+            "SeiExportOperator takes the reports productivity, sprint, business_alignment; got",
+        ),
         ({"level": "squad"}, "unknown level 'squad'; the level names of sprint are: team, sprint"),
         ({"granularity": "daily"}, "unknown granularity 'daily'"),
         ({"aggregation": "mean"}, "sprint takes no aggregation"),
