@@ -7,12 +7,13 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test requests constraints clean
+.PHONY: help demo test requests bench-lake constraints clean
 
 help:
 	@echo "make demo         a nightly run through a real Airflow, against the sandbox"
 	@echo "make test         lint, types and the whole suite"
-	@echo "make requests     how many requests 1,000 exports take, at the speed the key allows (15 minutes)"
+	@echo "make requests     how many requests 1,000 exports take, at the speed the key allows (12 minutes)"
+	@echo "make bench-lake   the lake against pandas, Polars and DuckDB, as ratios of one run"
 	@echo "make constraints  write constraints.txt anew from the newest versions"
 	@echo "make clean        remove .venv, the demo's lake and all caches"
 
@@ -21,6 +22,9 @@ demo: $(READY)
 
 requests: $(READY)
 	$(BIN)/python -m dev.requests
+
+bench-lake: $(READY)
+	$(BIN)/python bench/lake.py
 
 test: $(READY)
 	$(BIN)/ruff check
