@@ -12,7 +12,7 @@ import argparse
 import gzip
 import json
 import random
-import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -82,22 +82,24 @@ def compare_publishing(folder: Path, teams: int) -> None:
 def write_csv(one: Path, ten: Path, rows: int) -> int:
     """Write made-up rows; the big file holds the same gzip member ten times, which is one valid body."""
     random.seed(0)
-    per_team, lines = 12, []
+    per_team, raw = 12, 0
     cells = [f"{random.uniform(0, 90):.2f}" for _ in range(5_000)] + ["", "—"]  # noqa: S311  made-up figures
-    for number in range(rows):
-        team = number // per_team
-        person = f"Developer {team}-{number % per_team:02},developer-{team}-{number % per_team:02}@example.com"
-        figures = ",".join(random.choices(cells, k=len(METRICS)))  # noqa: S311  made-up figures
-        place = f"Team {team % 5000},Engineering/Group {team % 50}/Team {team % 5000}"
-        lines.append(f"{person},{place},2026-01-01,2026-01-31,{figures}\n")
-    body = "".join(lines).encode()
-    head, packed = gzip.compress(f"{HEADER}\n".encode()), gzip.compress(body, 1)
-    one.write_bytes(head + packed)
-    with ten.open("wb") as file:
-        file.write(head)
-        for _ in range(TENFOLD):
-            file.write(packed)
-    return len(body)
+    member = one.with_name("member")
+    with gzip.open(member, "wb", 1) as packed:
+        for number in range(rows):
+            team = number // per_team
+            person = f"Developer {team}-{number % per_team:02},developer-{team}-{number % per_team:02}@example.com"
+            figures = ",".join(random.choices(cells, k=len(METRICS)))  # noqa: S311  made-up figures
+            place = f"Team {team % 5000},Engineering/Group {team % 50}/Team {team % 5000}"
+            raw += packed.write(f"{person},{place},2026-01-01,2026-01-31,{figures}\n".encode())
+    head = gzip.compress(f"{HEADER}\n".encode())
+    for path, times in ((one, 1), (ten, TENFOLD)):
+        with path.open("wb") as file:
+            file.write(head)
+            for _ in range(times):
+                with member.open("rb") as source:
+                    shutil.copyfileobj(source, file)
+    return raw
 
 
 def by_lake(source: Path, target: Path) -> int:
@@ -252,7 +254,9 @@ def run_step(name: str, source: Path, target: Path) -> None:
     start = time.perf_counter()
     rows = STEPS[name](source, target)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not getrusage: its peak outlives exec, so it may be that of the process that started this one.
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    peak = int(status["VmHWM"].split()[0]) / 1024
     say(json.dumps([seconds, peak, rows]))
 
 

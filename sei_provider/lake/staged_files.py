@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -26,13 +25,12 @@ HEADER_KEY = b"sei.header"
 DECLARED_KEY = b"sei.declared"
 """Field metadata of columns whose type is declared; the others are text until published."""
 
-ROW_GROUP_BYTES = 16 << 20
+ROW_GROUP_BYTES = 8 << 20
 """Rows are gathered to about this much in memory before they are written: a group per block makes readers slow."""
 
 _KEPT_BYTES = 32 << 20
 _SMALL_BYTES = 1 << 20
 _JOINED_AT_ONCE = 200
-_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +67,11 @@ class StagedFiles:
     def __init__(self, paths: Iterable[Path]) -> None:
         self.files: dict[tuple[str, str], StagedFile] = {}
         self._room = _KEPT_BYTES
-        self._kept: dict[pa.Schema, list[pa.Table]] = defaultdict(list)
+        self._kept: dict[bytes, list[pa.Table]] = defaultdict(list)
+        self._schemas: dict[bytes, pa.Schema] = {}
         self._large: dict[tuple[str, str], Path] = {}
-        paths = list(paths)
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for first in range(0, len(paths), _JOINED_AT_ONCE):
-                for opened in pool.map(_open, paths[first : first + _JOINED_AT_ONCE]):
-                    self._add(opened)
+        for path in paths:
+            self._add(_open(path, self._schemas))
 
     def pieces(
         self, identities: Collection[tuple[str, str]] | None = None, columns: Collection[str] | None = None
@@ -102,7 +98,7 @@ class StagedFiles:
             self._large[staged.identity] = opened.path
         elif len(rows):
             self._room -= rows.nbytes
-            alike = self._kept[staged.schema]
+            alike = self._kept[opened.schema_key]
             alike.append(rows)
             if len(alike) % _JOINED_AT_ONCE == 0:
                 alike[-_JOINED_AT_ONCE:] = [pa.concat_tables(alike[-_JOINED_AT_ONCE:]).combine_chunks()]
@@ -114,12 +110,18 @@ class _Opened:
     staged: StagedFile
     rows: pa.Table | None
     """None if there are many."""
+    schema_key: bytes
+    """The schema as it lies in the footer: far quicker to compare than schemas are."""
 
 
-def _open(path: Path) -> _Opened:
+def _open(path: Path, schemas: dict[bytes, pa.Schema]) -> _Opened:
     with pq.ParquetFile(path, pre_buffer=False) as file:
         footer = file.metadata.metadata
         value = json.loads(footer[SLICE_KEY])
+        key = footer[b"ARROW:schema"]
+        if key not in schemas:
+            # Without the slice's own footer, by which no two schemas would be alike.
+            schemas[key] = file.schema_arrow.remove_metadata()
         staged = StagedFile(
             slice=Slice.from_json(value),
             export_id=value["export_id"],
@@ -127,12 +129,11 @@ def _open(path: Path) -> _Opened:
             quarantined=value["quarantined"],
             paths=frozenset(path for _, path in json.loads(footer[PATHS_KEY])),
             periods=json.loads(footer[PERIODS_KEY]),
-            # Without the slice's own footer, by which no two schemas would be alike.
-            schema=file.schema_arrow.remove_metadata(),
+            schema=schemas[key],
         )
         size = sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups))
-        small = size <= _SMALL_BYTES
-        return _Opened(path, staged, file.read(use_threads=False).replace_schema_metadata() if small else None)
+        rows = file.read(use_threads=False).replace_schema_metadata() if size <= _SMALL_BYTES else None
+        return _Opened(path, staged, rows, key)
 
 
 def _of_columns(rows: pa.Table, columns: Collection[str] | None) -> Iterator[pa.Table]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import duckdb
 import pandas as pd
+import polars as pl
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
@@ -45,6 +46,11 @@ def test_pyarrow_dataset_reads_the_folder(folder):
 def test_duckdb_reads_the_folder(folder):
     sql = "select team, month, pr_merged from read_parquet($files, hive_partitioning=true)"
     assert sorted(duckdb.execute(sql, {"files": f"{folder}/*/*.parquet"}).fetchall()) == EXPECTED
+
+
+def test_polars_reads_the_folder(folder):
+    found = pl.scan_parquet(f"{folder}/*/*.parquet", hive_partitioning=True).select("team", "month", "pr_merged")
+    assert sorted((team, str(month)[:7], merged) for team, month, merged in found.collect().rows()) == EXPECTED
 
 
 def test_the_partition_column_is_not_in_the_file(folder):

@@ -1,0 +1,43 @@
+"""Stages made-up rows, publishes them twice, and prints Arrow's peak memory after each: a process of its own.
+
+    python memory_use.py <folder> <rows>
+
+The lake's bounds are made a sixteenth of what they are, so that a file of some megabytes is far beyond them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+from lake_bench import Bench, team_row
+
+from sei_provider.lake import reading, sorting, staged_files
+
+
+def main() -> None:
+    folder, rows = Path(sys.argv[1]), int(sys.argv[2])
+    reading.BLOCK >>= 4
+    staged_files.ROW_GROUP_BYTES >>= 4
+    staged_files._KEPT_BYTES >>= 4
+    sorting.RUN_BYTES >>= 4
+    sorting._BLOCK_BYTES >>= 4
+    bench = Bench(folder)
+    peaks = []
+    pool = pa.default_memory_pool()
+    for age in (1, 2):
+        staged = bench.stage(
+            f"team:{age}",
+            [team_row(f"E/{(7919 * n) % 5003} of {age}", "2026-01-01", n, f"words to fill {n}") for n in range(rows)],
+            age=age,
+        )
+        peaks.append(pool.max_memory())
+        bench.publish(staged)
+        peaks.append(pool.max_memory())
+    sys.stdout.write(json.dumps(peaks))
+
+
+if __name__ == "__main__":
+    main()
