@@ -6,6 +6,7 @@ Knows columns to sort by and nothing of what they mean.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ RUN_BYTES = 32 << 20
 """Rows held in memory before they are sorted and spilled."""
 _BLOCK_BYTES = 1 << 20
 """Of every run, about this much is in memory while the runs are merged."""
+_AT_ONCE = 16
+"""Runs merged at a time; more are merged in rounds, so that memory does not grow with their number."""
 
 
 class Sorter:
@@ -26,6 +29,7 @@ class Sorter:
         self._waiting: list[pa.Table] = []
         self._size = 0
         self._runs: list[Path] = []
+        self._written = 0
 
     def add(self, rows: pa.Table) -> None:
         """Take some rows in."""
@@ -42,7 +46,15 @@ class Sorter:
                 yield self._sorted()
             return
         self._spill()
-        heads = [_Head(run, self._by) for run in self._runs]
+        while len(self._runs) > _AT_ONCE:
+            some, self._runs = self._runs[:_AT_ONCE], self._runs[_AT_ONCE:]
+            self._write(self._merged(some))
+            for run in some:
+                run.unlink()
+        yield from self._merged(self._runs)
+
+    def _merged(self, runs: Sequence[Path]) -> Iterator[pa.Table]:
+        heads = [_Head(run, self._by) for run in runs]
         while heads:
             # No block behind a head has a row before the head's last, so all rows up to the least of those are here.
             bound = min(head.last for head in heads)
@@ -55,13 +67,16 @@ class Sorter:
         return rows.sort_by(_ascending(self._by))
 
     def _spill(self) -> None:
-        if not self._waiting:
-            return
-        rows = self._sorted()
-        block = max(1, len(rows) * _BLOCK_BYTES // max(rows.nbytes, 1))
-        path = self._scratch / f"run-{len(self._runs)}"
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
-            writer.write_table(rows, max_chunksize=block)
+        if self._waiting:
+            self._write(iter([self._sorted()]))
+
+    def _write(self, pieces: Iterator[pa.Table]) -> None:
+        path = self._scratch / f"run-{self._written}"
+        self._written += 1
+        first = next(pieces)
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, first.schema) as writer:
+            for rows in chain([first], pieces):
+                writer.write_table(rows, max_chunksize=max(1, len(rows) * _BLOCK_BYTES // max(rows.nbytes, 1)))
         self._runs.append(path)
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -179,12 +180,18 @@ def _write(file: Path, schema: pa.Schema, tables: Iterable[pa.Table], slice_: Sl
     # Packing a handful of rows saves next to nothing and doubles the time to open it, and there may be thousands.
     packed = first.nbytes > _FEW_BYTES
     options = {"compression": "zstd" if packed else "none", "use_dictionary": packed, "write_statistics": packed}
-    with pq.ParquetWriter(file, schema, **options) as writer:
+    # One row group is packed while the next is read: reading and packing take about as long as each other.
+    with pq.ParquetWriter(file, schema, **options) as writer, ThreadPoolExecutor(1) as packing:
+        written: Future[None] | None = None
         for table in chain([first], groups) if len(first) else ():
             rows += len(table)
             paths |= _distinct(table, ["team", "team_hierarchy"])
             periods |= _distinct(table, told_apart)
-            writer.write_table(table, row_group_size=len(table))
+            if written:
+                written.result()
+            written = packing.submit(writer.write_table, table, row_group_size=len(table))
+        if written:
+            written.result()
         footer = {
             SLICE_KEY: {**slice_.to_json(), **export},
             PATHS_KEY: sorted(paths),
