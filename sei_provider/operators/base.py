@@ -169,7 +169,6 @@ class SeiBatchOperator(BaseOperator):
             sum(manifest["rows"] for manifest in manifests), len(manifests) - len(bad), len(bad),
         )  # fmt: skip
         if not work.errors:
-            memory.forget(requests)
             return manifests
         context["ti"].xcom_push(key="return_value", value=manifests)  # the good ones go on without the bad
         named = "; ".join(f"{manifest['scope']}: {manifest['error']}" for manifest in bad)

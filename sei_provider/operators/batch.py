@@ -242,11 +242,12 @@ def _stage(
     path: Path, request: ExportRequest, export: Export, memory: Memory, run_id: str, staging: Staging
 ) -> str | None:
     """Stage one file and remove it; gives why it cannot be staged, or None."""
+    covered = slice_of(request)
     try:
         lake.stage(
             path,
             folder=memory.folder,
-            slice=slice_of(request),
+            slice=covered,
             request=request.key,
             export_id=export.id,
             created_at=export.created_at,
@@ -255,7 +256,7 @@ def _stage(
             **staging.options,
         )
         if staging.raw:
-            lake.keep(path, staging.raw, slice_of(request), export_id=export.id)
+            lake.keep(path, staging.raw, covered, export_id=export.id)
     except lake.LakeError as error:
         return f"export {export.id}: {error}"
     finally:

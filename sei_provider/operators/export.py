@@ -149,7 +149,10 @@ class SeiExportOperator(SeiBatchOperator):
                 parts = batch.settle(client, asked, work, seen, memory, context["run_id"], splitter, self._staging())
                 landed = sei_lake.staged(memory.folder)
                 waiting, seen = [part for part in parts if part.key not in landed], None
-        return self._hand_on(context, [*requests, *self._parts(work)], work, memory)
+        asked = [*requests, *self._parts(work)]
+        manifests = self._hand_on(context, asked, work, memory)
+        memory.forget(asked)
+        return manifests
 
     def _polling(self) -> dict[str, Any]:
         return {

@@ -21,7 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class Memory:
-    """One task instance's memory. `folder` is its staging folder below the lake."""
+    """One task instance's memory.
+
+    `folder` is its staging folder below the lake, `was_cleared` whether somebody cleared the task just before this try.
+    """
 
     def __init__(self, context: Context, lake: str) -> None:
         from airflow.sdk import ObjectStoragePath
@@ -34,12 +37,7 @@ class Memory:
         self._is_first_try = ti.try_number <= 1
         # Clearing a task sets max_tries to the number of its last try plus its retries, so this tells a try that
         # follows a clear from one that follows a failure.
-        self._was_cleared = not self._is_first_try and ti.try_number - 1 == ti.max_tries - (ti.task.retries or 0)
-
-    @property
-    def was_cleared(self) -> bool:
-        """Whether somebody cleared the task just before this try."""
-        return self._was_cleared
+        self.was_cleared = not self._is_first_try and ti.try_number - 1 == ti.max_tries - (ti.task.retries or 0)
 
     def recall(self, requests: Iterable[ExportRequest]) -> dict[str, str]:
         """The export ids that an earlier try saved, by request key."""
