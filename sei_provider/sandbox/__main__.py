@@ -22,6 +22,8 @@ def main() -> None:
     parser.add_argument("--timeout-days", type=_at_least_1, help="most days in the range of an export that is done")
     parser.add_argument("--requests-per-minute", type=_at_least_1, help="most requests in 60 seconds before a 429")
     parser.add_argument("--clock-speed", type=_above_0, default=1.0, help="how fast the sandbox's clock runs")
+    parser.add_argument("--weather", type=_probability, help="how probable it is, 0 to 1, that a call goes wrong")
+    parser.add_argument("--seed", type=int, help="makes the weather the same every time")
     options = parser.parse_args()
     app = create_app(
         Organisation(options.teams),
@@ -32,6 +34,8 @@ def main() -> None:
         timeout_teams=options.timeout_teams,
         timeout_days=options.timeout_days,
         requests_per_minute=options.requests_per_minute,
+        weather=options.weather,
+        seed=options.seed,
     )
     with listen(options.host, options.port) as listening:
         print(f"sandbox listening on {address(listening, options.base_path)}", flush=True)
@@ -50,6 +54,14 @@ def _above_0(text: str) -> float:
     number = float(text)
     if not 0 < number < float("inf"):
         message = f"must be above 0, not {text}"
+        raise argparse.ArgumentTypeError(message)
+    return number
+
+
+def _probability(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= 1:
+        message = f"must be above 0 and at most 1, not {text}"
         raise argparse.ArgumentTypeError(message)
     return number
 

@@ -24,18 +24,21 @@ class SandboxControl:
         self._opener = build_opener(ProxyHandler({}))
 
     def requests(self) -> list[dict[str, Any]]:
-        """All requests to the API: `{method, path, kind, report, status, user_agent, export_id, at}`, in order.
+        """All requests to the API: `{method, path, kind, report, status, fault, user_agent, export_id, at}`, in order.
 
         `kind` is `create`, `status`, `list`, `download`, `trees` (org trees), `report` (a legacy report) or `other`;
-        `report` is None for the last and for org trees; `at` is seconds since 1970 on the sandbox's clock.
+        `report` is None for the last and for org trees; `at` is seconds since 1970 on the sandbox's clock. `status` is
+        None if the connection was reset without an answer. `fault` is the name of the fault that the call met, else of
+        the one that its export has, else None.
         """
         requests: list[dict[str, Any]] = json.loads(self._call("GET", "/requests"))
         return requests
 
     def summary(self) -> dict[str, Any]:
-        """Counts: `{requests, exports, by_kind, by_status, by_status_and_kind, by_report, by_user_agent}`.
+        """Counts: `{requests, exports, by_kind, by_status, by_fault, by_status_and_kind, by_report, by_user_agent}`.
 
-        `by_kind` counts requests by kind; the last three do so for each HTTP status, report and user agent.
+        `by_kind` counts requests by kind; the last three do so for each HTTP status, report and user agent. A request
+        without an answer has the status `none`; one without a fault does not count in `by_fault`.
         """
         summary: dict[str, Any] = json.loads(self._call("GET", "/summary"))
         return summary
@@ -62,17 +65,42 @@ class SandboxControl:
         return self._call("GET", f"/bytes/{export_id}")
 
     def fault(
-        self, fault: str, *, team: str | None = None, report: str | None = None, times: int | None = None
+        self,
+        name: str,
+        *,
+        team: str | None = None,
+        report: str | None = None,
+        call: str | None = None,
+        times: int | None = None,
+        probability: float | None = None,
+        seed: int | None = None,
     ) -> None:
-        """Have what is asked for from now on go wrong: `fault` is a name in `sei_provider.sandbox.faults`.
+        """Have what is asked for from now on go wrong; of several faults that fit, the one ordered last counts.
 
-        Those of `FAULTS` are for exports and legacy reports, those of `READ_FAULTS` for lists and org trees. `team` is
-        a team id or an org tree's name; None stands for any team, any report, and always.
+        - `name`: one of `sei_provider.sandbox.faults.EVERY_FAULT`. An `ExportFault` is chosen when an export is
+          created, and stays with it (a legacy report has it, too, where it applies); the others befall single calls.
+        - `team`: a team id or an org tree's name; None for any. Calls belong to a team through what they create or the
+          export they are about; a list belongs to none.
+        - `report`: None for any.
+        - `call`: `create`, `status`, `list`, `download`, `trees` or `report`; None for any. Not for an `ExportFault`.
+        - `times`: how often it happens; None for always.
+        - `probability`: how probable it is each time that it could happen, 0 to 1; None for certain. The sequence is
+          the same every time with the same `seed`.
+
+        `urllib.error.HTTPError` (400, and why in its body) for an order that could never be met.
         """
-        self._call("POST", "/faults", {"team": team, "report": report, "fault": fault, "times": times})
+        order = {"fault": name, "team": team, "report": report, "call": call}
+        self._call("POST", "/faults", order | {"times": times, "probability": probability, "seed": seed})
+
+    def outage(self, seconds: float) -> None:
+        """Have the sandbox refuse connections for so many seconds, from when this returns, as if it were not running.
+
+        Connections that are open end, after their answer. What it knows outlives the outage.
+        """
+        self._call("POST", "/outage", {"seconds": seconds})
 
     def clear_faults(self) -> None:
-        """Forget all faults; exports that were created keep theirs."""
+        """Forget all faults, and the weather that the sandbox was started with; exports keep theirs."""
         self._call("DELETE", "/faults")
 
     def advance(self, seconds: float) -> None:

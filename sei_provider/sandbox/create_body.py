@@ -53,6 +53,11 @@ class ExportRequest:
     options: Mapping[str, str]
 
     @property
+    def scope_name(self) -> str:
+        """The team id, or the org tree's name, by which a fault is ordered for this scope."""
+        return self.scope.get("teamId") or self.scope["orgTreeName"]
+
+    @property
     def identity(self) -> tuple[object, ...]:
         """What must be the same in two requests for the second to be answered with the first's export."""
         scope = tuple(sorted(self.scope.items()))

@@ -13,9 +13,10 @@ from starlette.routing import Route
 from sei_provider.sandbox.access import ACCOUNT, IDENTIFIERS
 from sei_provider.sandbox.create_body import read_create_body
 from sei_provider.sandbox.export_list import read_list_query
-from sei_provider.sandbox.recording import name_call
+from sei_provider.sandbox.recording import name_call, name_fault
 from sei_provider.sandbox.refusal import not_found
 from sei_provider.sandbox.replies import create_reply, status_reply
+from sei_provider.sandbox.weather import meet_weather
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sei_provider.sandbox.clock import SandboxClock
     from sei_provider.sandbox.documents import Document
     from sei_provider.sandbox.exports import Export, ExportStore
+    from sei_provider.sandbox.fault_plan import FaultPlan
     from sei_provider.sandbox.organisation import Organisation
 
 
@@ -31,11 +33,18 @@ class ExportCalls:
     """The calls of one report over the store that all reports share."""
 
     def __init__(
-        self, document: Document, access: Access, store: ExportStore, organisation: Organisation, clock: SandboxClock
+        self,
+        document: Document,
+        access: Access,
+        store: ExportStore,
+        faults: FaultPlan,
+        organisation: Organisation,
+        clock: SandboxClock,
     ) -> None:
         self._document = document
         self._access = access
         self._store = store
+        self._faults = faults
         self._organisation = organisation
         self._clock = clock
 
@@ -58,23 +67,32 @@ class ExportCalls:
         project, org = self._access.check(request)
         raw = await request.body()
         asked = read_create_body(self._document, raw, project=project, org=org, organisation=self._organisation)
+        meet_weather(request, self._faults, asked.scope_name)
         export, reused = self._store.create(asked, json.loads(raw))
         request.state.export_id = export.id
+        name_fault(request, export.fault.name)
         return JSONResponse(create_reply(export, reused=reused), 200 if reused else 202)
 
     async def _status(self, request: Request) -> Response:
         name_call(request, "status", self._document.report)
         self._access.check(request)
-        export = self._find(request)
+        export, now = self._find(request), self._clock.now()
         # In a thread, since it may have to make the file, and many exports are followed at once.
-        return JSONResponse(await run_in_threadpool(status_reply, export, self._clock.now()))
+        reply = await run_in_threadpool(status_reply, export, now)
+        export.note_read(now)
+        return JSONResponse(reply)
 
     async def _download(self, request: Request) -> Response:
         name_call(request, "download", self._document.report)
         self._access.check(request, needs_content_type=self._document.download_names_content_type)
-        export = self._find(request)
-        if export.status(self._clock.now()) != "completed":
+        export, now = self._find(request), self._clock.now()
+        status = export.status(now)
+        export.note_read(now)
+        if status != "completed":
             not_found(f"Export not completed: {export.id}")
+        if export.fault.first_download_missing and not export.was_missing:
+            export.was_missing = True
+            not_found(f"Export not found: {export.id}")
         content_type, body = await run_in_threadpool(export.download)
         export.sent = body
         return file_response(content_type, body, export.filename)
@@ -86,19 +104,29 @@ class ExportCalls:
             name: value for name, value in request.query_params.items() if name not in {*IDENTIFIERS, ACCOUNT}
         }
         query = read_list_query(parameters)
-        endless = self._store.faults.next_read("endless_pages", report=self._document.report) != ""
+        meet_weather(request, self._faults)
+        fault = self._faults.at_read("endless_pages", call="list", report=self._document.report)
+        name_fault(request, fault)
         of_project = [
             export
             for export in self._store.all(self._document.report)
-            if (export.request.project, export.request.org) == (project, org)
+            if (export.request.project, export.request.org) == (project, org) and not export.fault.vanishes
         ]
-        return JSONResponse(query.reply(of_project, self._clock.now(), endless=endless))
+        now = self._clock.now()
+        reply = query.reply(of_project, now, endless=fault != "")
+        for export in of_project:
+            export.note_read(now)
+        return JSONResponse(reply)
 
     def _find(self, request: Request) -> Export:
         export_id: str = request.path_params["export_id"]
         request.state.export_id = export_id
         export = self._store.get(export_id, self._document.report)
         if export is None:
+            not_found(f"Export not found: {export_id}")
+        meet_weather(request, self._faults, export.request.scope_name)
+        name_fault(request, export.fault.name)
+        if export.fault.vanishes:
             not_found(f"Export not found: {export_id}")
         return export
 

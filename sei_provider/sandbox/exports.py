@@ -7,14 +7,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sei_provider.sandbox.documents import REUSE_SECONDS
-from sei_provider.sandbox.faults import FAULTS, FaultPlan
+from sei_provider.sandbox.faults import EVERY_FAULT, ExportFault
 from sei_provider.sandbox.files import GZIP_START, harmed, packed
 from sei_provider.sandbox.rows import csv_text
 
 if TYPE_CHECKING:
     from sei_provider.sandbox.clock import SandboxClock
     from sei_provider.sandbox.create_body import ExportRequest
-    from sei_provider.sandbox.faults import Fault
+    from sei_provider.sandbox.fault_plan import FaultPlan
+
+GOES_BACK_READS = 3
+"""How often an export whose status goes back is read as processing after it was read as completed."""
 
 REUSING_REPORT = "productivity"
 """The one report of which it is documented that identical requests share an export (001, 002)."""
@@ -30,18 +33,28 @@ class Export:
     """The create call's JSON as it came, for tests to look at."""
     created_at: float
     finished_at: float
-    fault: Fault
+    fault: ExportFault
     reused: int = 0
     sent: bytes | None = None
     """The bytes of the last download; None before the first."""
     _file: bytes | None = field(default=None, repr=False)
+    was_missing: bool = False
+    """Whether a download that is missing once was asked for."""
+    _reads: int = 0
+    """How often it was read since it was done."""
 
     def status(self, now: float) -> str:
         """The status at a time, in lower case: queued for a third of the time, then processing, then the end."""
         if now >= self.finished_at:
-            return self.fault.final_status
+            goes_back = self.fault.goes_back and 0 < self._reads <= GOES_BACK_READS
+            return "processing" if goes_back else self.fault.final_status
         started_at = self.created_at + (self.finished_at - self.created_at) / 3
         return "queued" if now < started_at else "processing"
+
+    def note_read(self, now: float) -> None:
+        """Take note that a client looked at it, by whichever call: a status that goes back does so after a look."""
+        if now >= self.finished_at:
+            self._reads += 1
 
     def file(self) -> bytes:
         """The whole file that SEI made, compressed where its document says so; the same bytes every time."""
@@ -74,7 +87,7 @@ class SizeLimits:
     days: int | None = None
     """The most days of one export's date range; None for any number."""
 
-    def time_out(self, request: ExportRequest) -> Fault | None:
+    def time_out(self, request: ExportRequest) -> ExportFault | None:
         """How an export that is too large ends, or None if it is not."""
         teams = sum(1 for _ in request.team.walk())
         if self.teams is not None and teams > self.teams:
@@ -85,16 +98,19 @@ class SizeLimits:
         return None
 
 
-def _timed_out(why: str) -> Fault:
-    fault = FAULTS["time_out"]
+def _timed_out(why: str) -> ExportFault:
+    fault = EVERY_FAULT["time_out"]
+    assert isinstance(fault, ExportFault)  # noqa: S101 - it is one in the table
     return replace(fault, error=f"{fault.error}: {why}")
 
 
 class ExportStore:
     """All exports of one sandbox, each done `seconds` after it was created."""
 
-    def __init__(self, seconds: float, clock: SandboxClock, limits: SizeLimits | None = None) -> None:
-        self.faults = FaultPlan()
+    def __init__(
+        self, seconds: float, clock: SandboxClock, faults: FaultPlan, limits: SizeLimits | None = None
+    ) -> None:
+        self._faults = faults
         self._seconds = seconds
         self._clock = clock
         self._limits = limits or SizeLimits()
@@ -106,11 +122,10 @@ class ExportStore:
         """The export for a request, and whether it is an older one that is reused, even a failed one (row 28)."""
         now, report = self._clock.now(), request.document.report
         older = self._reusable.get(request.identity)
-        if older is not None and now - older.created_at < REUSE_SECONDS:
+        if older is not None and now - older.created_at < REUSE_SECONDS and not older.fault.vanishes:
             older.reused += 1
             return older, True
-        scope = request.scope.get("teamId") or request.scope["orgTreeName"]
-        fault = self._limits.time_out(request) or self.faults.next_for(scope, report)
+        fault = self._limits.time_out(request) or self._faults.at_creation(report, request.scope_name)
         export = Export(self._next_id(now), request, raw_body, now, now + self._seconds, fault)
         self._exports[export.id] = export
         if report == REUSING_REPORT:
@@ -118,7 +133,7 @@ class ExportStore:
         return export, False
 
     def get(self, export_id: str, report: str | None = None) -> Export | None:
-        """The export with an id, if there is one, and of that report."""
+        """The export with an id, if there is one, and of that report; also one that vanished for clients."""
         export = self._exports.get(export_id)
         if export is None or report not in {None, export.request.document.report}:
             return None

@@ -12,15 +12,16 @@ from sei_provider.sandbox.export_calls import file_response
 from sei_provider.sandbox.files import GZIP_START, harmed, packed
 from sei_provider.sandbox.legacy_body import read_legacy_body
 from sei_provider.sandbox.legacy_rows import legacy_csv_text
-from sei_provider.sandbox.recording import name_call
+from sei_provider.sandbox.recording import name_call, name_fault
 from sei_provider.sandbox.refusal import Refusal
+from sei_provider.sandbox.weather import meet_weather
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
     from sei_provider.sandbox.access import Access
-    from sei_provider.sandbox.faults import FaultPlan
+    from sei_provider.sandbox.fault_plan import FaultPlan
     from sei_provider.sandbox.organisation import Organisation
     from sei_provider.sandbox.recording import Recorder
 
@@ -46,7 +47,9 @@ class LegacyCalls:
         raw = await request.body()
         asked = read_legacy_body(raw, self._organisation)
         name_call(request, "report", asked.document.report)
-        fault = self._faults.next_for(asked.team.id, asked.document.report)
+        meet_weather(request, self._faults, asked.team.id)
+        fault = self._faults.at_creation(asked.document.report, asked.team.id)
+        name_fault(request, fault.name)
         if fault.final_status != "completed":
             raise Refusal(500, fault.error_code, fault.error)
         text = await run_in_threadpool(legacy_csv_text, asked, header_only=fault.download == "header_only")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sei_provider.sandbox.clock import timestamp
+from sei_provider.sandbox.faults import OTHER_HOST
 
 if TYPE_CHECKING:
     from sei_provider.sandbox.create_body import ExportRequest
@@ -85,6 +86,8 @@ CREATOR: Json = {"userId": "user_sandbox", "name": "Sandbox User", "email": "san
 def _link(export: Export) -> Json:
     """Where to download: relative to the base URL with its path, and in another place per report (rows 4, 5)."""
     url = _download_url(export)
+    if url is None:
+        return {}
     match export.request.document.report:
         case "sprint":
             sprint: Json = {
@@ -102,8 +105,17 @@ def _link(export: Export) -> Json:
             return {"download": {"url": url, "filename": export.filename, "contentType": "text/csv"}}
 
 
-def _download_url(export: Export) -> str:
-    return f"{export.request.document.path}/{export.id}/download"
+def _download_url(export: Export) -> str | None:
+    path = f"{export.request.document.path}/{export.id}/download"
+    match export.fault.link:
+        case "missing":
+            return None
+        case "to_other_host":
+            return OTHER_HOST + path
+        case "with_dots":
+            return f"/v2/../../elsewhere{path}"
+        case "right":
+            return path
 
 
 def _scope(request: ExportRequest) -> Json:

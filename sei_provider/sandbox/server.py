@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from sei_provider.sandbox.app import create_app
+from sei_provider.sandbox.connection import CuttableProtocol, SandboxServer
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.organisation import Organisation
 
@@ -31,6 +32,8 @@ def serve(
     timeout_teams: int | None = None,
     timeout_days: int | None = None,
     requests_per_minute: int | None = None,
+    weather: float | None = None,
+    seed: int | None = None,
 ) -> Iterator[SandboxControl]:
     """A sandbox on a free port of localhost for the time of a `with` block; it is stopped when the block ends.
 
@@ -46,6 +49,8 @@ def serve(
         timeout_teams=timeout_teams,
         timeout_days=timeout_days,
         requests_per_minute=requests_per_minute,
+        weather=weather,
+        seed=seed,
     )
     with listen("127.0.0.1", 0) as listening:
         server = _server(app)
@@ -76,8 +81,20 @@ def address(listening: socket.socket, base_path: str = "/") -> str:
     return f"http://{host}:{port}{base_path.rstrip('/')}"
 
 
-def _server(app: Starlette) -> uvicorn.Server:
-    # No access log: at hundreds of status calls it would drown everything else; /_sandbox/requests has them all.
-    return uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+def _server(app: Starlette) -> SandboxServer:
+    config = uvicorn.Config(
+        app,
+        # The one whose sockets are closed when they are told to: an outage begins at once.
+        loop="asyncio",
+        http=CuttableProtocol,
+        lifespan="off",
+        log_level="warning",
+        # At hundreds of status calls it would drown everything else; /_sandbox/requests has them all.
+        access_log=False,
+        # By the machine's clock; the app's is by the sandbox's.
+        date_header=False,
+        timeout_graceful_shutdown=2,
     )
+    server = SandboxServer(config)
+    app.state.refuse_connections = server.refuse_connections
+    return server

@@ -10,14 +10,15 @@ from starlette.routing import Route
 
 from sei_provider.sandbox.access import ACCOUNT, IDENTIFIERS
 from sei_provider.sandbox.checks import only, whole_number
-from sei_provider.sandbox.recording import name_call
+from sei_provider.sandbox.recording import name_call, name_fault
 from sei_provider.sandbox.refusal import Refusal, not_found
+from sei_provider.sandbox.weather import meet_weather
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from sei_provider.sandbox.access import Access
-    from sei_provider.sandbox.faults import FaultPlan
+    from sei_provider.sandbox.fault_plan import FaultPlan
     from sei_provider.sandbox.organisation import Organisation, OrgTree, Team
     from sei_provider.sandbox.replies import Json
 
@@ -46,7 +47,7 @@ class TreeCalls:
         index = whole_number(parameters, "pageIndex", 0, 0)
         # The default and the largest page size are documented nowhere.
         size = whole_number(parameters, "pageSize", 20, 1)
-        endless = self._fault("endless_pages", "forbidden") == "endless_pages"
+        endless = self._fault(request, "endless_pages", "forbidden") == "endless_pages"
         records = [_record(tree) for tree in self._organisation.trees]
         start = index * size % len(records) if endless else index * size
         total = (index + 2) * size if endless else len(records)
@@ -55,7 +56,7 @@ class TreeCalls:
 
     async def _hierarchies(self, request: Request) -> Response:
         self._enter(request)
-        cyclic = self._fault("cycle", "forbidden") == "cycle"
+        cyclic = self._fault(request, "cycle", "forbidden") == "cycle"
         return JSONResponse([_node(_root(tree, cyclic=cyclic), tree) for tree in self._organisation.trees])
 
     async def _teams(self, request: Request) -> Response:
@@ -64,7 +65,7 @@ class TreeCalls:
         tree = next((tree for tree in self._organisation.trees if str(tree.id) == tree_id), None)
         if tree is None:
             not_found(f"Org tree not found: {tree_id!r}")
-        cyclic = self._fault("cycle", "forbidden", scope=tree.name) == "cycle"
+        cyclic = self._fault(request, "cycle", "forbidden", tree=tree.name) == "cycle"
         return JSONResponse(_team(_root(tree, cyclic=cyclic), None))
 
     def _enter(self, request: Request, *parameters: str) -> None:
@@ -72,10 +73,12 @@ class TreeCalls:
         self._access.check_with_account(request)
         only(request.query_params, (*IDENTIFIERS, ACCOUNT, *parameters), "the query", "parameter")
 
-    def _fault(self, *possible: str, scope: str | None = None) -> str:
-        fault = self._faults.next_read(*possible, scope=scope)
+    def _fault(self, request: Request, *possible: str, tree: str | None = None) -> str:
+        meet_weather(request, self._faults, tree)
+        fault = self._faults.at_read(*possible, call="trees", team=tree)
+        name_fault(request, fault)
         if fault == "forbidden":
-            which = "org trees" if scope is None else f"org tree {scope!r}"
+            which = "org trees" if tree is None else f"org tree {tree!r}"
             raise Refusal(403, "ACCESS_DENIED", f"Missing permission to view {which}")
         return fault
 

@@ -165,7 +165,7 @@ def test_a_fault_is_for_its_team_and_report_as_often_as_asked(api, sandbox, cloc
 def test_a_wrong_order_for_a_fault_is_refused_naming_the_faults(sandbox) -> None:
     with pytest.raises(HTTPError) as refused:
         sandbox.fault("explode")
-    assert "there are fail, cancel, unknown_status, never, header_only" in json.loads(refused.value.read())["message"]
+    assert "there are fail, cancel, unknown_status, never, time_out" in json.loads(refused.value.read())["message"]
 
 
 def test_requests_are_recorded_with_who_sent_them_and_no_key(api, sandbox, clock, body_of) -> None:

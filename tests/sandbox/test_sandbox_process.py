@@ -75,6 +75,8 @@ def test_the_command_takes_the_limits_of_size_and_the_speed_of_the_clock(api_at,
         ("--timeout-teams", "0", "argument --timeout-teams: must be at least 1, not 0"),
         ("--timeout-days", "-1", "argument --timeout-days: must be at least 1, not -1"),
         ("--requests-per-minute", "0", "argument --requests-per-minute: must be at least 1, not 0"),
+        ("--weather", "0", "argument --weather: must be above 0 and at most 1, not 0"),
+        ("--weather", "2", "argument --weather: must be above 0 and at most 1, not 2"),
         ("--clock-speed", "0", "argument --clock-speed: must be above 0, not 0"),
     ],
 )
