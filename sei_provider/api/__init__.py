@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sei_provider.api.client import AsyncSeiClient as AsyncSeiClient
+    from sei_provider.api.async_client import AsyncSeiClient as AsyncSeiClient
     from sei_provider.api.client import SeiClient as SeiClient
     from sei_provider.api.errors import SeiAuthError as SeiAuthError
     from sei_provider.api.errors import SeiBadRequestError as SeiBadRequestError
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from sei_provider.api.teams import Team as Team
 
 _HOME = {
-    "client": ("AsyncSeiClient", "SeiClient"),
+    "async_client": ("AsyncSeiClient",),
+    "client": ("SeiClient",),
     "errors": (
         "SeiAuthError",
         "SeiBadRequestError",

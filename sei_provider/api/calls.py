@@ -7,26 +7,29 @@ URL, which may have a path of its own (CONTRACT, "Base URL").
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, replace
-from http import HTTPStatus
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from sei_provider.api.errors import SeiHTTPError, SeiInputError, SeiReplyError, presentable
-from sei_provider.api.export import Export
+from sei_provider.api.errors import SeiConnectionError, SeiInputError, SeiReplyError, presentable
+from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.paging import Page, Walk
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest
 from sei_provider.api.teams import OrgTree, Team
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A whole answer of status 2xx: its HTTP status and its body."""
+    """An answer of status 2xx: what was asked, its HTTP status and its body."""
 
+    what: str
     status: int
     content: bytes
 
@@ -37,8 +40,10 @@ class Call(Generic[T]):
 
     `what` names the call in errors and logs, as in "create the sprint export of team:456".
     `params` come on top of the identifiers that every V2 call carries. `repeat_is_safe` says that sending it
-    twice makes nothing twice. `legacy` calls carry the key in both headers, no identifiers in the query, and are
-    waited for longer, since SEI works before it answers (CONTRACT, "Every V2 call", and row 32).
+    twice makes nothing twice; where it does, `look_up` finds what was made when the answer was lost, if there is a
+    way to. `absence_may_pass` says that a 404 may be one of timing. `legacy` calls carry the key in both headers, no
+    identifiers in the query, and are waited for longer, since SEI works before it answers (CONTRACT, "Every V2
+    call", and row 32).
     """
 
     what: str
@@ -48,6 +53,8 @@ class Call(Generic[T]):
     params: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     repeat_is_safe: bool = True
+    look_up: Callable[[], Flow[T | None]] | None = None
+    absence_may_pass: bool = False
     legacy: bool = False
 
 
@@ -55,51 +62,21 @@ Flow = Generator[Call[Any], Any, T]
 """Calls that depend on each other: yields a call, is sent what it read (or thrown its error), returns the result."""
 
 
-def create_export(request: ExportRequest, body: Mapping[str, Any], create_paths: dict[str, str]) -> Flow[Export]:
-    """Create an export; answers 202, or 200 with an older export's id where the report reuses (CONTRACT, "Reuse").
-
-    Sprint's create path is singular in its document, the later ones plural. As documented first; on 404 or 405
-    the plural once, remembered in `create_paths` (report → path) only if it worked, since a 404 may mean an
-    unknown team (CONTRACT row 1).
-    """
-    report = REPORTS[request.report]
-    if report.legacy:
-        msg = f"{report.name} is answered at once and makes no export; ask for it with run_report (SeiReportOperator)"
-        raise SeiInputError(msg)
+def get_export(report: str, export_id: str) -> Call[Export]:
+    """Read where an export stands. An answer about another export raises `SeiReplyError`: its rows are not ours."""
 
     def read(reply: Reply) -> Export:
-        reused = report.reuses and reply.status == HTTPStatus.OK
-        return Export.from_reply(report.name, _json(reply), reused=reused)
+        export = Export.from_reply(report, read_json(reply))
+        if export.id != export_id:
+            msg = f"Asked to read the status of {report} export {export_id}, SEI answered about export {export.id}"
+            raise SeiReplyError(msg)
+        return export
 
-    call = Call(
-        what=f"create the {request.description}",
-        method="POST",
-        path=create_paths.get(report.name, report.create_path),
-        body=body,
-        read=read,
-        repeat_is_safe=report.reuses,
-    )
-    try:
-        created: Export = yield call
-    except SeiHTTPError as error:
-        absent = error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
-        if not absent or call.path == report.path:
-            raise
-        try:
-            created = yield replace(call, path=report.path)
-        except SeiHTTPError:
-            raise error from None
-        create_paths[report.name] = report.path
-    return created
-
-
-def get_export(report: str, export_id: str) -> Call[Export]:
-    """Read where an export stands."""
     return Call(
         what=f"read the status of {report} export {export_id}",
         method="GET",
         path=f"{REPORTS[report].path}/{quote(export_id, safe='')}",
-        read=lambda reply: Export.from_reply(report, _json(reply)),
+        read=read,
     )
 
 
@@ -113,6 +90,8 @@ def download_export(export: Export, base_url: str) -> Call[None]:
         method="GET",
         path=_download_path(export, base_url),
         read=lambda _: None,
+        # "Not complete yet" is a 404 too (CONTRACT, "Limits"): what SEI called completed may need a moment.
+        absence_may_pass=export.status is ExportStatus.COMPLETED,
     )
 
 
@@ -140,7 +119,7 @@ def list_exports(report: str, params: Mapping[str, str], page: int) -> Call[Page
         method="GET",
         path=REPORTS[report].path,
         params={**params, "page": str(page)},
-        read=lambda reply: _export_page(report, _json(reply)),
+        read=lambda reply: _export_page(report, read_json(reply)),
     )
 
 
@@ -153,7 +132,7 @@ def list_org_trees(account: str) -> Flow[list[OrgTree]]:
             method="GET",
             path="/v2/org-trees",
             params={"accountIdentifier": account, "pageIndex": str(page), "pageSize": "100"},
-            read=lambda reply: _tree_page(_json(reply)),
+            read=lambda reply: _tree_page(read_json(reply)),
         )
 
     walk = Walk(page_call, lambda tree: tree.id)
@@ -175,9 +154,30 @@ def list_teams(tree: OrgTree | int | str, account: str) -> Flow[Team]:
         method="GET",
         path=f"/v2/org-trees/{tree_id:d}/teams",
         params={"accountIdentifier": account},
-        read=lambda reply: Team.from_reply(_json(reply)),
+        read=lambda reply: Team.from_reply(read_json(reply)),
     )
     return teams
+
+
+def read_json(reply: Reply) -> Any:
+    """The JSON of an answer.
+
+    Raises `SeiConnectionError` for one that was cut short, which is an accident of its way, and `SeiReplyError` for
+    what is no JSON at all, or none that can be read.
+    """
+    try:
+        return json.loads(reply.content)
+    except RecursionError:
+        msg = f"Asked to {reply.what}, SEI sent JSON that is nested too deep ({len(reply.content)} bytes)"
+        raise SeiReplyError(msg) from None
+    except ValueError:
+        start = presentable(reply.content[:200].decode("utf-8", "replace"))
+        got = f"({len(reply.content)} bytes, starting {start!r})"
+        if reply.content.lstrip()[:1] in {b"", b"{", b"["}:
+            msg = f"Asked to {reply.what}, SEI sent JSON that is not whole {got}"
+            raise SeiConnectionError(msg) from None
+        msg = f"Asked to {reply.what}, SEI sent what is not JSON {got}"
+        raise SeiReplyError(msg) from None
 
 
 def _named(name: str, trees: list[OrgTree]) -> OrgTree:
@@ -197,12 +197,31 @@ def _export_page(report: str, reply: Any) -> Page[Export]:
     if not isinstance(said, Mapping):
         msg = f"SEI's {what} has a pagination that is not a JSON object but {type(said).__name__}"
         raise SeiReplyError(msg)
+    exports = _readable_exports(report, entries)
     return Page(
-        items=tuple(Export.from_reply(report, entry) for entry in entries),
+        items=exports,
+        left_out=len(entries) - len(exports),
         total=_told(what, said, "total", int),
         total_pages=_told(what, said, "totalPages", int),
         has_more=_told(what, said, "hasMore", bool),
     )
+
+
+def _readable_exports(report: str, entries: list[Any]) -> tuple[Export, ...]:
+    """The entries that make sense. Others are left out, for anybody's exports are listed, and one odd one must not hide
+    the rest; raises `SeiReplyError` if none makes sense."""
+    exports: list[Export] = []
+    errors: list[SeiReplyError] = []
+    for entry in entries:
+        try:
+            exports.append(Export.from_reply(report, entry))
+        except SeiReplyError as error:
+            errors.append(error)
+    if errors and not exports:
+        raise errors[0]
+    if errors:
+        log.warning("SEI's list of %s exports: left out %d that make no sense: %s", report, len(errors), errors[0])
+    return tuple(exports)
 
 
 def _tree_page(reply: Any) -> Page[OrgTree]:
@@ -236,24 +255,12 @@ def _download_path(export: Export, base_url: str) -> str:
         return f"{REPORTS[export.report].path}/{quote(export.id, safe='')}/download"
     path = link.removeprefix(base_url) if link.startswith(f"{base_url}/") else link
     path, _, _ = path.partition("?")
-    before_first_slash, *parts = _unquoted(path).split("/")
-    if before_first_slash or "\\" in path or {"", ".", ".."}.intersection(parts):
+    # Unquoted all over, for that is how the server reads it.
+    before_first_slash, *parts = unquote(path).split("/")
+    if before_first_slash or "\\" in unquote(path) or {"", ".", ".."}.intersection(parts):
         msg = (
             f"the download link of {export.report} export {export.id} leads elsewhere: {presentable(link)!r}. "
             f"The key is sent to {base_url} only; if that host is right, make it the connection's host"
         )
         raise SeiReplyError(msg)
     return path
-
-
-def _unquoted(path: str) -> str:
-    return path.replace("%2e", ".").replace("%2E", ".").replace("%2f", "/").replace("%2F", "/")
-
-
-def _json(reply: Reply) -> Any:
-    try:
-        return json.loads(reply.content)
-    except (ValueError, RecursionError):
-        start = presentable(reply.content[:200].decode("utf-8", "replace"))
-        msg = f"SEI's reply is not JSON ({len(reply.content)} bytes, starting {start!r})"
-        raise SeiReplyError(msg) from None

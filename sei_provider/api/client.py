@@ -1,16 +1,16 @@
-"""The two clients: they send what `calls` describes, within the key's limit, again where that helps. Thin on purpose.
+"""The client: sends what `calls` describes, within the key's limit, and again where that helps. Thin on purpose.
 
-They differ only in how they wait, and know nothing of any report.
+It and the one in `async_client` differ only in how they wait, and know nothing of any report.
 """
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar, Unpack
 
@@ -18,16 +18,20 @@ import httpx
 import stamina
 
 from sei_provider.api import calls, rounds
+from sei_provider.api.again import Attempts
+from sei_provider.api.async_client import AsyncSeiClient as AsyncSeiClient  # noqa: PLC0414 - both are found here
 from sei_provider.api.calls import Call, Flow, Reply
-from sei_provider.api.errors import SeiError, SeiRateLimitError
+from sei_provider.api.errors import SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, hiding
 from sei_provider.api.export import Export
+from sei_provider.api.finding import find_exports
 from sei_provider.api.listing import ExportFilters, export_pages
+from sei_provider.api.meter import Meter, check_encoding, lost_answers
 from sei_provider.api.paging import Walk
-from sei_provider.api.refusal import ENOUGH_OF_A_REFUSAL, refusal
+from sei_provider.api.refusal import refusal
 from sei_provider.api.request import ExportRequest
 from sei_provider.api.teams import OrgTree, Team
 from sei_provider.api.watch import Watch
-from sei_provider.api.wire import CHUNK, Meter, Wire, lost_answers
+from sei_provider.api.wire import Wire
 
 T = TypeVar("T")
 
@@ -57,8 +61,20 @@ class SeiClient(Wire):
         self._http.close()
 
     def create_export(self, request: ExportRequest) -> Export:
-        """Create an export; `Export.reused` says whether SEI answered with an older one of the same request."""
-        return self._run(self._create(request))
+        """Create an export; `Export.reused` says whether SEI answered with an older one of the same request.
+
+        If the answer is lost, what it made is looked up or asked for again (DESIGN, decision 6). A warning says where
+        there may now be two.
+        """
+        return self._run(self._create(request), self._send)
+
+    def find_exports(self, requests: Iterable[ExportRequest], since: datetime) -> dict[str, Export]:
+        """By request key, the exports that SEI lists of these requests: made since then, not failed or cancelled.
+
+        Of two the newest; productivity and sprint only, since SEI lists no others. Costs a request for each 100
+        exports that anybody made since then. `since` has a time zone, and is taken a minute earlier, for clocks differ.
+        """
+        return self._run(find_exports(requests, since), self._send)
 
     def get_export(self, report: str, export_id: str) -> Export:
         """Read where an export stands. Raises `SeiNotFoundError` if SEI does not know it (any more)."""
@@ -93,7 +109,7 @@ class SeiClient(Wire):
 
     def list_org_trees(self) -> list[OrgTree]:
         """All org trees that the key may read. Raises `SeiInputError` without `account_identifier`."""
-        return self._run(calls.list_org_trees(self._account()))
+        return self._run(calls.list_org_trees(self._account()), self._send)
 
     def list_teams(self, tree: OrgTree | int | str) -> Team:
         """The root team of an org tree, with all teams below it; the tree by id, by name, or as listed.
@@ -102,7 +118,7 @@ class SeiClient(Wire):
         `SeiNotFoundError` for an unknown id, `SeiAuthError` for a tree that the key may not read, and
         `SeiReplyError` if what comes is no tree.
         """
-        return self._run(calls.list_teams(tree, self._account()))
+        return self._run(calls.list_teams(tree, self._account()), self._send)
 
     def ask(self, report: str, watch: Watch) -> None:
         """One round of questions about the exports of `report` that `watch` follows, with as few requests as will do.
@@ -131,18 +147,19 @@ class SeiClient(Wire):
             file.truncate()
             meter = new_meter()
             with self._open(call) as response:
-                for chunk in response.iter_raw(CHUNK):
-                    file.write(meter.pass_on(chunk, response.headers))
+                for piece in response.iter_raw():  # as it comes: the meter is to see a trickle
+                    file.write(meter.pass_on(piece, response.headers))
                 return meter.total(response.headers)
 
-        return stamina.RetryingCaller(**self._retries())(self._again(call), once)
+        attempts = Attempts(call, self._deadline)
+        return stamina.RetryingCaller(**attempts.pauses)(attempts.another, once)
 
-    def _run(self, flow: Flow[T]) -> T:
+    def _run(self, flow: Flow[T], send: Callable[[Call[Any]], Any]) -> T:
         try:
             call = next(flow)
             while True:
                 try:
-                    result = self._send(call)
+                    result = send(call)
                 except SeiError as error:
                     call = flow.throw(error)
                 else:
@@ -151,25 +168,31 @@ class SeiClient(Wire):
             return stop.value  # type: ignore[no-any-return]
 
     def _send(self, call: Call[T]) -> T:
-        def once() -> T:
-            meter = Meter.of_reply(call)
-            with self._open(call) as response:
-                content = b"".join(meter.pass_on(chunk, response.headers) for chunk in response.iter_bytes())
-            return call.read(Reply(status=response.status_code, content=content))
+        attempts = Attempts(call, self._deadline)
 
-        return stamina.RetryingCaller(**self._retries())(self._again(call), once)
+        def once() -> T:
+            return self._run(attempts.attempt(), self._send_once)
+
+        return stamina.RetryingCaller(**attempts.pauses)(attempts.another, once)
+
+    def _send_once(self, call: Call[T]) -> T:
+        meter = Meter.of_reply(call)
+        with self._open(call) as response:
+            check_encoding(call, response.headers)
+            content = b"".join(meter.pass_on(piece, response.headers) for piece in response.iter_bytes())
+        with hiding(self._key):
+            return call.read(Reply(what=call.what, status=response.status_code, content=content))
 
     @contextmanager
     def _open(self, call: Call[Any]) -> Iterator[httpx.Response]:
         with self._turn:  # one asks at a time, so that threads do not crowd the limit's file lock
             while wait := self._limit.try_acquire():
                 time.sleep(wait)
-        with lost_answers(call):
+        with hiding(self._key), lost_answers(call):
             response = self._http.send(self._request(self._http, call), stream=True)
             try:
                 if not response.is_success:
-                    body = next(response.iter_bytes(ENOUGH_OF_A_REFUSAL), b"")
-                    raise refusal(call.what, response.status_code, response.headers, body)
+                    raise self._refusal(call, response)
                 yield response
             except SeiRateLimitError:
                 self._limit.slow_down()
@@ -177,127 +200,13 @@ class SeiClient(Wire):
             finally:
                 response.close()
 
-
-class AsyncSeiClient(Wire):
-    """The SEI export API for asyncio: an async context manager; the same calls, checks and errors as `SeiClient`.
-
-    Nothing in it blocks the event loop: the limit's file lock and file writes are waited for in threads.
-    """
-
-    def __init__(self, *, transport: httpx.AsyncBaseTransport | None = None, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._http = httpx.AsyncClient(transport=transport, **self._http_settings)
-        self._turn = asyncio.Lock()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._http.aclose()
-
-    async def create_export(self, request: ExportRequest) -> Export:
-        """As `SeiClient.create_export`."""
-        return await self._run(self._create(request))
-
-    async def get_export(self, report: str, export_id: str) -> Export:
-        """As `SeiClient.get_export`."""
-        return await self._send(calls.get_export(report, export_id))
-
-    async def download_export(self, export: Export, file: IO[bytes]) -> int:
-        """As `SeiClient.download_export`."""
-        call = calls.download_export(export, self.base_url)
-        return await self._fetch(call, file, lambda: Meter.of_download(call, export))
-
-    async def run_report(self, request: ExportRequest, file: IO[bytes]) -> int:
-        """As `SeiClient.run_report`."""
-        call = self._report(request)
-        return await self._fetch(call, file, lambda: Meter.of_report(call))
-
-    def list_exports(self, report: str, **filters: Unpack[ExportFilters]) -> AsyncIterator[Export]:
-        """As `SeiClient.list_exports`, for `async for`."""
-        return self._walk(export_pages(report, **filters))
-
-    async def list_org_trees(self) -> list[OrgTree]:
-        """As `SeiClient.list_org_trees`."""
-        return await self._run(calls.list_org_trees(self._account()))
-
-    async def list_teams(self, tree: OrgTree | int | str) -> Team:
-        """As `SeiClient.list_teams`."""
-        return await self._run(calls.list_teams(tree, self._account()))
-
-    async def ask(self, report: str, watch: Watch) -> None:
-        """As `SeiClient.ask`."""
-        questions = rounds.questions(report, watch)
-        with suppress(StopIteration):
-            asked = next(questions)
-            while True:
-                asked = questions.send(await asyncio.gather(*map(self._answer, asked)))
-
-    async def _answer(self, call: Call[T]) -> T | SeiError:
-        try:
-            return await self._send(call)
-        except SeiError as error:
-            return error
-
-    async def _walk(self, walk: Walk[T]) -> AsyncIterator[T]:
-        while walk.next_call:
-            for item in walk.heard(await self._send(walk.next_call)):
-                yield item
-
-    async def _fetch(self, call: Call[None], file: IO[bytes], new_meter: Callable[[], Meter]) -> int:
-        async def once() -> int:
-            file.seek(0)
-            file.truncate()
-            meter = new_meter()
-            async with self._open(call) as response:
-                async for chunk in response.aiter_raw(CHUNK):
-                    await asyncio.to_thread(file.write, meter.pass_on(chunk, response.headers))
-                return meter.total(response.headers)
-
-        return await stamina.AsyncRetryingCaller(**self._retries())(self._again(call), once)
-
-    async def _run(self, flow: Flow[T]) -> T:
-        try:
-            call = next(flow)
-            while True:
-                try:
-                    result = await self._send(call)
-                except SeiError as error:
-                    call = flow.throw(error)
-                else:
-                    call = flow.send(result)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-
-    async def _send(self, call: Call[T]) -> T:
-        async def once() -> T:
-            meter = Meter.of_reply(call)
-            async with self._open(call) as response:
-                content = b"".join([meter.pass_on(chunk, response.headers) async for chunk in response.aiter_bytes()])
-            return call.read(Reply(status=response.status_code, content=content))
-
-        return await stamina.AsyncRetryingCaller(**self._retries())(self._again(call), once)
-
-    @asynccontextmanager
-    async def _open(self, call: Call[Any]) -> AsyncIterator[httpx.Response]:
-        async with self._turn:
-            while wait := await asyncio.to_thread(self._limit.try_acquire):  # noqa: ASYNC110 - other processes hold it
-                await asyncio.sleep(wait)
-        with lost_answers(call):
-            response = await self._http.send(self._request(self._http, call), stream=True)
-            try:
-                if not response.is_success:
-                    body = await anext(response.aiter_bytes(ENOUGH_OF_A_REFUSAL), b"")
-                    raise refusal(call.what, response.status_code, response.headers, body)
-                yield response
-            except SeiRateLimitError:
-                await asyncio.to_thread(self._limit.slow_down)
-                raise
-            finally:
-                await response.aclose()
+    @staticmethod
+    def _refusal(call: Call[Any], response: httpx.Response) -> SeiHTTPError:
+        meter, body = Meter.of_refusal(call), b""
+        with suppress(httpx.RequestError, SeiReplyError):  # its status says enough, however its body ends
+            check_encoding(call, response.headers)
+            for piece in response.iter_bytes():
+                body += piece
+                if not meter.wants_more(piece):
+                    break
+        return refusal(call.what, response.status_code, response.headers, body)

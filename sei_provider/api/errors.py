@@ -2,7 +2,7 @@
 
     SeiError
     ├── SeiInputError          refused before any call: the message names the allowed values
-    ├── SeiConnectionError     no whole answer: refused, reset, timed out
+    ├── SeiConnectionError     no whole answer: refused, reset, cut short, timed out
     ├── SeiReplyError          an answer that the documents do not describe
     │   └── SeiDownloadError   a download that is not the whole export
     └── SeiHTTPError           an answer that says no; carries `status`, `server_message`, `request_id`
@@ -12,20 +12,43 @@
         ├── SeiRateLimitError    429; carries `retry_after`
         └── SeiServerError       5xx; carries `retry_after`
 
-Messages never hold the key, and e-mail addresses in what the server says are masked (CONTRACT row 27).
+Messages never hold the key, also if the server repeats it, and e-mail addresses in what the server says are masked
+(CONTRACT row 27).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 _LONGEST_MESSAGE = 300
+_LONGEST_SEARCHED = 2000
+"""Characters in which addresses are looked for: the time that takes grows with the square of a word's length."""
 _EMAIL = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\.[^\s@<>\"']+")
+_secret: ContextVar[str] = ContextVar("secret", default="")
+
+
+@contextmanager
+def hiding(secret: str) -> Iterator[None]:
+    """Have `presentable` mask `secret` within the block: what an answer says is made of it in many places."""
+    before = _secret.set(secret)
+    try:
+        yield
+    finally:
+        _secret.reset(before)
 
 
 def presentable(text: str) -> str:
-    """The server's own words made fit for a log: one line, cut, without e-mail addresses."""
+    """The server's own words made fit for a log and a database: one line of printable text, cut, without e-mail
+    addresses and without what is being hidden."""
+    if secret := _secret.get():
+        text = text.replace(secret, "<key>")
+    if len(text) > _LONGEST_SEARCHED:  # up to a whole word, lest half an address be left that is not known as one
+        text = " ".join(text[:_LONGEST_SEARCHED].rsplit(maxsplit=1)[:1])
     line = _EMAIL.sub("<e-mail>", " ".join(text.split()))
+    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
     return line if len(line) <= _LONGEST_MESSAGE else line[:_LONGEST_MESSAGE] + "…"
 
 
@@ -38,7 +61,7 @@ class SeiInputError(SeiError, ValueError):
 
 
 class SeiConnectionError(SeiError):
-    """No whole answer came: refused, reset, or timed out.
+    """No whole answer came: refused, reset, cut short, or timed out; or nothing could be sent.
 
     `sent` is False when the request certainly never reached SEI.
     """

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeGuard
 
 from sei_provider.api.errors import SeiReplyError, presentable
 
+_LONGEST_TEXT = 2000
+"""Characters of a link or a name that are believed: these texts travel through XComs."""
 _EXPORT_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
+
+
+_ASKED = ("metricGroups", "metrics", "metric", "options")
 
 
 class ExportStatus(StrEnum):
@@ -52,7 +57,8 @@ class Export:
     `status` is None where the create reply names none (CONTRACT row 15). `reused` says that SEI answered
     a create with an older export of the same request. `download_link` is as SEI sent it, unresolved.
     `size_bytes` is the size of the download, where given. `error` is what SEI said of a failure. `team_id`,
-    `org_tree`, `start` and `end` are what the export was asked for, where a reply tells it, else None.
+    `org_tree`, `start` and `end` are what the export was asked for, where a reply tells it, else None; `asked` holds
+    the rest of that as SEI tells it (`metricGroups`, `metrics`, `options`), and stays behind when the export travels.
     """
 
     report: str
@@ -68,12 +74,14 @@ class Export:
     org_tree: str | None = None
     start: date | None = None
     end: date | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def from_reply(cls, report: str, reply: object, *, reused: bool = False) -> Export:
         """Read a create, status or list reply.
 
-        Raises `SeiReplyError` if the id or the creation time is missing or makes no sense, or the status is unknown.
+        Raises `SeiReplyError` if the id or the creation time is missing or makes no sense, the download link is no text
+        that a URL can hold, or the status is unknown.
         """
         if not isinstance(reply, Mapping):
             msg = f"SEI's reply about a {report} export is not a JSON object but {type(reply).__name__}"
@@ -88,7 +96,6 @@ class Export:
         scope = _part(reply, "scope") or _part(asked, "scope")  # as in 000: beside metadata, or within
         dates = _part(asked, "dateRange")
         team_id, org_tree = scope.get("teamId"), scope.get("orgTreeName")
-        link = download.get("url") or reply.get("downloadUrl")  # CONTRACT row 4
         size = download.get("sizeBytes")
         status = reply.get("status")
         return cls(
@@ -98,13 +105,14 @@ class Export:
             status=None if status is None else ExportStatus.parse(status),
             completed_at=_time(export_id, "completedAt", reply["completedAt"]) if reply.get("completedAt") else None,
             reused=reused,
-            download_link=link if isinstance(link, str) else None,
+            download_link=_link(export_id, download.get("url") or reply.get("downloadUrl")),  # CONTRACT row 4
             size_bytes=size if isinstance(size, int) and not isinstance(size, bool) else None,
             error=_error_text(reply),
-            team_id=str(team_id) if isinstance(team_id, str | int) else None,
-            org_tree=org_tree if isinstance(org_tree, str) else None,
+            team_id=str(team_id) if isinstance(team_id, int) or _is_usable(team_id) else None,
+            org_tree=org_tree if _is_usable(org_tree) else None,
             start=_date(dates.get("start")),
             end=_date(dates.get("end")),
+            asked={name: asked[name] for name in _ASKED if name in asked},
         )
 
     def to_reply(self) -> dict[str, Any]:
@@ -127,6 +135,19 @@ def _part(reply: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return part if isinstance(part, Mapping) else {}
 
 
+def _is_usable(text: object) -> TypeGuard[str]:
+    return isinstance(text, str) and len(text) <= _LONGEST_TEXT and text.isprintable()
+
+
+def _link(export_id: str, link: object) -> str | None:
+    if link is None or link == "":
+        return None
+    if _is_usable(link):
+        return link
+    msg = f"SEI's reply about export {export_id} has no usable download link: got {presentable(str(link))!r}"
+    raise SeiReplyError(msg)
+
+
 def _present(fields: dict[str, Any]) -> dict[str, Any] | None:
     """The fields that hold something; None if none does."""
     return {name: value for name, value in fields.items() if value is not None} or None
@@ -137,7 +158,7 @@ def _text(day: date | None) -> str | None:
 
 
 def _date(value: object) -> date | None:
-    """The day in a yyyy-MM-dd text; None for anything else, since nothing depends on it."""
+    """The day in a yyyy-MM-dd text; None for anything else: such an export is followed by its id all the same."""
     try:
         return date.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

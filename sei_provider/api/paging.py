@@ -23,6 +23,8 @@ class Page(Generic[T]):
     """One page of a list, and what SEI says of the whole list: None where it says nothing."""
 
     items: tuple[T, ...]
+    left_out: int = 0
+    """Entries of the page that made no sense."""
     total: int | None = None
     total_pages: int | None = None
     has_more: bool | None = None
@@ -44,6 +46,7 @@ class Walk(Generic[T]):
         self._seen: set[Hashable] = set()
         self._next_page = first_page
         self._received = 0
+        self._left_out = 0
         self._repeats = 0
         self.next_call: Call[Page[T]] | None = page_call(first_page)
         """The call to make next; None when the list has ended."""
@@ -55,7 +58,8 @@ class Walk(Generic[T]):
         """
         new = {self._identity(item): item for item in page.items if self._identity(item) not in self._seen}
         received_before = self._received
-        self._received += len(page.items)
+        self._received += len(page.items) + page.left_out
+        self._left_out += page.left_out
         self._next_page += 1
         self._repeats = 0 if new else self._repeats + 1
         self._seen.update(new)
@@ -73,7 +77,7 @@ class Walk(Generic[T]):
             return page.has_more
         if page.total_pages is not None:
             return self._next_page < page.total_pages
-        return page.total is None or len(self._seen) < page.total
+        return page.total is None or len(self._seen) + self._left_out < page.total
 
     def _check_that_it_ends(self, page: Page[T], received_before: int) -> None:
         if page.total is not None and received_before >= page.total:

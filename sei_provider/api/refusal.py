@@ -7,6 +7,7 @@ SEI's errors come as `{status, error, message}`, `{status, code, message, correl
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -22,8 +23,6 @@ from sei_provider.api.errors import (
     presentable,
 )
 
-ENOUGH_OF_A_REFUSAL = 64 * 1024
-"""As many bytes of an error's body as are worth reading."""
 _LONGEST_RETRY_AFTER = 300.0
 
 _CHECK_KEY = "Check the API key (the connection's password), and that it may read this organization and project"
@@ -80,12 +79,12 @@ def _kind(status: int) -> tuple[type[SeiHTTPError], str]:
 def _server_words(headers: Mapping[str, str], body: bytes) -> tuple[str, str | None]:
     """What the server said, fit for a log, and its id of the request."""
     text = body.decode("utf-8", "replace").strip()
-    request_id = headers.get("x-request-id")
+    request_id = presentable(headers.get("x-request-id", "")) or None
     if text[:1] == "<":
         return "an HTML page", request_id
     try:
         reply = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return presentable(text), request_id
     if not isinstance(reply, dict):
         return presentable(text), request_id
@@ -106,6 +105,8 @@ def _retry_after(value: str | None) -> float | None:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, OverflowError, OSError):  # the last two for years that no clock has
             return None
+    if math.isnan(seconds):
+        return None
     return min(max(seconds, 0.1), _LONGEST_RETRY_AFTER)

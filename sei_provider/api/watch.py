@@ -80,8 +80,10 @@ class Watch:
 
         An export that SEI does not know, a refused question or an answer that makes no sense ends the watch over
         that export; after a failure on the way it is asked about again in the next round. What is wrong for
-        everybody is raised.
+        everybody is raised. What has ended stays as it ended, whatever is heard of it later.
         """
+        if export_id not in self.pending:
+            return
         if isinstance(answer, Export):
             self.pending[export_id] = answer
             if answer.status is not None and answer.status.is_terminal:

@@ -332,8 +332,8 @@ def test_a_reply_without_a_usable_id_or_time_is_an_error(client_to: MakeClient, 
 
 
 def test_a_reply_that_is_no_json_is_an_error_that_shows_its_start(client_to: MakeClient) -> None:
-    answer, _ = answering(httpx.Response(200, text='{"exportId": "exp_1", "sta'))
-    with pytest.raises(SeiReplyError, match=r"not JSON \(26 bytes, starting"):
+    answer, _ = answering(httpx.Response(200, text="Service is starting"))
+    with pytest.raises(SeiReplyError, match=r"read the status .* not JSON \(19 bytes, starting 'Service is starting'"):
         client_to(answer).get_export("productivity", "exp_1")
 
 
@@ -389,7 +389,7 @@ def test_what_is_no_base_url_is_refused(url: str) -> None:
 def test_an_answer_that_is_not_whole_in_time_is_a_lost_one(
     client_to: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sei_provider.api.wire._WHOLE_REPLY_SECONDS", -1.0)
+    monkeypatch.setattr("sei_provider.api.meter._WHOLE_REPLY_SECONDS", -1.0)
     answer, asked = answering(httpx.Response(200, json=CREATED))
     with pytest.raises(SeiConnectionError, match="answer was not whole after"):
         client_to(answer).get_export("productivity", "exp_1")

@@ -1,18 +1,32 @@
-"""The key's limit holds over processes, and a 429 slows everyone."""
+"""The key's limit holds over processes, on one machine and in Redis; a 429 slows everyone; uncounted is not sent."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sei_provider.api.limit import RateLimit, shared_rate_limit
+import httpx
+import pytest
+import redis
+
+from sei_provider.api import SeiClient, SeiConnectionError, SeiInputError
+from sei_provider.api.limit import FileLimit, RateLimit, RedisLimit, shared_rate_limit
+from tests.api.conftest import BASE_URL, SETTINGS, answering
+from tests.redis_server import redis_server
 
 WORKER = """
 import sys, time
 from pathlib import Path
-from sei_provider.api.limit import RateLimit
-limit, end = RateLimit(Path(sys.argv[1]), 20, seconds=2), time.time() + 5
+from sei_provider.api.limit import FileLimit, RedisLimit
+place, at_most, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+if place.startswith("redis:"):
+    limit = RedisLimit(place, "key", at_most, seconds=seconds)
+else:
+    limit = FileLimit(Path(place), at_most, seconds=seconds)
+end = time.time() + 2.5 * seconds
 while time.time() < end:
     wait = limit.try_acquire()
     if not wait:
@@ -21,30 +35,58 @@ while time.time() < end:
 """
 
 
-def test_three_processes_together_never_exceed_the_limit_in_any_window(tmp_path: Path) -> None:
-    file = tmp_path / "limit.sqlite"
+@pytest.fixture(scope="module")
+def redis_url() -> Iterator[str]:
+    with redis_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["file", "redis"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where is counted: the path of a file, or the address of an empty Redis."""
+    if request.param == "file":
+        return str(tmp_path / "limit.sqlite")
+    url: str = request.getfixturevalue("redis_url")
+    redis.Redis.from_url(url).flushall()
+    return url
+
+
+@pytest.fixture
+def place_in_redis(redis_url: str) -> str:
+    redis.Redis.from_url(redis_url).flushall()
+    return redis_url
+
+
+def limit_in(place: str, at_most: int) -> RateLimit:
+    return RedisLimit(place, "key", at_most) if place.startswith("redis:") else FileLimit(Path(place), at_most)
+
+
+def test_three_processes_together_never_exceed_the_limit_in_any_window_and_use_all_of_it(place: str) -> None:
+    at_most, seconds = 40, 2.0
     workers = [
-        subprocess.Popen([sys.executable, "-c", WORKER, str(file)], stdout=subprocess.PIPE, text=True) for _ in range(3)
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, place, str(at_most), str(seconds)], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
     ]
     times = sorted(float(line) for worker in workers for line in worker.communicate(timeout=60)[0].split())
     assert all(worker.returncode == 0 for worker in workers)
-    assert len(times) >= 40, "the limit is used, not only kept"
+    assert len(times) >= 2 * at_most, "the limit is used, not only kept"
     # A time is printed just after it was taken; the tolerance is for that.
-    crowded = [first for first, twentieth in zip(times, times[20:], strict=False) if twentieth - first < 1.8]
+    crowded = [first for first, last in zip(times, times[at_most:], strict=False) if last - first < seconds - 0.2]
     assert crowded == []
 
 
-def test_a_429_halves_what_is_left_for_every_process(tmp_path: Path) -> None:
-    file = tmp_path / "limit.sqlite"
-    mine, theirs = RateLimit(file, 10), RateLimit(file, 10)
+def test_a_429_halves_what_is_left_for_every_process(place: str) -> None:
+    mine, theirs = limit_in(place, 10), limit_in(place, 10)
     mine.slow_down()
     taken = [theirs.try_acquire() == 0.0 for _ in range(10)]
     assert taken == [True] * 5 + [False] * 5
     assert 0 < mine.try_acquire() <= 61
 
 
-def test_a_429_when_the_limit_is_used_up_does_not_add_to_it(tmp_path: Path) -> None:
-    limit = RateLimit(tmp_path / "limit.sqlite", 4)
+def test_a_429_when_the_limit_is_used_up_does_not_add_to_it(place: str) -> None:
+    limit = limit_in(place, 4)
     assert [limit.try_acquire() for _ in range(4)] == [0.0] * 4
     limit.slow_down()
     assert limit.try_acquire() > 50
@@ -59,9 +101,116 @@ def test_the_file_of_a_key_does_not_name_it_and_is_ours_alone() -> None:
     assert not [file for file in folders[0].iterdir() if "sesame" in file.name]
 
 
-def test_keys_and_places_are_limited_apart() -> None:
-    one = shared_rate_limit("https://sei.test/apart", "a", 1)
+@pytest.mark.parametrize("counted", ["file", "redis"])
+def test_keys_and_places_are_limited_apart(counted: str, redis_url: str) -> None:
+    url = redis_url if counted == "redis" else None
+    one = shared_rate_limit("https://sei.test/apart", "a", 1, url)
     assert one.try_acquire() == 0.0
-    assert shared_rate_limit("https://sei.test/apart", "a", 1).try_acquire() > 0
-    assert shared_rate_limit("https://sei.test/apart", "b", 1).try_acquire() == 0.0
-    assert shared_rate_limit("https://other.test/apart", "a", 1).try_acquire() == 0.0
+    assert shared_rate_limit("https://sei.test/apart", "a", 1, url).try_acquire() > 0
+    assert shared_rate_limit("https://sei.test/apart", "b", 1, url).try_acquire() == 0.0
+    assert shared_rate_limit("https://other.test/apart", "a", 1, url).try_acquire() == 0.0
+
+
+def test_redis_holds_no_key(redis_url: str) -> None:
+    shared_rate_limit("https://sei.test", "sesame-open", 10, redis_url).try_acquire()
+    assert not [name for name in redis.Redis.from_url(redis_url).scan_iter() if b"sesame" in name]
+
+
+def test_clients_that_name_a_redis_count_there_and_not_on_their_machine(redis_url: str) -> None:
+    reply = {"exportId": "exp_1", "createdAt": "2026-01-01T00:00:00Z", "status": "completed"}
+    answer, asked = answering(httpx.Response(200, json=reply))
+    settings = SETTINGS | {"requests_per_minute": 3, "api_key": "of-two-clients"}
+    clients = [
+        SeiClient(**settings, base_url=BASE_URL, rate_limit_url=redis_url, transport=httpx.MockTransport(answer))
+        for _ in range(2)
+    ]
+    for number in range(3):
+        clients[number % 2].get_export("productivity", "exp_1")
+    assert len(asked) == 3
+    assert shared_rate_limit(BASE_URL, "of-two-clients", 3, redis_url).try_acquire() > 50
+    assert shared_rate_limit(BASE_URL, "of-two-clients", 3).try_acquire() == 0.0
+
+
+def test_a_redis_that_was_restarted_and_has_forgotten_its_scripts_counts_on(redis_url: str) -> None:
+    limit = limit_in(redis_url, 1000)
+    limit.try_acquire()
+    redis.Redis.from_url(redis_url).script_flush()
+    assert limit.try_acquire() == 0.0
+
+
+def test_nobody_counts_between_anothers_look_at_the_clock_and_its_counting(place_in_redis: str) -> None:
+    mine, theirs = limit_in(place_in_redis, 1), limit_in(place_in_redis, 1)
+    assert isinstance(mine, RedisLimit)
+    clock = mine._redis.time
+    taken: list[float] = []
+    other = threading.Thread(target=lambda: taken.append(theirs.try_acquire()))
+
+    def slow_clock() -> object:
+        now = clock()
+        other.start()
+        other.join(0.3)  # all that it needs, if nothing keeps it waiting
+        return now
+
+    mine._redis.time = slow_clock  # type: ignore[method-assign, assignment]  # an injected clock
+    assert mine.try_acquire() == 0.0
+    other.join()
+    assert taken[0] > 0, "one request in any window, not two"
+
+
+def test_a_process_that_died_while_counting_in_redis_holds_nobody_up_for_long(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sei_provider.api.limit._REDIS_SECONDS", 0.5)
+    dying = redis.Redis.from_url(redis_url).lock("key:lock", timeout=0.3)
+    dying.acquire()
+    assert limit_in(redis_url, 1000).try_acquire() == 0.0
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_while_redis_is_down_nothing_is_sent_and_the_error_says_so(
+    client_to: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sei_provider.api.limit._REDIS_SECONDS", 0.2)
+    answer, asked = answering(httpx.Response(200, json={}))
+    with redis_server() as url:
+        gone = url
+    client = client_to(answer, rate_limit_url=gone.replace("//", "//user:secret@"))
+    with pytest.raises(
+        SeiConnectionError, match=r"cannot be counted in redis://127.0.0.1:\d+/0: .*Nothing was sent"
+    ) as e:
+        client.get_export("productivity", "exp_1")  # type: ignore[attr-defined]
+    assert e.value.sent is False
+    assert "secret" not in str(e.value)
+    assert asked == []
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://redis.test", "redis://redis.test:port"])
+def test_what_is_no_address_of_a_redis_is_refused_at_once_without_showing_it(url: str) -> None:
+    with pytest.raises(SeiInputError, match="no address of a Redis; it looks like redis://host:6379/0") as refused:
+        shared_rate_limit(BASE_URL, "a", 10, url)
+    assert url not in str(refused.value)
+
+
+def test_without_the_package_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(SeiInputError, match=r"pip install 'airflow-provider-sei\[redis\]'"):
+        shared_rate_limit(BASE_URL, "a", 10, "redis://redis.test")
+
+
+def test_what_cannot_be_counted_on_this_machine_is_not_sent_either(tmp_path: Path) -> None:
+    file = tmp_path / "limit.sqlite"
+    limit = FileLimit(file, 10)
+    limit._bucket.conn.execute("drop table rate_bucket")
+    with pytest.raises(SeiConnectionError, match=r"cannot be counted in .*limit.sqlite: no such table.*free the disk"):
+        limit.try_acquire()
+
+
+def test_a_folder_of_somebody_else_is_not_counted_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import tempfile
+
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("os.getuid", lambda: 4711)
+    (tmp_path / "sei-provider-4711").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SeiConnectionError, match="is not ours; the shared rate limit needs a folder of its own"):
+        shared_rate_limit(BASE_URL, "a", 10)

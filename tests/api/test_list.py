@@ -221,6 +221,7 @@ def test_whatever_is_added_meanwhile_each_item_comes_once_and_none_is_missed(
     at_first = set(items)
     walking, met = walk(), []
     number = 0
+    room = 9 * limit  # for ten pages in a row without anything new are too many
     while walking.next_call:
         said = {
             "total": len(items),
@@ -229,7 +230,9 @@ def test_whatever_is_added_meanwhile_each_item_comes_once_and_none_is_missed(
         }
         here = tuple(items[number * limit : (number + 1) * limit])
         met += walking.heard(Page(items=here, **{name: said[name] for name in told}))
-        for _ in range(min(added[number] if number < len(added) else 0, limit * 9)):  # 10 pages of repeats are too many
+        more = min(added[number] if number < len(added) else 0, room)
+        room -= more
+        for _ in range(more):
             items.insert(0, items[0] + 1)
         number += 1
     assert len(met) == len(set(met))

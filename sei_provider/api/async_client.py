@@ -1,0 +1,188 @@
+"""The client for asyncio: sends what `calls` describes, as `client` does, without ever blocking the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from types import TracebackType
+from typing import IO, Any, Self, TypeVar, Unpack
+
+import httpx
+import stamina
+
+from sei_provider.api import calls, rounds
+from sei_provider.api.again import Attempts
+from sei_provider.api.calls import Call, Flow, Reply
+from sei_provider.api.errors import SeiConnectionError, SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, hiding
+from sei_provider.api.export import Export
+from sei_provider.api.finding import find_exports
+from sei_provider.api.listing import ExportFilters, export_pages
+from sei_provider.api.meter import Meter, check_encoding, lost_answers
+from sei_provider.api.paging import Walk
+from sei_provider.api.refusal import refusal
+from sei_provider.api.request import ExportRequest
+from sei_provider.api.teams import OrgTree, Team
+from sei_provider.api.watch import Watch
+from sei_provider.api.wire import Wire
+
+T = TypeVar("T")
+
+
+class AsyncSeiClient(Wire):
+    """The SEI export API for asyncio: an async context manager; the same calls, checks and errors as `SeiClient`.
+
+    Nothing in it blocks the event loop: the limit's file lock and file writes are waited for in threads.
+    """
+
+    def __init__(self, *, transport: httpx.AsyncBaseTransport | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._http = httpx.AsyncClient(transport=transport, **self._http_settings)
+        self._turn = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def create_export(self, request: ExportRequest) -> Export:
+        """As `SeiClient.create_export`."""
+        return await self._run(self._create(request), self._send)
+
+    async def find_exports(self, requests: Iterable[ExportRequest], since: datetime) -> dict[str, Export]:
+        """As `SeiClient.find_exports`."""
+        return await self._run(find_exports(requests, since), self._send)
+
+    async def get_export(self, report: str, export_id: str) -> Export:
+        """As `SeiClient.get_export`."""
+        return await self._send(calls.get_export(report, export_id))
+
+    async def download_export(self, export: Export, file: IO[bytes]) -> int:
+        """As `SeiClient.download_export`."""
+        call = calls.download_export(export, self.base_url)
+        return await self._fetch(call, file, lambda: Meter.of_download(call, export))
+
+    async def run_report(self, request: ExportRequest, file: IO[bytes]) -> int:
+        """As `SeiClient.run_report`."""
+        call = self._report(request)
+        return await self._fetch(call, file, lambda: Meter.of_report(call))
+
+    def list_exports(self, report: str, **filters: Unpack[ExportFilters]) -> AsyncIterator[Export]:
+        """As `SeiClient.list_exports`, for `async for`."""
+        return self._walk(export_pages(report, **filters))
+
+    async def list_org_trees(self) -> list[OrgTree]:
+        """As `SeiClient.list_org_trees`."""
+        return await self._run(calls.list_org_trees(self._account()), self._send)
+
+    async def list_teams(self, tree: OrgTree | int | str) -> Team:
+        """As `SeiClient.list_teams`."""
+        return await self._run(calls.list_teams(tree, self._account()), self._send)
+
+    async def ask(self, report: str, watch: Watch) -> None:
+        """As `SeiClient.ask`."""
+        questions = rounds.questions(report, watch)
+        with suppress(StopIteration):
+            asked = next(questions)
+            while True:
+                asked = questions.send(await asyncio.gather(*map(self._answer, asked)))
+
+    async def _answer(self, call: Call[T]) -> T | SeiError:
+        try:
+            return await self._send(call)
+        except SeiError as error:
+            return error
+
+    async def _walk(self, walk: Walk[T]) -> AsyncIterator[T]:
+        while walk.next_call:
+            for item in walk.heard(await self._send(walk.next_call)):
+                yield item
+
+    async def _fetch(self, call: Call[None], file: IO[bytes], new_meter: Callable[[], Meter]) -> int:
+        async def once() -> int:
+            file.seek(0)
+            file.truncate()
+            meter = new_meter()
+            async with self._open(call) as response:
+                async for piece in response.aiter_raw():
+                    await asyncio.to_thread(file.write, meter.pass_on(piece, response.headers))
+                return meter.total(response.headers)
+
+        attempts = Attempts(call, self._deadline)
+        return await stamina.AsyncRetryingCaller(**attempts.pauses)(attempts.another, once)
+
+    async def _run(self, flow: Flow[T], send: Callable[[Call[Any]], Awaitable[Any]]) -> T:
+        try:
+            call = next(flow)
+            while True:
+                try:
+                    result = await send(call)
+                except SeiError as error:
+                    call = flow.throw(error)
+                else:
+                    call = flow.send(result)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    async def _send(self, call: Call[T]) -> T:
+        attempts = Attempts(call, self._deadline)
+
+        async def once() -> T:
+            return await self._run(attempts.attempt(), self._send_once)
+
+        return await stamina.AsyncRetryingCaller(**attempts.pauses)(attempts.another, once)
+
+    async def _send_once(self, call: Call[T]) -> T:
+        meter = Meter.of_reply(call)
+        async with self._open(call) as response:
+            check_encoding(call, response.headers)
+            content = b"".join([meter.pass_on(piece, response.headers) async for piece in response.aiter_bytes()])
+        with hiding(self._key):
+            return call.read(Reply(what=call.what, status=response.status_code, content=content))
+
+    @asynccontextmanager
+    async def _open(self, call: Call[Any]) -> AsyncIterator[httpx.Response]:
+        async with self._turn:
+            while wait := await asyncio.to_thread(self._limit.try_acquire):  # noqa: ASYNC110 - other processes hold it
+                await asyncio.sleep(wait)
+        with hiding(self._key), lost_answers(call):
+            response = await self._headers(call)
+            try:
+                if not response.is_success:
+                    raise await self._refusal(call, response)
+                yield response
+            except SeiRateLimitError:
+                await asyncio.to_thread(self._limit.slow_down)
+                raise
+            finally:
+                await response.aclose()
+
+    async def _headers(self, call: Call[Any]) -> httpx.Response:
+        """The answer as far as its headers; a trickle of them would keep httpx's timeouts from ever being reached."""
+        request = self._request(self._http, call)
+        seconds = request.extensions["timeout"]["read"]
+        try:
+            async with asyncio.timeout(2 * seconds):  # the other half is for connecting and sending
+                return await self._http.send(request, stream=True)
+        except TimeoutError:
+            msg = f"Asked to {call.what}, SEI's answer did not begin within {2 * seconds:.0f} seconds"
+            raise SeiConnectionError(msg) from None
+
+    @staticmethod
+    async def _refusal(call: Call[Any], response: httpx.Response) -> SeiHTTPError:
+        meter, body = Meter.of_refusal(call), b""
+        with suppress(httpx.RequestError, SeiReplyError):
+            check_encoding(call, response.headers)
+            async for piece in response.aiter_bytes():
+                body += piece
+                if not meter.wants_more(piece):
+                    break
+        return refusal(call.what, response.status_code, response.headers, body)
