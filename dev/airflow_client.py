@@ -153,7 +153,8 @@ class AirflowClient:
     def task_instances(self, dag_id: str, run_id: str) -> list[Json]:
         """Return all task instances of a run, mapped ones too.
 
-        Of their fields: `task_id`, `map_index`, `rendered_map_index`, `state`, `try_number`, `start_date`, `end_date`.
+        Of their fields: `task_id`, `map_index`, `rendered_map_index`, `state`, `try_number`, `start_date`, `end_date`,
+        and `id`, another one for each try, which is in the titles of the processes that work on it.
         """
         return self._pages(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances")
 
@@ -208,6 +209,22 @@ class AirflowClient:
         if task_ids is not None:
             body["task_ids"] = list(task_ids)
         return list(self._call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)["task_instances"])
+
+    def set_state(self, dag_id: str, run_id: str, task_id: str, state: str, *, map_index: int = -1) -> None:
+        """Mark one task instance as `success`, `failed` or `skipped`, as a person does in the UI."""
+        instance = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        mapped = f"/{map_index}" if map_index >= 0 else ""
+        self._call("PATCH", instance + mapped, json={"new_state": state})
+
+    def task_state(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1) -> dict[str, Any]:
+        """Return what a task instance keeps in its task state store: values by key. Airflow 3.3 and later."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/state-store"
+        return {row["key"]: row["value"] for row in self._pages(path, "task_state_store", map_index=map_index)}
+
+    def test_connection(self, connection: Mapping[str, Any]) -> tuple[bool, str]:
+        """Have Airflow test a connection; one that is stored may be given with its password masked."""
+        result = self._call("POST", "/connections/test", json=dict(connection))
+        return result["status"], result["message"]
 
     def asset_events(self, **filters: str | int) -> list[Json]:
         """Return asset events, oldest first; `filters` as in the API, e.g. `source_dag_id`, `source_run_id`."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -61,6 +62,19 @@ class BackgroundProcess:
         """Send SIGKILL to the process alone, as the kernel does when memory runs out."""
         self._popen.kill()
         self._popen.wait()
+
+    def kill_session(self) -> None:
+        """Send SIGKILL to the process and all its descendants, as when a machine loses its power."""
+        while members := self.members():  # more than once: a worker may have forked since the list was made
+            for member in members:
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
+            time.sleep(0.01)
+        self._popen.wait()
+
+    def titled(self, words: str) -> list[psutil.Process]:
+        """Return the processes of its session whose title or command line holds these words."""
+        return [member for member in self.members() if words in _command_line(member)]
 
     def members(self) -> list[psutil.Process]:
         """Return every process of its session that still lives, itself included."""

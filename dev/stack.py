@@ -55,6 +55,7 @@ class Stack:
         sandbox_options: more arguments of `python -m sei_provider.sandbox`.
         requests_per_minute: the connection's limit. 400 is what SEI allows a key.
         parallelism: tasks that LocalExecutor runs at once.
+        port: of the UI; a free one by default.
         environment: more variables for Airflow's processes, e.g. `AIRFLOW__…`; they win over the ones made here.
     """
 
@@ -70,6 +71,7 @@ class Stack:
         sandbox_options: Sequence[str] = (),
         requests_per_minute: int = 400,
         parallelism: int = 8,
+        port: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home.resolve()
@@ -91,6 +93,7 @@ class Stack:
         )
         self._requests_per_minute = requests_per_minute
         self._parallelism = parallelism
+        self._port = port
         self._more_environment = dict(environment or {})
         self._environment: dict[str, str] = {}
         self._closing = ExitStack()
@@ -187,7 +190,7 @@ class Stack:
         wait_until(listening, what="the sandbox is listening", seconds=START_SECONDS, processes=[process])
 
     def _start_airflow(self) -> None:
-        port = _free_port()
+        port = self._port or _free_port()
         self._environment = self._base_environment() | self._airflow_environment(port) | self._more_environment
         self.command("db", "migrate")
         for name in AIRFLOW_PROCESSES:

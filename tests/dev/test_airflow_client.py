@@ -99,6 +99,25 @@ def test_trigger_only_waits_for_the_schedules_own_run_and_marks_it_alone_as_done
     ]
 
 
+def test_a_task_is_marked_by_hand_a_mapped_one_by_its_index() -> None:
+    done = httpx.Response(200, json={})
+    path = "PATCH /dags/d/dagRuns/r/taskInstances/t"
+    airflow = Airflow({path: lambda _request: done, f"{path}/2": lambda _request: done})
+    airflow.client().set_state("d", "r", "t", "success")
+    airflow.client().set_state("d", "r", "t", "failed", map_index=2)
+    assert airflow.calls == [(path, {"new_state": "success"}), (f"{path}/2", {"new_state": "failed"})]
+
+
+def test_what_a_mapped_task_keeps_is_read_by_key() -> None:
+    def state(request: httpx.Request) -> httpx.Response:
+        rows = [{"key": "export:1", "value": "exp_1"}] if request.url.params["map_index"] == "2" else []
+        return httpx.Response(200, json={"task_state_store": rows, "total_entries": len(rows)})
+
+    client = Airflow({"GET /dags/d/dagRuns/r/taskInstances/t/state-store": state}).client()
+    assert client.task_state("d", "r", "t", map_index=2) == {"export:1": "exp_1"}
+    assert client.task_state("d", "r", "t", map_index=1) == {}
+
+
 def test_a_log_line_shows_what_was_raised_and_where() -> None:
     frames = [{"filename": "batch.py", "lineno": 7, "name": "stage"}]
     entry = {

@@ -1,4 +1,4 @@
-"""docker-compose.yaml, checked as far as that goes without a container engine."""
+"""docker-compose.yaml, checked as far as that goes without a container engine; `make distributed` runs it."""
 
 import json
 import os
@@ -12,14 +12,26 @@ from typing import Any
 
 import pytest
 import yaml
+from dotenv import dotenv_values
 
-from sei_provider.sandbox.organisation import Organisation
+from dev import compose as reader
 
 PROJECT = Path(__file__).resolve().parents[2]
 BUILT_HERE = "airflow-provider-sei:"
 SECRET = re.compile(r"password|secret|key|token|conn_|://[^/]*:[^/]*@", re.IGNORECASE)
 REQUIRED_VARIABLE = re.compile(r"\$\{(\w+):\?[^}]*\}")
+SETTING = re.compile(r"\$\{(\w+):-[^}]*\}")
 ANY_VARIABLE = re.compile(r"(?<!\$)\$\{?(\w+)")
+SECRETS = {
+    "AIRFLOW_API_SECRET_KEY",
+    "AIRFLOW_FERNET_KEY",
+    "AIRFLOW_JWT_SECRET",
+    "POSTGRES_PASSWORD",
+    "REDIS_PASSWORD",
+    "S3_ACCESS_KEY",
+    "S3_SECRET_KEY",
+    "SEI_API_KEY",
+}
 PINNED = re.compile(r"^[\w./-]+:[\w.-]*\d+\.\d+[\w.-]*$")
 
 # Reads argument lists from stdin and gives those that Airflow's own command line refuses.
@@ -50,10 +62,32 @@ def test_every_service_a_service_waits_for_exists_and_can_reach_the_awaited_cond
                 assert "healthcheck" in services[other], f"{name} waits for {other} to be healthy, which nobody checks"
 
 
+def test_the_file_is_what_the_compose_specification_calls_valid(tmp_path: Path) -> None:
+    assert _schema_says((PROJECT / "docker-compose.yaml").read_text(), tmp_path) == 0
+    assert _schema_says("services: {worker: {image: a, replicas: 2}}", tmp_path) == 1
+
+
 def test_every_service_that_keeps_running_has_a_healthcheck(compose: dict[str, Any]) -> None:
     lasting = {name for name, service in compose["services"].items() if service["restart"] != "no"}
-    assert lasting == {"postgres", "sandbox", "api-server", "scheduler", "dag-processor", "triggerer"}
+    assert lasting == {
+        *("postgres", "redis", "s3", "sandbox"),
+        *("api-server", "dag-processor", "scheduler", "triggerer", "worker"),
+    }
     assert [name for name in lasting if "healthcheck" not in compose["services"][name]] == []
+
+
+def test_there_is_a_second_worker_and_a_second_triggerer_to_take_over(compose: dict[str, Any]) -> None:
+    several = {
+        name for name, service in compose["services"].items() if service.get("deploy", {}).get("replicas", 1) >= 2
+    }
+    assert several == {"worker", "triggerer"}
+    assert compose["services"]["scheduler"]["environment"]["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+
+
+def test_all_of_airflow_has_the_same_environment(compose: dict[str, Any]) -> None:
+    airflow = [service for service in compose["services"].values() if "AIRFLOW__CORE__EXECUTOR" in str(service)]
+    assert len(airflow) == 6
+    assert all(service["environment"] == airflow[0]["environment"] for service in airflow)
 
 
 def test_every_named_volume_is_declared_and_every_mounted_folder_exists(compose: dict[str, Any]) -> None:
@@ -83,23 +117,36 @@ def test_no_secret_is_written_down_or_has_a_default(compose: dict[str, Any]) -> 
         f"{service}: {name}": value
         for service, description in compose["services"].items()
         for name, value in description.get("environment", {}).items()
-        if SECRET.search(name) or SECRET.search(str(value))
+        if (SECRET.search(name) or SECRET.search(str(value))) and not name.startswith("AIRFLOW_VAR_")
     }
-    assert {"postgres: POSTGRES_PASSWORD", "scheduler: AIRFLOW__CORE__FERNET_KEY"} <= secrets.keys()
-    assert [name for name, value in secrets.items() if not REQUIRED_VARIABLE.search(value)] == []
+    assert {
+        "postgres: POSTGRES_PASSWORD",
+        "s3: ROOT_SECRET_ACCESS_KEY",
+        "worker: AIRFLOW__CELERY__BROKER_URL",
+    } <= secrets.keys()
+    assert [name for name, value in secrets.items() if not set(REQUIRED_VARIABLE.findall(value)) & SECRETS] == []
 
 
-def test_the_env_file_names_every_variable_that_is_used_and_gives_none_a_value() -> None:
+def test_the_env_file_names_every_variable_and_gives_no_secret_a_value() -> None:
     text = (PROJECT / "docker-compose.yaml").read_text()
-    example = (PROJECT / ".env.example").read_text()
-    assert set(ANY_VARIABLE.findall(text.replace("$$", ""))) - {"HOSTNAME"} == set(REQUIRED_VARIABLE.findall(text))
-    assert set(re.findall(r"^(\w+)=$", example, re.MULTILINE)) == set(REQUIRED_VARIABLE.findall(text))
-    assert re.findall(r"^\w+=.+$", example, re.MULTILINE) == []
+    required, settings = set(REQUIRED_VARIABLE.findall(text)), set(SETTING.findall(text))
+    assert set(ANY_VARIABLE.findall(text.replace("$$", ""))) - {"HOSTNAME"} == required | settings
+    assert required >= SECRETS
+    example = dotenv_values(PROJECT / ".env.example")
+    assert {name for name, value in example.items() if not value} == SECRETS
+    assert required <= example.keys() <= required | settings | {"COMPOSE_PROFILES"}
 
 
 def test_airflow_knows_every_command_that_is_run(compose: dict[str, Any], tmp_path: Path) -> None:
     commands = [arguments[1:] for arguments in _commands(compose) if arguments[0] == "airflow"]
-    assert {command[0] for command in commands} >= {"api-server", "scheduler", "dag-processor", "triggerer", "db"}
+    assert {command[0] for command in commands} >= {
+        "api-server",
+        "celery",
+        "dag-processor",
+        "db",
+        "scheduler",
+        "triggerer",
+    }
     done = subprocess.run(
         [sys.executable, "-c", ASK_AIRFLOW],
         input=json.dumps([*commands, ["no-such-command"]]),
@@ -111,15 +158,65 @@ def test_airflow_knows_every_command_that_is_run(compose: dict[str, Any], tmp_pa
     assert json.loads(done.stdout.splitlines()[-1]) == [["no-such-command"]]
 
 
-def test_the_connection_and_the_teams_are_json_and_fit_the_sandbox(compose: dict[str, Any]) -> None:
-    environment = compose["services"]["scheduler"]["environment"]
-    connection = json.loads(REQUIRED_VARIABLE.sub("a-key", environment["AIRFLOW_CONN_SEI_DEFAULT"]))
-    assert connection["conn_type"] == "sei"
-    assert connection["host"] == "http://sandbox:8765"
-    sandbox = compose["services"]["sandbox"]["command"]
-    assert "--port=8765" in sandbox
-    assert "--teams=40" in sandbox
-    assert json.loads(environment["AIRFLOW_VAR_SEI_TEAMS"]) == [team.id for team in Organisation(40).leaves]
+def test_the_filled_in_file_points_airflow_at_the_services_beside_it() -> None:
+    services = reader.read(PROJECT / "docker-compose.yaml", _filled_in())
+    environment = services["worker"].environment
+    sei = json.loads(environment["AIRFLOW_CONN_SEI_DEFAULT"])
+    assert (sei["conn_type"], sei["host"], sei["password"]) == ("sei", "http://sandbox:8765", "a-SEI_API_KEY")
+    assert sei["extra"]["allow_http"] is True
+    assert sei["extra"]["rate_limit_url"] == "redis://:a-REDIS_PASSWORD@redis:6379/1"
+    assert "--key=a-SEI_API_KEY" in services["sandbox"].command
+    assert json.loads(environment["AIRFLOW_VAR_SEI_TEAMS"]) is None
+    assert environment["AIRFLOW_VAR_SEI_LAKE"] == "s3://lake@sei/lake"
+    store = json.loads(environment["AIRFLOW_CONN_LAKE"])
+    assert store["extra"]["endpoint_url"] == "http://s3:7070"
+    assert store["password"] == services["s3"].environment["ROOT_SECRET_ACCESS_KEY"] == "a-S3_SECRET_KEY"
+    known = {f"{name}:{port}" for name, service in services.items() for port in service.ports}
+    named = {found for value in environment.values() for found in re.findall(r"[/@]([\w-]+:\d+)", value)}
+    assert named
+    assert named <= known
+
+
+def test_an_account_of_ones_own_needs_neither_the_sandbox_nor_the_store() -> None:
+    own = {"COMPOSE_PROFILES": "", "SEI_ALLOW_HTTP": "", "SEI_TEAMS": '["11", "12"]'}
+    services = reader.read(PROJECT / "docker-compose.yaml", _filled_in() | own)
+    assert not services.keys() & {"sandbox", "s3"}
+    assert services["init"].waits_for == {"postgres": "service_healthy"}
+    environment = services["worker"].environment
+    assert json.loads(environment["AIRFLOW_CONN_SEI_DEFAULT"])["extra"]["allow_http"] is False
+    assert json.loads(environment["AIRFLOW_VAR_SEI_TEAMS"]) == ["11", "12"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a ${SET} b", "a x b"),
+        ("${SET:-default} ${EMPTY:-default} ${UNSET:-default}", "x default default"),
+        ("${SET:?why} ${UNSET:-}", "x "),
+        ("$${SET} costs 5$$", "${SET} costs 5$"),
+        (["${SET}", {"k": "${SET}"}], ["x", {"k": "x"}]),
+        (5, 5),
+    ],
+)
+def test_variables_are_replaced_as_compose_does(text: Any, value: Any) -> None:
+    assert reader.interpolate(text, {"SET": "x", "EMPTY": ""}) == value
+
+
+def test_a_variable_that_is_required_and_empty_is_an_error_that_names_it() -> None:
+    with pytest.raises(reader.ComposeError, match=r"REDIS_PASSWORD.*fill in \.env"):
+        reader.interpolate("${REDIS_PASSWORD:?fill in .env}", {"REDIS_PASSWORD": ""})
+
+
+def _filled_in() -> dict[str, str]:
+    return {name: value or f"a-{name}" for name, value in dotenv_values(PROJECT / ".env.example").items()}
+
+
+def _schema_says(text: str, folder: Path) -> int:
+    """The exit status of check-jsonschema, which brings the specification's own schema and asks no network for it."""
+    file = folder / "compose.yaml"
+    file.write_text(text)
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(file)]
+    return subprocess.run(command, capture_output=True, check=False).returncode
 
 
 def _commands(compose: dict[str, Any]) -> Iterator[list[str]]:
@@ -128,6 +225,6 @@ def _commands(compose: dict[str, Any]) -> Iterator[list[str]]:
         lines = [service.get("command", []), service.get("healthcheck", {}).get("test", ["CMD"])[1:]]
         for line in lines:
             if line[:1] == ["bash"] or len(line) == 1:
-                yield from (shlex.split(part) for part in line[-1].split("&&"))
+                yield from (shlex.split(part.removeprefix("exec ")) for part in line[-1].split("&&"))
             elif line:
                 yield line

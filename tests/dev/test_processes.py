@@ -37,6 +37,15 @@ def test_a_process_that_ignores_sigterm_is_killed_with_its_child_in_another_grou
     assert [m.pid for m in members if m.is_running() and m.status() != psutil.STATUS_ZOMBIE] == []
 
 
+def test_a_session_is_killed_whole_and_its_members_are_found_by_their_title(tmp_path: Path) -> None:
+    process = _start(tmp_path, STUBBORN)
+    wait_until(lambda: len(process.log.read_text().splitlines()) == 2, what="both up", seconds=30, processes=[process])
+    assert process.titled("os.setpgid(0, 0)") == process.members()
+    assert process.titled("airflow") == []
+    process.kill_session()
+    assert (process.members(), process.returncode) == ([], -9)
+
+
 def test_a_process_that_ends_at_sigterm_is_not_killed(tmp_path: Path) -> None:
     process = _start(tmp_path, "import time; print('up', flush=True); time.sleep(600)")
     wait_until(lambda: "up" in process.log.read_text(), what="up", seconds=30, processes=[process])

@@ -1,0 +1,95 @@
+"""What the images of docker-compose.yaml do by themselves, done by what Debian and PyPI have.
+
+A service's own command and environment come from the compose file; here is only what its image adds to them.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from dev.debian import command_from_package
+from dev.one_machine import Instance, OneMachine
+from dev.processes import StackError
+
+POSTGRES_USER = "postgres"  # PostgreSQL refuses to run as root; Debian's package makes this user
+
+
+def complete(instance: Instance, machine: OneMachine) -> Instance:
+    """The instance as its image would start it; what the image prepares at its first start is done here.
+
+    Raises:
+        StackError: no image of that name is known here, or preparing failed.
+        RuntimeError: a program is missing, and its Debian package cannot be installed.
+    """
+    (instance.home / "tmp").mkdir(parents=True)
+    for volume in instance.service.volumes:
+        machine.path(volume).mkdir(parents=True, exist_ok=True)
+    name = instance.service.image.rpartition(":")[0]
+    if name not in _IMAGES:
+        msg = f"{instance.name} runs the image {name}, for which dev/images.py knows no stand-in; known: {[*_IMAGES]}"
+        raise StackError(msg)
+    return _IMAGES[name](instance, machine)
+
+
+def _airflow(instance: Instance, _machine: OneMachine) -> Instance:
+    command_from_package("curl", "curl")  # for the health checks
+    own = {
+        "AIRFLOW_HOME": str(instance.home),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__CORE__HOSTNAME_CALLABLE": "dev.hostname.of_container",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+    return replace(instance, environment=instance.environment | own)
+
+
+def _postgres(instance: Instance, machine: OneMachine) -> Instance:
+    programs = Path(command_from_package("initdb", "postgresql")).parent
+    data = machine.path(instance.service.volumes[0])
+    password = instance.home / "password"
+    password.touch(mode=0o600)
+    password.write_text(instance.environment["POSTGRES_PASSWORD"], encoding="utf-8")
+    user: list[str] = []
+    if os.geteuid() == 0:
+        user = ["setpriv", f"--reuid={POSTGRES_USER}", f"--regid={POSTGRES_USER}", "--init-groups"]
+        shutil.chown(data, POSTGRES_USER, POSTGRES_USER)
+        shutil.chown(password, POSTGRES_USER, POSTGRES_USER)
+    name = instance.environment["POSTGRES_USER"]
+    _must_succeed(
+        [*user, str(programs / "initdb"), f"--pgdata={data}", f"--username={name}", f"--pwfile={password}",
+         "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
+    )  # fmt: skip
+    server = [*user, str(programs / "postgres")]
+    create = f"CREATE DATABASE {instance.environment['POSTGRES_DB']}"
+    _must_succeed([*server, "--single", "-D", str(data), "postgres"], create)
+    port = str(machine.port(instance.service))
+    return replace(instance, command=[*server, "-D", str(data), "-h", "127.0.0.1", "-p", port, "-k", ""])
+
+
+def _redis(instance: Instance, _machine: OneMachine) -> Instance:
+    command_from_package("redis-server", "redis-server")
+    return replace(instance, command=[*instance.command, "--bind", "127.0.0.1"])
+
+
+def _s3(instance: Instance, machine: OneMachine) -> Instance:
+    """moto's server, for want of VersityGW from a package; it honours If-Match, and takes any key."""
+    port = str(machine.port(instance.service))
+    check = ["curl", "--fail", "--silent", "--output", "/dev/null", f"http://127.0.0.1:{port}/"]
+    return replace(instance, command=["moto_server", "--host", "127.0.0.1", "--port", port], healthcheck=check)
+
+
+_IMAGES: dict[str, Callable[[Instance, OneMachine], Instance]] = {
+    "airflow-provider-sei": _airflow,
+    "postgres": _postgres,
+    "redis": _redis,
+    "versity/versitygw": _s3,
+}
+
+
+def _must_succeed(command: list[str], text: str = "") -> None:
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, cwd="/")
+    if done.returncode:
+        msg = f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        raise StackError(msg)

@@ -1,0 +1,98 @@
+"""Where the parts of a compose file are on one machine without containers: host names, ports, paths, and no more.
+
+The one mapping between docker-compose.yaml and plain processes: commands and environment stay as they stand there.
+"""
+
+import os
+import re
+import socket
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from dev.compose import Service, Volume
+from dev.stack import INHERITED, PROJECT
+
+_PORT = re.compile(r"(?:^|(?<=[:=]))\d+(?=$|[/\"])")
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One process in a container's place; a service with two replicas has two."""
+
+    name: str
+    service: Service
+    command: list[str]
+    environment: dict[str, str]
+    healthcheck: list[str]
+    home: Path
+    """A folder of its own."""
+
+
+class OneMachine:
+    """Gives every service a free port for each of its own, and every volume a folder below `folder`."""
+
+    def __init__(self, services: Iterable[Service], folder: Path) -> None:
+        self._services = list(services)
+        self._folder = folder
+        own = {(service.name, port) for service in self._services for port in service.ports}
+        self._ports = dict(zip((port for _, port in sorted(own)), _free_ports(len(own)), strict=True))
+        if len(self._ports) < len(own):
+            msg = f"two services of the compose file listen on the same port: {sorted(own)}"
+            raise ValueError(msg)
+        names = "|".join(re.escape(service.name) for service in self._services)
+        self._host = re.compile(rf"(?<=[/@])(?:{names})(?=:\d)|(?<![\w.-])(?:localhost|0\.0\.0\.0)(?![\w.-])")
+
+    def port(self, service: Service) -> int:
+        """The port of this machine that stands for the service's first."""
+        return self._ports[service.ports[0]]
+
+    def path(self, volume: Volume) -> Path:
+        """The folder that stands for a mount: the project's own, or a new one that services share by its name."""
+        return PROJECT / volume.source if volume.source.startswith(".") else self._folder / "volumes" / volume.source
+
+    def instances(self, service: Service) -> list[Instance]:
+        """What is to be started for a service."""
+        return [self._instance(service, f"{service.name}-{number}") for number in range(1, service.replicas + 1)]
+
+    def _instance(self, service: Service, name: str) -> Instance:
+        home = self._folder / "machines" / name
+        given = {key: self._here(value, service) for key, value in service.environment.items()}
+        return Instance(
+            name=name,
+            service=service,
+            command=[self._here(word, service) for word in service.command],
+            environment=_outside(name, home) | given,
+            healthcheck=[self._here(word, service) for word in service.healthcheck],
+            home=home,
+        )
+
+    def _here(self, text: str, service: Service) -> str:
+        text = self._host.sub("127.0.0.1", text)
+        text = _PORT.sub(lambda found: str(self._ports.get(int(found[0]), found[0])), text)
+        for volume in service.volumes:
+            text = re.sub(rf"{re.escape(volume.target)}(?![\w.-])", str(self.path(volume)), text)
+        return text
+
+
+def _outside(name: str, home: Path) -> dict[str, str]:
+    """What a container's image and engine give to a process, and nothing of the caller's own Airflow."""
+    environment = {key: os.environ[key] for key in INHERITED if key in os.environ}
+    return environment | {
+        "HOSTNAME": name,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}",
+        "PYTHONPATH": str(PROJECT),
+        "PYTHONUNBUFFERED": "1",
+        # Each is a machine of its own: what the provider keeps per machine must not hold them together.
+        "TMPDIR": str(home / "tmp"),
+    }
+
+
+def _free_ports(number: int) -> list[int]:
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(number)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
