@@ -36,6 +36,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "triggers": [{"integration-name": _INTEGRATION, "python-modules": ["sei_provider.triggers.export"]}],
+        "extra-links": ["sei_provider.links.SeiExportLink"],
         "cli": ["sei_provider.cli.definition.get_sei_cli_commands"],
         "connection-types": [
             {
@@ -48,19 +49,25 @@ def get_provider_info() -> dict[str, Any]:
                     "placeholders": {"host": "https://app.harness.io/prod1/sei/api"},
                 },
                 "conn-fields": {
-                    "org_identifier": _text("Organization identifier"),
-                    "project_identifier": _text("Project identifier"),
-                    "account_identifier": _text("Account identifier"),
+                    "org_identifier": _text("Organization identifier", "Required; every call carries it"),
+                    "project_identifier": _text("Project identifier", "Required; every call carries it"),
+                    "account_identifier": _text("Account identifier", "Needed to list org trees and their teams"),
                     "requests_per_minute": _number("Requests per minute", 400, "What SEI allows to this key"),
-                    "machines": _number("Machines", 1, "How many machines share that limit"),
+                    "machines": _number("Machines", 1, "Over how many machines that limit is divided"),
+                    "rate_limit_url": _secret(
+                        "Rate limit in Redis", "redis://host:6379/0: all machines count together there, undivided"
+                    ),
                     "week_starts_on": _text("Week starts on", "A weekday; Monday if empty"),
                     "timezone": _text("Time zone", "The zone in which a day ends, as in Europe/Berlin; UTC if empty"),
-                    "ca_bundle": _text("CA bundle", "Path of a PEM file on the workers"),
-                    "personal_data_secret": {
-                        "label": "Personal data secret",
-                        "schema": {"type": ["string", "null"], "format": "password"},
-                        "description": "The key under which names and e-mail addresses are hashed",
+                    "ca_bundle": _text("CA bundle", "Path of a PEM file, the same on every worker and triggerer"),
+                    "allow_http": {
+                        "label": "Allow http",
+                        "schema": {"type": ["boolean", "null"], "default": False},
+                        "description": "Send the key unencrypted to a host other than this machine",
                     },
+                    "personal_data_secret": _secret(
+                        "Personal data secret", "The key under which names and e-mail addresses are hashed"
+                    ),
                     "level_field": _text("Level field", "aggregationLevel for clusters that want that name"),
                 },
             }
@@ -68,9 +75,12 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
-def _text(label: str, description: str | None = None) -> dict[str, Any]:
-    described = {"description": description} if description else {}
-    return {"label": label, "schema": {"type": ["string", "null"]}, **described}
+def _text(label: str, description: str) -> dict[str, Any]:
+    return {"label": label, "schema": {"type": ["string", "null"]}, "description": description}
+
+
+def _secret(label: str, description: str) -> dict[str, Any]:
+    return {"label": label, "schema": {"type": ["string", "null"], "format": "password"}, "description": description}
 
 
 def _number(label: str, default: int, description: str) -> dict[str, Any]:

@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlencode
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
 
 from sei_provider.api.errors import SeiError, SeiInputError
 from sei_provider.api.periods import weekday
@@ -18,6 +20,7 @@ from sei_provider.api.periods import weekday
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+    from sei_provider.api.calls import Call
     from sei_provider.api.client import AsyncSeiClient, SeiClient
     from sei_provider.api.teams import Team
 
@@ -38,8 +41,10 @@ class SeiHook(BaseHook):
 
     :param sei_conn_id: The connection. Its host is the cluster's base URL with its path, its password the API
         key; its extras are `org_identifier` and `project_identifier` (required), `account_identifier`,
-        `requests_per_minute` (400, what SEI allows to one key), `machines` (1: over how many machines that limit
-        is shared), `week_starts_on` (Monday), `timezone` (UTC), `ca_bundle` (path of a PEM file) and
+        `requests_per_minute` (400, what SEI allows to one key), `rate_limit_url` (the Redis in which all machines
+        count them together) or else `machines` (1: over how many machines they are divided), `week_starts_on`
+        (Monday), `timezone` (UTC), `ca_bundle` (path of a PEM file on every machine), `allow_http` (false: the key is
+        sent over https only, but to this machine itself), `personal_data_secret` (to hash people's names under) and
         `level_field` (`metricLevel`; `aggregationLevel` for clusters that still want that, CONTRACT row 9).
     :param deadline: Unix time in seconds after which no call is made again.
     """
@@ -58,7 +63,8 @@ class SeiHook(BaseHook):
         """A client, to be used as a context manager. Raises `SeiInputError` if the connection lacks something."""
         from sei_provider.api.client import SeiClient
 
-        return SeiClient(**self._settings(self.get_connection(self.sei_conn_id)))
+        connection = self.get_connection(self.sei_conn_id)
+        return SeiClient(**self._settings(connection, _read_extra(connection)))
 
     @asynccontextmanager
     async def aget_conn(self) -> AsyncIterator[AsyncSeiClient]:
@@ -66,8 +72,10 @@ class SeiHook(BaseHook):
         from sei_provider.api.client import AsyncSeiClient
 
         connection = await self.aget_connection(self.sei_conn_id)
+        # Here, for it tells Airflow what to mask, and on 3.1 nothing but the event loop may talk to the supervisor.
+        extra = _read_extra(connection)
         # Built in a thread: reading certificates and opening the shared limit's file would hold up the event loop.
-        client = await asyncio.to_thread(lambda: AsyncSeiClient(**self._settings(connection)))
+        client = await asyncio.to_thread(lambda: AsyncSeiClient(**self._settings(connection, extra)))
         async with client:
             yield client
 
@@ -79,6 +87,13 @@ class SeiHook(BaseHook):
         with self.get_conn() as client:
             trees = client.list_org_trees() if org_tree is None else [org_tree]
             return [client.list_teams(tree) for tree in trees]
+
+    def get_url(self, call: Call[Any]) -> str:
+        """The address of a call that reads, without the key."""
+        connection = self.get_connection(self.sei_conn_id)
+        extra = _read_extra(connection)
+        carried = {"projectIdentifier": extra["project_identifier"], "orgIdentifier": extra["org_identifier"]}
+        return f"{_base_url(connection).rstrip('/')}{call.path}?{urlencode({**carried, **call.params})}"
 
     def get_calendar(self) -> Calendar:
         """The connection's week and time zone. Raises `SeiInputError` if one is unknown."""
@@ -107,14 +122,28 @@ class SeiHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Ask SEI for its newest productivity export: the cheapest call that everything in a connection must pass."""
         try:
+            self.get_calendar()
             with self.get_conn() as client:
                 next(client.list_exports("productivity", limit=1), None)
         except SeiError as error:
             return False, str(error)
         return True, "SEI answered and accepted the API key"
 
-    def _settings(self, connection: Connection) -> dict[str, Any]:
-        extra = connection.extra_dejson
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The form's own fields, for Airflow 3.1: later ones read them from the provider's metadata."""
+        from sei_provider.hooks.form import widgets
+
+        return widgets()
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """What becomes of the fields that every connection has; for Airflow 3.1 as well."""
+        from sei_provider.hooks.form import field_behaviour
+
+        return field_behaviour()
+
+    def _settings(self, connection: Connection, extra: dict[str, Any]) -> dict[str, Any]:
         missing = [name for name in ("org_identifier", "project_identifier") if not extra.get(name)]
         missing += [] if connection.host else ["host"]
         missing += [] if connection.password else ["password (the API key)"]
@@ -128,7 +157,9 @@ class SeiHook(BaseHook):
             "project_identifier": str(extra["project_identifier"]),
             "account_identifier": extra.get("account_identifier"),
             "requests_per_minute": self._share(extra),
+            "rate_limit_url": extra.get("rate_limit_url") or None,
             "level_field": extra.get("level_field") or "metricLevel",
+            "allow_http": self._allows_http(extra),
             "deadline": self.deadline,
         }
         if ca_bundle := extra.get("ca_bundle"):
@@ -140,9 +171,10 @@ class SeiHook(BaseHook):
         return settings
 
     def _share(self, extra: dict[str, Any]) -> int:
-        """This machine's part of the key's requests per minute."""
+        """This machine's part of the key's requests per minute; all of them where the machines count together."""
+        machines = 1 if extra.get("rate_limit_url") else extra.get("machines") or 1
         try:
-            share = int(extra.get("requests_per_minute") or REQUESTS_PER_MINUTE) // int(extra.get("machines") or 1)
+            share = int(extra.get("requests_per_minute") or REQUESTS_PER_MINUTE) // int(machines)
         except (ValueError, ZeroDivisionError):
             share = 0
         if share < 1:
@@ -152,6 +184,27 @@ class SeiHook(BaseHook):
             )
             raise SeiInputError(msg)
         return share
+
+    def _allows_http(self, extra: dict[str, Any]) -> bool:
+        said = extra.get("allow_http") or False
+        known = {"true": True, "false": False}.get(str(said).lower())  # extras from a URI are all text
+        if known is None:
+            msg = f"the connection {self.sei_conn_id!r} has allow_http={said!r}; it is true or false"
+            raise SeiInputError(msg)
+        return known
+
+
+def _read_extra(connection: Connection) -> dict[str, Any]:
+    """The connection's extras, all secrets of which Airflow is to mask in logs from here on.
+
+    It knows those whose name says it, such as `personal_data_secret`, but not the password within a URL.
+    """
+    extra: dict[str, Any] = connection.extra_dejson
+    # Split as leniently as can be: whether it is a URL at all is for the client to say, once nothing of it can leak.
+    credentials, at, _ = str(extra.get("rate_limit_url") or "").rpartition("@")
+    if at and (password := credentials.rpartition(":")[2]):
+        mask_secret([password, unquote(password)])
+    return extra
 
 
 def _base_url(connection: Connection) -> str:

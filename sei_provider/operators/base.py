@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import (  # whose place differs between 3.1 and 3.3
+    AirflowException,
+    AirflowFailException,
+)
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException
 
 from sei_provider import lake as sei_lake
 from sei_provider.api.errors import SeiInputError
@@ -15,9 +19,10 @@ from sei_provider.api.periods import whole_periods
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.hooks.sei import SeiHook
-from sei_provider.operators import batch
-from sei_provider.operators.batch import Staging, Work
+from sei_provider.operators.landing import Staging, manifests_of
 from sei_provider.operators.memory import Memory
+from sei_provider.operators.verdict import is_final
+from sei_provider.operators.work import Work
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,6 +36,10 @@ _ANY_SCOPE = Scope(team_id="0")
 
 class SeiExportError(AirflowException):
     """Some of a batch's scopes did not land; the message names them. The others are staged and handed on."""
+
+
+class SeiFinalExportError(SeiExportError, AirflowFailException):
+    """No further try would land any of what is missing, so Airflow makes none: a person has to correct something."""
 
 
 class SeiBatchOperator(BaseOperator):
@@ -49,10 +58,17 @@ class SeiBatchOperator(BaseOperator):
         `<lake>/_quarantine/<table>/`.
     :param personal_data: What becomes of developers' names and e-mail addresses: `keep`, `drop` the columns, or `hash`
         them under the connection's extra `personal_data_secret`.
+    :param largest: Bytes of one file, unpacked, above which its scope fails: a small file can unpack to terabytes. The
+        lake's own limit if None.
     :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
     :param sei_conn_id: The connection. (templated)
 
-    Raises `SeiInputError` for wrong arguments, before any call.
+    What the DAG gives as it is read is checked then, and raises `SeiInputError`; templated arguments and the connection
+    are checked before any call. A scope that does not land leaves the others alone: they are staged and handed on, then
+    the task fails with one `SeiExportError` naming those that did not. Airflow tries again for these, unless what keeps
+    all of them out would be met again (`SeiFinalExportError`): SEI refused the request or the key, does not know a
+    name, or sent rows that do not fit. What is wrong for the whole task, such as the key, ends it in the same way:
+    at once (`AirflowFailException`) if it has to be corrected, to be tried again if it may pass.
     """
 
     template_fields: Sequence[str] = ("scopes", "start", "end", "metrics", "lake", "raw", "sei_conn_id")
@@ -74,6 +90,7 @@ class SeiBatchOperator(BaseOperator):
         raw: str | None = None,
         on_bad_value: BadValue = "fail",
         personal_data: PersonalData = "keep",
+        largest: int | None = None,
         single_writer: bool = False,
         sei_conn_id: str = SeiHook.default_conn_name,
         **kwargs: Any,
@@ -90,6 +107,7 @@ class SeiBatchOperator(BaseOperator):
         self.raw = raw
         self.on_bad_value = on_bad_value
         self.personal_data = personal_data
+        self.largest = largest
         self.single_writer = single_writer
         self.sei_conn_id = sei_conn_id
 
@@ -99,7 +117,8 @@ class SeiBatchOperator(BaseOperator):
 
     def _check_what_is_no_template(self) -> None:
         """Check as the DAG is read: a wrong name is an import error then, not a failed night."""
-        report = self._request(_ANY_SCOPE, date.min, date.min, metrics=None).report
+        templated = {name: None for name in self._asked() if name in self.template_fields}
+        report = self._request(_ANY_SCOPE, date.min, date.min, **templated).report
         if REPORTS[report].legacy is not self._legacy:
             mine = ", ".join(name for name, each in REPORTS.items() if each.legacy is self._legacy)
             msg = f"{type(self).__name__} takes the reports {mine}; got {report}"
@@ -135,6 +154,7 @@ class SeiBatchOperator(BaseOperator):
         hashed = self.personal_data == "hash"
         if self.raw and self.personal_data != "keep":
             self.log.warning("No raw copies are kept: they would hold the personal data that the lake is not to hold")
+        limit = {} if self.largest is None else {"largest": self.largest}
         return Staging(
             raw=ObjectStoragePath(self.raw) if self.raw and self.personal_data == "keep" else None,
             options={
@@ -142,13 +162,26 @@ class SeiBatchOperator(BaseOperator):
                 "personal_data": self.personal_data,
                 "hash_key": SeiHook(self.sei_conn_id).get_personal_data_key() if hashed else None,
                 "single_writer": self.single_writer,
+                **limit,
             },
         )
+
+    @contextmanager
+    def _handing_on_what_landed(self, context: Context, memory: Memory) -> Iterator[None]:
+        """For work that may end the whole task: what is staged goes on first, and what is final is not tried again."""
+        try:
+            yield
+        except Exception as error:
+            with suppress(sei_lake.LakeError, OSError):  # they would hide why the task ends
+                context["ti"].xcom_push(key="return_value", value=list(sei_lake.staged(memory.folder).values()))
+            if is_final(error):
+                raise AirflowFailException(str(error)) from error
+            raise
 
     def _unstaged(self, requests: list[ExportRequest], memory: Memory) -> list[ExportRequest]:
         """The requests that no earlier try has staged; all of them if somebody cleared a task that had succeeded."""
         staged = sei_lake.staged(memory.folder)
-        if memory.was_cleared and all(request.key in staged for request in requests):
+        if memory.may_have_succeeded and all(request.key in staged for request in requests):
             self.log.info("All %d scopes had landed when this task was cleared: exporting anew", len(requests))
             sei_lake.discard(memory.folder)
             staged = {}
@@ -158,19 +191,24 @@ class SeiBatchOperator(BaseOperator):
             self.report, len(waiting), requests[0].start, requests[0].end, len(requests) - len(waiting),
             ", ".join(request.scope.label for request in waiting) or "nothing left to ask",
         )  # fmt: skip
+        memory.begin()
         return waiting
 
     def _hand_on(self, context: Context, requests: list[ExportRequest], work: Work, memory: Memory) -> list[Manifest]:
         """Give the manifests, or, if a retry may bring more, push them and fail naming what did not land."""
-        manifests = batch.manifests_of(requests, work, memory)
+        manifests = manifests_of(requests, work, memory)
         bad = [manifest for manifest in manifests if manifest["error"]]
         self.log.info(
             "Staged %d rows of %d slices; %d did not land",
             sum(manifest["rows"] for manifest in manifests), len(manifests) - len(bad), len(bad),
         )  # fmt: skip
         if not work.errors:
+            memory.finish()
             return manifests
         context["ti"].xcom_push(key="return_value", value=manifests)  # the good ones go on without the bad
         named = "; ".join(f"{manifest['scope']}: {manifest['error']}" for manifest in bad)
         msg = f"{len(bad)} of {len(requests)} scopes of the {self.report} export did not land: {named}"
+        if work.is_lost_for_good:
+            msg = f"{msg}. Trying again would change nothing: correct it, then clear the task"
+            raise SeiFinalExportError(msg)
         raise SeiExportError(msg)

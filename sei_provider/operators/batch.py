@@ -1,4 +1,4 @@
-"""The work of one export task, step by step: make exports, follow them, fetch and stage them, split what is too big.
+"""The work of one export task after its exports are made: follow them, fetch and stage them, split what is too big.
 
 Every step goes on when one scope fails and says so at the end; what fails for all of them is raised.
 Knows clients, requests and the lake; of Airflow only the task's memory.
@@ -7,106 +7,41 @@ Knows clients, requests and the lake; of Airflow only the task's memory.
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 
-from sei_provider import lake
 from sei_provider.api.errors import SeiError, SeiNotFoundError
-from sei_provider.api.export import Export, ExportStatus
-from sei_provider.api.reports import REPORTS
+from sei_provider.api.export import Export
 from sei_provider.api.request import ExportRequest
-from sei_provider.api.watch import Watch, is_everybodys_error
+from sei_provider.api.watch import Watch
+from sei_provider.operators.landing import Staging, fetched, spool_folder, stage
+from sei_provider.operators.making import ended_badly
+from sei_provider.operators.verdict import is_final, spoils_export
+from sei_provider.operators.work import Work, each
 
 if TYPE_CHECKING:
     from sei_provider.api.client import SeiClient
-    from sei_provider.lake import Manifest
     from sei_provider.operators.memory import Memory
     from sei_provider.operators.splitting import Splitter
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 8
-"""Calls on their way at a time: enough to use up the key's limit, few enough to be a good neighbour."""
-
 _NO_ROWS = b"Collection Name\n"
 """What a legacy report without rows would be if SEI did not send 0 bytes for it (CONTRACT row 21)."""
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-@dataclass(slots=True)
-class Work:
-    """How far a task has come. JSON values by request key, as they travel with the wait."""
-
-    exports: dict[str, str] = field(default_factory=dict)
-    """The export that is followed for a request."""
-    errors: dict[str, str] = field(default_factory=dict)
-    """Why a request will not land in this try."""
-    parts: list[dict[str, Any]] = field(default_factory=list)
-    """The requests that took the place of those too big, as `{scope, start, end}`."""
-    split: dict[str, str | None] = field(default_factory=dict)
-    """The requests that parts stand for: what of them no part carries, or None if nothing is lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Staging:
-    """How files are staged: the place where they are kept as they came, and the further arguments of `lake.stage`."""
-
-    raw: Any = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-def make_exports(
-    client: SeiClient, requests: list[ExportRequest], work: Work, memory: Memory, splitter: Splitter
-) -> None:
-    """One export for each request: that of an earlier try where it is of use, else a new one, remembered at once."""
-    recalled = memory.recall(requests)
-    of_no_use: set[str] = set()
-    for request, export in _each(
-        lambda request: client.get_export(request.report, recalled[request.key]),
-        (request for request in requests if request.key in recalled),
-    ):
-        gone = isinstance(export, SeiNotFoundError)
-        failed = isinstance(export, Export) and _ended_badly(export) and not splitter.is_too_big(export)
-        if gone or failed:
-            of_no_use.add(recalled[request.key])
-        else:
-            work.exports[request.key] = recalled[request.key]
-    taken_up = len(work.exports)
-    new = reused = refused = 0
-    for request, export in _each(client.create_export, (each for each in requests if each.key not in work.exports)):
-        if isinstance(export, SeiError):
-            work.errors[request.key] = str(export)
-            refused += 1
-        elif export.id in of_no_use:
-            work.errors[request.key] = (
-                f"SEI answers with export {export.id} again, which did not end well; "
-                "it reuses an export for 30 minutes, so try again after that"
-            )
-        else:
-            memory.save(request, export)
-            work.exports[request.key] = export.id
-            new += not export.reused
-            reused += export.reused
-    log.info(
-        "Following %d exports (%d new, %d reused by SEI, %d of an earlier try; %d refused): %s",
-        len(work.exports), new, reused, taken_up, refused,
-        ", ".join(f"{each.scope.label} {work.exports[each.key]}" for each in requests if each.key in work.exports),
-    )  # fmt: skip
 
 
 def follow_exports(client: SeiClient, report: str, watch: Watch) -> dict[str, Any]:
     """Wait in this process until every export has ended or time is up; gives what the trigger's event gives."""
+    told = len(watch.pending)
     while not watch.is_over:
         time.sleep(watch.next_pause())
         client.ask(report, watch)
+        if len(watch.pending) <= told // 2:
+            told = len(watch.pending)
+            log.info("%d exports still run", told)
     return watch.outcome()
 
 
@@ -114,25 +49,26 @@ def run_reports(
     client: SeiClient, requests: list[ExportRequest], work: Work, memory: Memory, run_id: str, staging: Staging
 ) -> None:
     """Ask for legacy reports, which SEI answers at once, and stage them."""
-    with tempfile.TemporaryDirectory(prefix="sei-") as spool:
+    with spool_folder() as spool:
 
         def run(request: ExportRequest) -> tuple[Path, datetime]:
             asked_at = datetime.now(UTC)
-            path = Path(spool) / request.key
-            with path.open("wb") as file:
+
+            def fetch(file: IO[bytes]) -> None:
                 if not client.run_report(request, file):
                     file.write(_NO_ROWS)
-            return path, asked_at
 
-        for request, answer in _each(run, requests):
+            return fetched(spool / request.key, fetch), asked_at
+
+        for request, answer in each(run, requests):
             if isinstance(answer, SeiError):
-                work.errors[request.key] = str(answer)
+                work.fail(request, str(answer), final=is_final(answer))
                 continue
             path, asked_at = answer
             # There is no export: when we asked takes the place of SEI's own time and of an id.
             report = Export(report=request.report, id=f"report-{asked_at:%Y%m%dT%H%M%S%f}", created_at=asked_at)
-            if error := _stage(path, request, report, memory, run_id, staging):
-                work.errors[request.key] = error
+            if error := stage(path, request, report, memory, run_id, staging):
+                work.fail(request, f"the {request.description}: {error}", final=is_final(error))
 
 
 def settle(
@@ -151,79 +87,66 @@ def settle(
     disk hold a few exports at a time.
     """
     followed = [request for request in requests if request.key in work.exports]
-    ended = {request.key: _ended(request, work.exports[request.key], seen) for request in followed}
-    completed = {
-        key: export for key, export in ended.items() if isinstance(export, Export) and not _ended_badly(export)
-    }
-    with tempfile.TemporaryDirectory(prefix="sei-") as spool:
+    ended: dict[str, Export] = {}
+    for request in followed:
+        if reply := seen["ended"].get(work.exports[request.key]):
+            ended[request.key] = Export.from_reply(request.report, reply)
+        else:
+            # An event that an older version stored does not say whether its error is final.
+            final = bool(seen.get("final")) and work.exports[request.key] not in seen["lost"]
+            work.fail(request, _why_not_ended(work.exports[request.key], work, seen, memory), final=final)
+    completed = {key: export for key, export in ended.items() if not ended_badly(export)}
+    if followed:
+        found = Counter(str(export.status) for export in ended.values())
+        said = ", ".join(f"{count} {status}" for status, count in found.items())
+        log.info(
+            "Of %d exports %d have ended (%s); downloading what is complete", len(followed), len(ended), said or "none"
+        )
+    with spool_folder() as spool:
 
         def download(request: ExportRequest) -> Path:
-            path = Path(spool) / request.key
-            with path.open("wb") as file:
-                client.download_export(completed[request.key], file)
-            return path
+            export = completed[request.key]
+            return fetched(spool / request.key, lambda file: client.download_export(export, file))
 
-        for request, path in _each(download, (each for each in followed if each.key in completed)):
+        for request, path in each(download, [request for request in followed if request.key in completed]):
+            export = completed[request.key]
             if isinstance(path, SeiError):
-                work.errors[request.key] = str(path)
-            elif error := _stage(path, request, completed[request.key], memory, run_id, staging):
-                work.errors[request.key] = error
+                _note_bad_file(request, path, str(path), work, memory)
+            elif error := stage(path, request, export, memory, run_id, staging):
+                _note_bad_file(request, error, f"export {export.id}: {error}", work, memory)
     parts = []
     for request in followed:
-        export = ended[request.key]
-        if isinstance(export, str):
-            work.errors[request.key] = export
-        elif request.key not in completed:
-            parts += _split_or_fail(request, export, work, splitter)
+        if request.key in ended and request.key not in completed:
+            parts += _split_or_fail(request, ended[request.key], work, splitter, memory)
     work.exports.clear()
+    work.made_at.clear()
     return parts
 
 
-def manifests_of(requests: list[ExportRequest], work: Work, memory: Memory) -> list[Manifest]:
-    """A manifest for each request, in their order, or for each of the parts that took its place."""
-    staged = lake.staged(memory.folder)
-    manifests = []
-    for request in requests:
-        if request.key in staged:
-            manifests.append(staged[request.key])
-        elif why := work.split.get(request.key, work.errors.get(request.key)):
-            manifests.append(_not_staged(request, why))
-    return manifests
+def _note_bad_file(request: ExportRequest, error: Exception, why: str, work: Work, memory: Memory) -> None:
+    # A file that is gone is no name that SEI does not know: the next try makes its export anew.
+    work.fail(request, why, final=is_final(error) and not isinstance(error, SeiNotFoundError))
+    if spoils_export(error, again=request.key in work.taken_up):
+        memory.forget(request)
 
 
-def slice_of(request: ExportRequest) -> lake.Slice:
-    """The slice of the lake that a request covers."""
-    report = REPORTS[request.report]
-    return lake.Slice(
-        table=lake.default_table(request.report, request.level, request.granularity),
-        report=request.report,
-        scope=request.scope.label,
-        start=request.start,
-        end=request.end,
-        granularity=request.granularity.lower(),
-        metrics=report.metrics(request.level),
-        meaning={
-            "aggregation": request.aggregation,
-            "computation_mode": request.computation_mode,
-            "options": dict(request.options),
-            "metric_groups": list(request.metric_groups),
-            "metrics": list(request.metrics),
-        },
-    )
-
-
-def _split_or_fail(request: ExportRequest, export: Export, work: Work, splitter: Splitter) -> list[ExportRequest]:
+def _split_or_fail(
+    request: ExportRequest, export: Export, work: Work, splitter: Splitter, memory: Memory
+) -> list[ExportRequest]:
     why = f"export {export.id} {export.status}: {export.error or 'SEI gave no reason'}"
     if not splitter.is_too_big(export):
-        work.errors[request.key] = why
+        work.fail(request, why)
         return []
     try:
         split = splitter.split(request)
     except SeiError as error:
-        work.errors[request.key] = f"{why}; and its child teams cannot be listed: {error}"
+        if is_final(error):
+            memory.forget(request)  # as below: what cannot be split is made anew, the next hour may be a quieter one
+        work.fail(request, f"{why}; and its child teams cannot be listed: {error}")
         return []
     if split is None:
-        work.errors[request.key] = f"{why}; it is one team and one period and cannot be split further"
+        memory.forget(request)
+        work.fail(request, f"{why}; it is one team and one period and cannot be split further")
         return []
     work.split[request.key] = f"{why}; its child teams are exported instead, {split.lost}" if split.lost else None
     work.parts += [
@@ -238,76 +161,15 @@ def _as_value(request: ExportRequest) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-def _stage(
-    path: Path, request: ExportRequest, export: Export, memory: Memory, run_id: str, staging: Staging
-) -> str | None:
-    """Stage one file and remove it; gives why it cannot be staged, or None."""
-    covered = slice_of(request)
-    try:
-        lake.stage(
-            path,
-            folder=memory.folder,
-            slice=covered,
-            request=request.key,
-            export_id=export.id,
-            created_at=export.created_at,
-            run_id=run_id,
-            exported_at=datetime.now(UTC),
-            **staging.options,
-        )
-        if staging.raw:
-            lake.keep(path, staging.raw, covered, export_id=export.id)
-    except lake.LakeError as error:
-        return f"export {export.id}: {error}"
-    finally:
-        path.unlink(missing_ok=True)
-    return None
-
-
-def _not_staged(request: ExportRequest, why: str) -> Manifest:
-    return {
-        "scope": request.scope.label,
-        "start": request.start.isoformat(),
-        "end": request.end.isoformat(),
-        "table": lake.default_table(request.report, request.level, request.granularity),
-        "path": None,
-        "rows": 0,
-        "export_id": None,
-        "created_at": None,
-        "error": why,
-    }
-
-
-def _ended(request: ExportRequest, export_id: str, seen: dict[str, Any]) -> Export | str:
-    """The export of a request, which has ended, or why nothing is known of its end."""
-    if reply := seen["ended"].get(export_id):
-        return Export.from_reply(request.report, reply)
+def _why_not_ended(export_id: str, work: Work, seen: dict[str, Any], memory: Memory) -> str:
     if export_id in seen["lost"]:
         return f"export {export_id}: {seen['lost'][export_id]}"
     if seen["error"]:
         return f"export {export_id}: {seen['error']}"
     until = datetime.fromtimestamp(seen["deadline"], UTC).isoformat(timespec="seconds")
     status = seen["running"].get(export_id) or "of unknown status"
-    return f"export {export_id} was still {status} at {until}, when the task's timeout was up; it keeps running at SEI"
-
-
-def _ended_badly(export: Export) -> bool:
-    return export.status in {ExportStatus.FAILED, ExportStatus.CANCELLED}
-
-
-def _each(call: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result | SeiError]]:
-    """Call for all items, a few at a time; yields each item with its result or `SeiError` as they come.
-
-    What is wrong for everybody, such as the key, is raised and ends the rest.
-    """
-    pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sei")
-    try:
-        futures = {pool.submit(call, item): item for item in items}
-        for future in as_completed(futures):
-            error = future.exception()
-            if isinstance(error, SeiError) and not is_everybodys_error(error):
-                yield futures[future], error
-            else:
-                yield futures[future], future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    made_at = work.made_at.get(export_id)
+    return (
+        f"export {export_id} was still {status} at {until}, when the task's timeout was up; it keeps running at SEI"
+        f"{f', since {made_at}' if made_at else ''}{', and the next try takes it up' if memory.keeps_ids else ''}"
+    )

@@ -12,11 +12,13 @@ from sei_provider import lake as sei_lake
 from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.api.watch import Watch
 from sei_provider.hooks.sei import SeiHook
+from sei_provider.links import SeiExportLink, call_behind
 from sei_provider.operators import batch
 from sei_provider.operators.base import SeiBatchOperator
-from sei_provider.operators.batch import Work
+from sei_provider.operators.making import make_exports
 from sei_provider.operators.memory import Memory
 from sei_provider.operators.splitting import TIMED_OUT, Splitter
+from sei_provider.operators.work import Work
 from sei_provider.triggers.export import SeiExportTrigger
 
 if TYPE_CHECKING:
@@ -50,8 +52,9 @@ class SeiExportOperator(SeiBatchOperator):
     :param poll_growth: Factor by which each pause is longer than the one before.
     :param poll_longest: Seconds that no pause exceeds.
     :param poll_jitter: Part of a pause by which it varies, so that many tasks do not ask together.
-    :param timeout: How long to wait for SEI, from the start of a try, in seconds or as a timedelta. SEI has no
-        call that cancels an export, so what is still running then keeps running there.
+    :param timeout: How long a try waits for SEI, from its start, in seconds or as a timedelta. It is the only limit
+        there is, and ours alone: SEI takes no limit and has no call that cancels an export, so what is still running
+        then keeps running there. The task fails naming it; its retry takes it up and waits as long again.
     :param split_on: What SEI says, in any case, of an export that failed because it is too big. Such an export is
         replaced by those of the halves of its range, at one period by those of its child teams (the rows of the team
         itself are then missing). None switches splitting off.
@@ -59,6 +62,9 @@ class SeiExportOperator(SeiBatchOperator):
     """
 
     template_fields: Sequence[str] = (*SeiBatchOperator.template_fields, "metric_groups")
+    operator_extra_links = (SeiExportLink(),)
+    link = ""
+    """What the link leads to; known once there are exports."""
 
     def __init__(
         self,
@@ -105,15 +111,22 @@ class SeiExportOperator(SeiBatchOperator):
         """Take up what an earlier try made, create the rest, and wait."""
         timeout = self.timeout if isinstance(self.timeout, timedelta) else timedelta(seconds=self.timeout)
         deadline = time.time() + timeout.total_seconds()
-        requests = self._requests(context)
-        waiting = self._unstaged(requests, Memory(context, self.lake))
-        return self._work(context, requests, waiting, Work(), deadline)
+        work, memory = Work(), Memory(context, self.lake)
+        with self._handing_on_what_landed(context, memory):
+            requests = self._requests(context)
+            waiting = self._unstaged(requests, memory)
+            asked = self._work(context["run_id"], requests, waiting, work, memory, deadline)
+        return self._hand_on(context, asked, work, memory)
 
     def execute_complete(
         self, context: Context, event: dict[str, Any], work: dict[str, Any], deadline: float
     ) -> list[Manifest]:
         """Resume after the trigger: stage what was completed, and go on with what had to be split."""
-        return self._work(context, self._requests(context), [], Work(**work), deadline, event)
+        come_so_far, memory = Work(**work), Memory(context, self.lake)
+        with self._handing_on_what_landed(context, memory):
+            requests = self._requests(context)
+            asked = self._work(context["run_id"], requests, [], come_so_far, memory, deadline, event)
+        return self._hand_on(context, asked, come_so_far, memory)
 
     def on_kill(self) -> None:
         """Say what keeps running: SEI has no call that cancels an export."""
@@ -121,38 +134,41 @@ class SeiExportOperator(SeiBatchOperator):
 
     def _work(
         self,
-        context: Context,
+        run_id: str,
         requests: list[ExportRequest],
         waiting: list[ExportRequest],
         work: Work,
+        memory: Memory,
         deadline: float,
         seen: dict[str, Any] | None = None,
-    ) -> list[Manifest]:
-        """Rounds of making, following and settling exports, until none had to be split.
+    ) -> list[ExportRequest]:
+        """Rounds of making, following and settling exports, until none had to be split; gives all that was asked for.
 
         A deferred wait ends this call; `execute_complete` comes back with what was `seen`.
         """
-        memory = Memory(context, self.lake)
         # Once the wait is over, what has ended is fetched however late it is.
         hook = SeiHook(self.sei_conn_id, deadline=None if seen else deadline)
         with hook.get_conn() as client:
             scopes = {request.scope for request in requests}
             splitter = Splitter(client, scopes, self.split_on, week_starts_on=hook.get_calendar().week_starts_on)
+            self._link_to(hook, work)
             while seen or waiting:
                 if seen is None:
-                    batch.make_exports(client, waiting, work, memory, splitter)
+                    make_exports(client, waiting, work, memory, splitter)
+                    self._link_to(hook, work)
                     if work.exports and self.deferrable:
                         self._defer(work, deadline)
                     watch = Watch(work.exports.values(), deadline=deadline, **self._polling())
                     seen = batch.follow_exports(client, self.report, watch)
                 asked = [*requests, *self._parts(work)]
-                parts = batch.settle(client, asked, work, seen, memory, context["run_id"], splitter, self._staging())
+                parts = batch.settle(client, asked, work, seen, memory, run_id, splitter, self._staging())
                 landed = sei_lake.staged(memory.folder)
                 waiting, seen = [part for part in parts if part.key not in landed], None
-        asked = [*requests, *self._parts(work)]
-        manifests = self._hand_on(context, asked, work, memory)
-        memory.forget(asked)
-        return manifests
+        return [*requests, *self._parts(work)]
+
+    def _link_to(self, hook: SeiHook, work: Work) -> None:
+        if work.exports:
+            self.link = hook.get_url(call_behind(self.report, list(work.exports.values())))
 
     def _polling(self) -> dict[str, Any]:
         return {

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.operators import batch
 from sei_provider.operators.base import SeiBatchOperator
-from sei_provider.operators.batch import Work
 from sei_provider.operators.memory import Memory
+from sei_provider.operators.work import Work
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -42,8 +42,10 @@ class SeiReportOperator(SeiBatchOperator):
 
     def execute(self, context: Context) -> list[Manifest]:
         """Ask for what no earlier try has staged."""
-        requests, work, memory = self._requests(context), Work(), Memory(context, self.lake)
-        with SeiHook(self.sei_conn_id).get_conn() as client:
-            waiting = self._unstaged(requests, memory)
-            batch.run_reports(client, waiting, work, memory, context["run_id"], self._staging())
+        work, memory = Work(), Memory(context, self.lake)
+        with self._handing_on_what_landed(context, memory):
+            requests = self._requests(context)
+            with SeiHook(self.sei_conn_id).get_conn() as client:
+                waiting = self._unstaged(requests, memory)
+                batch.run_reports(client, waiting, work, memory, context["run_id"], self._staging())
         return self._hand_on(context, requests, work, memory)

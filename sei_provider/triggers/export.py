@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -11,12 +12,13 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from sei_provider.api.errors import SeiError
 from sei_provider.api.watch import Watch
 from sei_provider.hooks.sei import SeiHook
+from sei_provider.operators.verdict import is_final
 
 
 class SeiExportTrigger(BaseTrigger):
     """Waits until all of a batch's exports have ended, or the deadline is there; then fires once.
 
-    The event is what `Watch.outcome` gives.
+    The event is what `Watch.outcome` gives, and `final`: whether its `error` would be met again by another try.
 
     :param report: The report all exports are of.
     :param export_ids: The exports to follow.
@@ -49,17 +51,28 @@ class SeiExportTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Ask in rounds, logging changes of status only."""
+        """Ask in rounds; says what it waits for, and again each time that half of it has ended."""
         watch = Watch(self.export_ids, deadline=self.deadline, **self.polling)
+        told = len(self.export_ids)
+        until = datetime.fromtimestamp(self.deadline, UTC).isoformat(timespec="seconds")
+        self.log.info("Waiting for %d %s exports until %s", told, self.report, until)
         refused: SeiError | None = None
         try:
             async with SeiHook(self.sei_conn_id, deadline=self.deadline).aget_conn() as client:
-                while not watch.is_over:
+                while watch.pending:
                     await asyncio.sleep(watch.next_pause())
-                    running = len(watch.pending)
-                    await client.ask(self.report, watch)
-                    if len(watch.pending) != running:
-                        self.log.info("%d of %d exports still run", len(watch.pending), len(self.export_ids))
+                    await client.ask(
+                        self.report, watch
+                    )  # at least once: making the exports may have taken all the time
+                    if len(watch.pending) <= told // 2:
+                        told = len(watch.pending)
+                        self.log.info("%d of %d exports still run", told, len(self.export_ids))
+                    if watch.is_over:
+                        break
         except SeiError as error:  # nothing more can be learned, but what has ended can still be staged
             refused = error
-        yield TriggerEvent(watch.outcome(refused))
+        yield TriggerEvent({**watch.outcome(refused), "final": refused is not None and is_final(refused)})
+
+    async def on_kill(self) -> None:
+        """Say what keeps running when a user ends the wait (Airflow 3.3): SEI has no call that cancels an export."""
+        self.log.info("No longer waiting. SEI cannot cancel exports: those that run keep running there")

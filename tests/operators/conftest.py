@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.sandbox.control import SandboxControl
@@ -17,7 +18,7 @@ from tests.connections import connect
 
 
 class TaskState(dict[str, Any]):
-    """Stands in for Airflow 3.3's task state store: the same three calls, kept for as long as the test."""
+    """Stands in for Airflow 3.3's task state store: the same four calls, kept for as long as the test."""
 
     def set(self, key: str, value: Any) -> None:
         self[key] = value
@@ -44,6 +45,7 @@ class Task:
         }
         self.operator = SeiExportOperator(**(settings | arguments))
         self.state = state
+        self.run_began = datetime.now(UTC)
         self.tries = 0
         self.max_tries = 2
         self.pushed: dict[str, Any] = {}
@@ -59,7 +61,7 @@ class Task:
             task=self.operator,
             xcom_push=self._push,
         )
-        run = SimpleNamespace(run_after=datetime(2026, 3, 18, 2, 30, tzinfo=UTC))
+        run = SimpleNamespace(run_after=datetime(2026, 3, 18, 2, 30, tzinfo=UTC), start_date=self.run_began)
         context = {"ti": ti, "run_id": "run", "dag_run": run}
         return context | ({} if self.state is None else {"task_state_store": self.state})
 
@@ -71,6 +73,11 @@ class Task:
         self.tries += 1
         self.pushed.clear()
         return self.operator.execute(self.context())
+
+    def resume(self, deferred: TaskDeferred, event: dict[str, Any]) -> list[Any]:
+        """What becomes of a try whose trigger has fired."""
+        method = getattr(self.operator, deferred.method_name)
+        return method(self.context(), event=event, **(deferred.kwargs or {}))
 
     def clear(self) -> None:
         """What Airflow does to the numbers when somebody clears the task."""

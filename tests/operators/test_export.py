@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from sei_provider.api import SeiAuthError, SeiInputError
 from sei_provider.operators.base import SeiExportError
@@ -103,8 +103,9 @@ def test_a_wrong_argument_is_an_error_when_the_dag_is_read(lake: Path, arguments
 def test_wrong_input_is_an_error_before_any_call(
     sandbox: SandboxControl, lake: Path, arguments: dict[str, Any], words: str
 ) -> None:
-    with pytest.raises(SeiInputError, match=words):
+    with pytest.raises(AirflowFailException, match=words) as failed:
         Task(lake, state=None, **arguments).run()
+    assert isinstance(failed.value.__cause__, SeiInputError)
     assert sandbox.requests() == []
 
 
@@ -123,7 +124,7 @@ def test_a_connection_that_lacks_something_is_an_error_before_any_call(
     sandbox: SandboxControl, lake: Path, monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], words: str
 ) -> None:
     connect(monkeypatch, sandbox.base_url, **extra)
-    with pytest.raises(SeiInputError, match=words):
+    with pytest.raises(AirflowFailException, match=words):
         Task(lake, state=None).run()
     assert sandbox.requests() == []
 
@@ -134,10 +135,11 @@ def test_the_wrong_key_ends_the_task_after_one_refusal_and_is_not_shown(
     caplog.set_level(logging.DEBUG)
     connect(monkeypatch, sandbox.base_url, password="sesame-open")
     with pytest.raises(
-        SeiAuthError, match=r"create the sprint export of team:\d+.* HTTP 401.*Check the API key"
+        AirflowFailException, match=r"create the sprint export of team:\d+.* HTTP 401.*Check the API key"
     ) as refused:
         Task(lake, state=None, scopes=[str(team) for team in range(11, 60)]).run()
     assert len(sandbox.requests()) <= 2 * 8, "calls on their way may end, no new one starts"
+    assert isinstance(refused.value.__cause__, SeiAuthError)
     assert "sesame" not in str(refused.value) + caplog.text
 
 
@@ -178,90 +180,6 @@ def test_a_refused_scope_is_named_in_seis_words_and_the_others_land(sandbox: San
     with pytest.raises(SeiExportError, match=r"team:999: SEI refused to create .* HTTP 404: Team not found: '999'"):
         task.run()
     assert [bool(manifest["path"]) for manifest in task.pushed["return_value"]] == [True, False]
-
-
-def test_a_retry_asks_only_for_what_did_not_land(sandbox: SandboxControl, lake: Path, state: TaskState) -> None:
-    sandbox.fault("fail", team="12", times=1)
-    task = Task(lake, state=state)
-    with pytest.raises(SeiExportError):
-        task.run()
-    first = len(sandbox.requests())
-    manifests = task.run()
-    assert asked_for(sandbox) == {"11": 1, "12": 2, "13": 1}
-    assert [request["kind"] for request in sandbox.requests()[first:]] == ["status", "create", "status", "download"]
-    assert [bool(manifest["path"]) for manifest in manifests] == [True] * 3
-
-
-def test_a_retry_takes_up_the_exports_that_the_try_before_made(
-    sandbox: SandboxControl, lake: Path, state: TaskState
-) -> None:
-    task = Task(lake, state=state, deferrable=True)
-    with pytest.raises(TaskDeferred) as first:
-        task.run()
-    with pytest.raises(TaskDeferred) as second:
-        task.run()
-    assert asked_for(sandbox) == {"11": 1, "12": 1, "13": 1}
-    assert sorted(second.value.trigger.export_ids) == sorted(first.value.trigger.export_ids)
-
-
-def test_without_task_state_a_retry_says_what_it_cannot_know(
-    sandbox: SandboxControl, lake: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    sandbox.fault("fail", team="12", times=1)
-    task = Task(lake, state=None)
-    with pytest.raises(SeiExportError):
-        task.run()
-    task.run()
-    assert "This Airflow keeps no task state" in caplog.text
-    assert asked_for(sandbox) == {"11": 1, "12": 2, "13": 1}, "what is staged is remembered all the same"
-
-
-def test_an_export_that_sei_no_longer_knows_is_made_anew(sandbox: SandboxControl, lake: Path, state: TaskState) -> None:
-    task = Task(lake, state=state, deferrable=True)
-    with pytest.raises(TaskDeferred):
-        task.run()
-    for key in state:
-        state[key] = "exp_gone"
-        break
-    with pytest.raises(TaskDeferred) as deferred:
-        task.run()
-    assert sum(asked_for(sandbox).values()) == 4
-    assert "exp_gone" not in [*deferred.value.trigger.export_ids, *state.values()]
-
-
-def test_row_28_a_failed_export_that_sei_gives_again_is_not_waited_for(
-    sandbox: SandboxControl, lake: Path, state: TaskState
-) -> None:
-    """CONTRACT row 28: an identical productivity request within 30 minutes gets the export that failed."""
-    sandbox.fault("fail", team="12", report="productivity")
-    task = Task(lake, state=state, report="productivity")
-    with pytest.raises(SeiExportError, match=r"team:12: export exp_.* failed"):
-        task.run()
-    with pytest.raises(SeiExportError, match=r"team:12: SEI answers with export exp_\w+ again.*try again after that"):
-        task.run()
-    sandbox.advance(31 * 60)
-    sandbox.clear_faults()
-    assert [bool(manifest["path"]) for manifest in task.run()] == [True] * 3
-
-
-def test_clearing_a_task_that_succeeded_exports_anew(sandbox: SandboxControl, lake: Path, state: TaskState) -> None:
-    task = Task(lake, state=state)
-    before = task.run()
-    task.clear()
-    after = task.run()
-    assert asked_for(sandbox) == {"11": 2, "12": 2, "13": 2}
-    assert not {manifest["path"] for manifest in before} & {manifest["path"] for manifest in after}
-    assert not any(Path(manifest["path"]).exists() for manifest in before)
-
-
-def test_clearing_a_task_that_failed_resumes(sandbox: SandboxControl, lake: Path, state: TaskState) -> None:
-    sandbox.fault("fail", team="12", times=1)
-    task = Task(lake, state=state)
-    with pytest.raises(SeiExportError):
-        task.run()
-    task.clear()
-    task.run()
-    assert asked_for(sandbox) == {"11": 1, "12": 2, "13": 1}
 
 
 def test_a_try_after_everything_was_staged_has_nothing_to_ask(
