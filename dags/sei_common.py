@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import Asset, Variable, task
+import airflow.sdk
+from airflow.sdk import Asset, AssetAll, AssetAny, Variable, task
 
 from sei_provider.operators.check import SeiCheckOperator
 from sei_provider.operators.export import SeiExportOperator
@@ -21,35 +23,80 @@ REPORTS: dict[str, list[str] | None] = {
 }
 """Metric groups by report; None asks for all there is."""
 
-ASSETS = {report: Asset(f"sei_{report}") for report in REPORTS}
-"""What publishing updates; schedule your own DAGs by these."""
+TABLES = {
+    "productivity": "productivity_team_monthly",
+    "sprint": "sprint_team_monthly",
+    "business_alignment": "business_alignment_monthly",
+}
+"""Where the reports land: one row per team and month, the operators' defaults."""
+
+ASSETS = {report: Asset(f"sei_{table}", group="sei") for report, table in TABLES.items()}
+"""What publishing updates: each table is an asset, with a partition per month."""
 
 TEAMS_PER_EXPORT = 25
 """An export holds a team with its child teams; larger ones take SEI longer, and may time out there."""
 SCOPES_PER_TASK = 100
 BATCH_NAME = "{{ task.scopes | length }} scopes, {{ task.scopes | first }} to {{ task.scopes | last }}"
+TASKS_AT_ONCE = 4
+"""How many tasks of a report create or download at a time; those that wait are not counted."""
+
+RETRIES: Mapping[str, Any] = {"retries": 3, "retry_exponential_backoff": True}
+"""After Airflow's `default_task_retry_delay` (5 minutes), twice that, and four times that: the last comes when SEI has
+stopped answering with the same failed export again, which it does for 30 minutes. What no retry changes, such as a
+refused request or key, fails at once by itself."""
+
+EXPORT_DOC = """Asks SEI for one export per scope of the batch, waits on the triggerer, and stages what came.
+
+Red: the log names the scopes that did not land. A retry, or clearing the task, asks for those only."""
+PUBLISH_DOC = """Puts what was staged into the report's table and tells the table's asset which months it touched.
+
+Runs, and succeeds, also if some scopes did not land: they keep their older rows."""
+CHECK_DOC = """Turns the run red if anything that was asked for is missing from the lake, and names it.
+
+To mend it, clear the red export tasks together with what is downstream of them."""
 
 
-@task
-def teams() -> list[list[Any]]:
-    """The scopes to export, in batches.
+# --8<-- [start:teams]
+def list_scopes(teams: list[Any] | None = None, org_tree: str | None = None) -> list[Any]:
+    """The scopes to export: these teams as they are, else those of the named org tree, else of all trees.
 
-    The Variable `sei_teams` (a JSON list of team ids) if there is one, else `sei_teams.yaml` beside this file, else
-    all teams of SEI's org trees, or of the one that the Variable `sei_org_tree` names.
+    Of a tree: whole subtrees of up to `TEAMS_PER_EXPORT` teams, and the teams above them for their own rows.
+    """
+    from sei_provider.api.planner import plan_scopes
+    from sei_provider.hooks.sei import SeiHook
+
+    if teams:
+        return teams
+    roots = SeiHook().list_teams(org_tree)
+    return [scope for root in roots for scope in plan_scopes(root, TEAMS_PER_EXPORT)]
+
+
+def configured_scopes() -> list[Any]:
+    """The scopes of every night: the Variable `sei_teams` (a JSON list of team ids) if there is one, else
+    `sei_teams.yaml` beside this file, else all teams of SEI's org trees, or of the one that the Variable
+    `sei_org_tree` names.
     """
     import yaml
 
-    from sei_provider.api.planner import batches, plan_scopes
-    from sei_provider.hooks.sei import SeiHook
-
-    listed = Variable.get("sei_teams", default=None, deserialize_json=True)
+    teams = Variable.get("sei_teams", default=None, deserialize_json=True)
     file = Path(__file__).with_name("sei_teams.yaml")
-    if listed is None and file.exists():
-        listed = yaml.safe_load(file.read_text(encoding="utf-8"))
-    if listed is None:
-        roots = SeiHook().list_teams(Variable.get("sei_org_tree", default=None))
-        listed = [scope for root in roots for scope in plan_scopes(root, TEAMS_PER_EXPORT)]
-    return batches(listed, SCOPES_PER_TASK)
+    if teams is None and file.exists():
+        teams = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return teams if teams is not None else list_scopes(org_tree=Variable.get("sei_org_tree", default=None))
+
+
+@task(**RETRIES)
+def teams() -> list[list[Any]]:
+    """Lists the scopes to export, in batches of about a hundred: one export task each.
+
+    They come from the Variable `sei_teams`, from `sei_teams.yaml` beside the DAGs, or from SEI's org trees.
+    """
+    from sei_provider.api.planner import batches
+
+    return batches(configured_scopes(), SCOPES_PER_TASK)
+
+
+# --8<-- [end:teams]
 
 
 def export_all_reports(start: str, end: str) -> None:
@@ -59,6 +106,7 @@ def export_all_reports(start: str, end: str) -> None:
     """
     batches = teams()
     for report, metric_groups in REPORTS.items():
+        # --8<-- [start:export]
         export = SeiExportOperator.partial(
             task_id=f"export_{report}",
             report=report,
@@ -66,16 +114,56 @@ def export_all_reports(start: str, end: str) -> None:
             end=end,
             metric_groups=metric_groups,
             lake=LAKE,
-            retries=2,
-            max_active_tis_per_dagrun=4,
+            max_active_tis_per_dagrun=TASKS_AT_ONCE,
             map_index_template=BATCH_NAME,
+            doc_md=EXPORT_DOC,
+            **RETRIES,
         ).expand(scopes=batches)
+        # --8<-- [end:export]
+        # --8<-- [start:publish]
         publish = SeiPublishOperator(
             task_id=f"publish_{report}",
             staged=export.output,
             expected=batches,
             lake=LAKE,
             outlets=[ASSETS[report]],
-            retries=2,
+            doc_md=PUBLISH_DOC,
+            **RETRIES,
         )
-        SeiCheckOperator(task_id=f"check_{report}", published=publish.output)
+        # --8<-- [end:publish]
+        # --8<-- [start:check]
+        SeiCheckOperator(task_id=f"check_{report}", published=publish.output, doc_md=CHECK_DOC)
+        # --8<-- [end:check]
+
+
+def intervals(cron: str) -> Any:
+    """The schedule of a DAG whose runs each stand for the time between two of these moments, and start at its end."""
+    if hasattr(airflow.sdk, "CronDataIntervalTimetable"):
+        return airflow.sdk.CronDataIntervalTimetable(cron, timezone="UTC")
+    from airflow.timetables.interval import CronDataIntervalTimetable  # Airflow 3.1
+
+    return CronDataIntervalTimetable(cron, timezone="UTC")
+
+
+# --8<-- [start:consumer]
+def months_of(*assets: Asset) -> Any:
+    """The schedule of a DAG that runs for the months that `assets` publish.
+
+    On Airflow 3.3 that is one run per month, when all assets have published it since the last. Older ones do not know
+    months: there a run starts when any asset has an event, for all the months in the events until then. (If it waited
+    for all assets, a run could take the newest month of one before the others have it, and none would come after.)
+    """
+    if not hasattr(airflow.sdk, "PartitionedAtRuntime"):
+        return AssetAny(*assets)
+    return airflow.sdk.PartitionedAssetTimetable(assets=AssetAll(*assets))
+
+
+def published_months(context: Mapping[str, Any]) -> list[str]:
+    """The months (`2026-01`) that a run scheduled by `months_of` is for; none if it was started by hand."""
+    if month := context.get("partition_key"):
+        return [month]
+    events = (event for of_asset in context["triggering_asset_events"].values() for event in of_asset)
+    return sorted({part["month"] for event in events for part in event.extra.get("published", ())})
+
+
+# --8<-- [end:consumer]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from airflow.sdk import DAG, CronDataIntervalTimetable
-from sei_common import LAKE, teams
+from airflow.sdk import DAG, Asset
+from sei_common import BATCH_NAME, CHECK_DOC, LAKE, PUBLISH_DOC, RETRIES, intervals, teams
 
 from sei_provider.operators.check import SeiCheckOperator
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.operators.report import SeiReportOperator
+
+ASK_DOC = "Asks SEI for one report per team of the batch, which it answers at once, and stages what came in the lake."
 
 with DAG(
     "sei_legacy_reports",
@@ -19,14 +21,15 @@ SEI's legacy reports, kept for backward compatibility there; prefer the exports 
 same figures. Each week's report is one slice of its own in `team_report_weekly` and `contributor_report_weekly`.
 The contributor report holds developers' names.
 """,
-    schedule=CronDataIntervalTimetable("0 5 * * 1", timezone="UTC"),
+    schedule=intervals("0 5 * * 1"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     tags=["sei"],
-):
+) as dag:
     batches = teams()
     for report, options in {"team_report": None, "contributor_report": {"includeRatings": True}}.items():
+        # --8<-- [start:report]
         ask = SeiReportOperator.partial(
             task_id=f"ask_{report}",
             report=report,
@@ -35,8 +38,19 @@ The contributor report holds developers' names.
             granularity="weekly",
             options=options,
             lake=LAKE,
-            retries=2,
             max_active_tis_per_dagrun=2,
+            map_index_template=BATCH_NAME,
+            doc_md=ASK_DOC,
+            **RETRIES,
         ).expand(scopes=batches)
-        publish = SeiPublishOperator(task_id=f"publish_{report}", staged=ask.output, expected=batches, lake=LAKE)
-        SeiCheckOperator(task_id=f"check_{report}", published=publish.output)
+        # --8<-- [end:report]
+        publish = SeiPublishOperator(
+            task_id=f"publish_{report}",
+            staged=ask.output,
+            expected=batches,
+            lake=LAKE,
+            outlets=[Asset(f"sei_{report}_weekly", group="sei")],
+            doc_md=PUBLISH_DOC,
+            **RETRIES,
+        )
+        SeiCheckOperator(task_id=f"check_{report}", published=publish.output, doc_md=CHECK_DOC)

@@ -37,5 +37,5 @@ Exports productivity, sprint and business alignment for all teams and publishes 
     max_active_runs=1,
     user_defined_macros={"yesterday": yesterday, "month_before": month_before},
     tags=["sei"],
-):
+) as dag:
     export_all_reports(start="{{ month_before(dag_run.run_after) }}", end="{{ yesterday(dag_run.run_after) }}")

@@ -1,66 +1,94 @@
-"""A small consumer: one row per team and month from what was published, with pandas, whenever all reports are new."""
+"""A scorecard of the teams for each month, as Parquet and as a page with charts, whenever the month is published."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+import logging
+from datetime import UTC, date, datetime
+from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowSkipException  # whose place differs between 3.1 and 3.3
 from airflow.sdk import DAG, task
-from sei_common import ASSETS, LAKE
+from sei_common import ASSETS, LAKE, RETRIES, TABLES, months_of, published_months
 
-if TYPE_CHECKING:
-    import pandas as pd
+log = logging.getLogger(__name__)
 
-PRODUCTIVITY = ["coding_days", "pr_merged", "pr_cycle_time_days_avg", "work_completed", "rework_percent"]
-SPRINT = ["sprint_commit", "total_work_delivered", "churn_rate", "predictability_delivery_consistency"]
-KEY = ["team_hierarchy", "month"]
+MONTHS_SHOWN = 12
 
 
-@task
-def scorecard(lake: str) -> dict[str, object]:
-    """Write `<lake>/scorecard/data.parquet`; gives its path, rows and columns.
+@task(**RETRIES)
+def cards(lake: str, **context: Any) -> list[str]:
+    """Writes `<lake>/scorecard/month=2026-01/data.parquet` for the months that were published; gives their paths.
 
-    A parent team's figures stand beside its children's: `is_leaf` tells them apart. Never sum over both.
+    A row per team, parents beside their children: `is_leaf` tells them apart. Started by hand, it makes the last
+    twelve months anew.
     """
     from io import BytesIO
 
     from airflow.sdk import ObjectStoragePath
+    from sei_card.figures import card_of_month
 
-    from sei_provider.lake import read_table
+    from sei_provider.api.periods import period_of
+    from sei_provider.lake import UnknownTableError, ledger, read_table
     from sei_provider.lake.store import put_bytes
 
-    root = ObjectStoragePath(lake)
-    productivity = read_table(root, "productivity_team_monthly").to_pandas()
-    sprint = read_table(root, "sprint_team_monthly").to_pandas()
-    alignment = read_table(root, "business_alignment_monthly").to_pandas()
-    card = (
-        productivity[[*KEY, "team", "team_depth", "is_leaf", *PRODUCTIVITY]]
-        .merge(sprint[[*KEY, *SPRINT]], on=KEY, how="outer")
-        .merge(investment_mix(alignment), on=KEY, how="outer")
-        .sort_values(KEY, ignore_index=True)
-    )
-    parquet = BytesIO()
-    card.to_parquet(parquet, index=False)
-    target = root / "scorecard" / "data.parquet"
-    put_bytes(target, parquet.getvalue())
-    return {"path": str(target), "rows": len(card), "columns": list(card.columns)}
+    root: Any = ObjectStoragePath(lake)
+    written = []
+    try:
+        for month in published_months(context) or sorted(ledger(root, TABLES["productivity"]))[-MONTHS_SHOWN:]:
+            start, end = period_of(date.fromisoformat(f"{month}-01"), "monthly")
+            card = card_of_month(
+                *(read_table(root, TABLES[report], start=start, end=end).to_pandas() for report in ASSETS)
+            )
+            parquet = BytesIO()
+            card.to_parquet(parquet, index=False)
+            target = root / "scorecard" / f"month={month}" / "data.parquet"
+            put_bytes(target, parquet.getvalue())
+            log.info("%s: %d teams, %d of them leaf teams", target, len(card), card["is_leaf"].sum())
+            written.append(str(target))
+    except UnknownTableError as error:  # the lake's first night: the other reports are still on their way
+        msg = f"no scorecard yet: {error}"
+        raise AirflowSkipException(msg) from error
+    return written
 
 
-def investment_mix(alignment: pd.DataFrame) -> pd.DataFrame:
-    """Each category's share of a team's story points in a month, 0 to 1."""
-    points = alignment.filter(regex="_story_points$")
-    shares = points.div(points.sum(axis="columns"), axis="index")
-    shares.columns = [f"share_{name.removesuffix('_story_points')}" for name in shares.columns]
-    return alignment[KEY].join(shares)
+@task(**RETRIES)
+def page(lake: str) -> str:
+    """Writes `<lake>/scorecard/scorecard.html`, the last twelve months that there are cards of; gives its path."""
+    import pandas as pd
+    from airflow.sdk import ObjectStoragePath
+    from sei_card.page import page_of
+
+    from sei_provider.lake import read_table
+    from sei_provider.lake.staged_files import HEADER_KEY
+    from sei_provider.lake.store import names, put_bytes, read
+
+    root: Any = ObjectStoragePath(lake)
+    folder = root / "scorecard"
+    months = [name.removeprefix("month=") for name in names(folder) if name.startswith("month=")][-MONTHS_SHOWN:]
+    parts = (read(folder / f"month={month}" / "data.parquet", pd.read_parquet) for month in months)
+    card = pd.concat([rows.assign(month=month) for rows, month in zip(parts, months, strict=True) if rows is not None])
+    no_rows = read_table(root, TABLES["business_alignment"], start=date.max)
+    headers = {field.name: field.metadata[HEADER_KEY].decode() for field in no_rows.schema if field.metadata}
+    target = folder / "scorecard.html"
+    put_bytes(target, page_of(card, headers).encode())
+    return str(target)
 
 
 with DAG(
     "sei_scorecard",
     description=__doc__,
-    schedule=list(ASSETS.values()),
+    doc_md="""
+A consumer of the lake: from productivity, sprint and business alignment it makes one row per team and month, and a
+page of the last twelve months that opens in any browser, without a network: `<lake>/scorecard/scorecard.html`.
+
+Runs when all three tables have published a month, once for each month; before Airflow 3.3 when any of them has
+published, for the months it names. After a backfill of one report only, start it by hand. It needs pandas
+(`pip install 'airflow-provider-sei[pandas]'`).
+""",
+    schedule=months_of(*ASSETS.values()),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    max_active_runs=1,
+    max_active_runs=1,  # each run writes the page anew
     tags=["sei"],
-):
-    scorecard(LAKE)
+) as dag:
+    cards(LAKE) >> page(LAKE)

@@ -14,7 +14,7 @@ from sei_provider.api.request import Scope
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from sei_provider.lake import Manifest
+    from sei_provider.lake import Manifest, Published
 
 
 class SeiPublishOperator(BaseOperator):
@@ -25,7 +25,13 @@ class SeiPublishOperator(BaseOperator):
     Running it again changes nothing.
 
     The result is `{"published": [{table, month, rows, slices, skipped, path}, …], "missing": [{scope, error}, …]}`.
-    The same goes into the extra of an event for each of the task's `outlets`.
+
+    Each of the task's `outlets` (assets, not aliases) gets an event, with
+    `{"published": [{table, month, rows, exports, manifest}, …], "missing": 3}` as its extra; `manifest` is the month's
+    object, whose footer holds the ledger of the exports. On Airflow 3.3 there is one event per month, with the month
+    (`2026-01`) as its partition: consumers are scheduled by `PartitionedAssetTimetable`, and a plain
+    `schedule=[asset]` does not hear of it. Before 3.3 a task cannot name partitions: there is one event without, and
+    consumers find the months in the extra.
 
     :param staged: What the export tasks gave: manifests, or lists of them. (templated)
     :param expected: What was asked of the export tasks, the very value given to their `scopes`: whatever of it
@@ -69,10 +75,28 @@ class SeiPublishOperator(BaseOperator):
         for month in published:
             self.log.info("%(table)s, month %(month)s: %(rows)d rows after %(slices)d slices", month)
         self.log.info("%d of %d slices published, %d scopes missing", _good(manifests), len(manifests), len(missing))
-        result: dict[str, Any] = {"published": published, "missing": missing}
         for asset in self.outlets:
-            context["outlet_events"][asset].extra = result
-        return result
+            _tell(context["outlet_events"][asset], published, missing)
+        return {"published": published, "missing": missing}
+
+
+def _tell(event: Any, published: Sequence[Published], missing: Sequence[Any]) -> None:
+    """Say in an asset's event what was published. Not what is missing, only how much: an event stays for good."""
+    event.extra = {
+        "published": [
+            {
+                "table": month["table"],
+                "month": month["month"],
+                "rows": month["rows"],
+                "exports": month["slices"],
+                "manifest": month["path"],
+            }
+            for month in published
+        ],
+        "missing": len(missing),
+    }
+    if hasattr(event, "add_partitions"):  # Airflow 3.3
+        event.add_partitions(sorted({month["month"] for month in published}))
 
 
 def _good(manifests: Iterable[Manifest]) -> int:

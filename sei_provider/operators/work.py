@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, TypeVar
 
 from sei_provider.api.errors import SeiError
@@ -52,16 +53,23 @@ class Work:
 def each(call: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result | SeiError]]:
     """Call for all items, a few at a time; yields each item with its result or `SeiError` as they come.
 
-    What is wrong for everybody, such as the key, is raised and ends the rest.
+    The next call begins when the caller has done with a result, so no more than a few results wait for it: downloads
+    do not fill the disk while files are staged. What is wrong for everybody, such as the key, is raised and ends the
+    rest.
     """
+    left = iter(items)
     pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sei")
     try:
-        futures = {pool.submit(call, item): item for item in items}
-        for future in as_completed(futures):
-            error = future.exception()
-            if isinstance(error, SeiError) and not spoils_all(error):
-                yield futures[future], error
-            else:
-                yield futures[future], future.result()
+        calls = {pool.submit(call, item): item for item in islice(left, _AT_ONCE)}
+        while calls:
+            done, _ = wait(calls, return_when=FIRST_COMPLETED)
+            for future in done:
+                item = calls.pop(future)
+                error = future.exception()
+                if isinstance(error, SeiError) and not spoils_all(error):
+                    yield item, error
+                else:
+                    yield item, future.result()
+                calls |= {pool.submit(call, item): item for item in islice(left, 1)}
     finally:
         pool.shutdown(cancel_futures=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -15,25 +15,13 @@ from upath import UPath
 from sei_provider import lake as sei_lake
 from sei_provider.lake.maintenance import sweep_staging
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.server import serve
-from tests.connections import connect
 from tests.operators.conftest import Task
 from tests.operators.test_publish_and_check import publish
 
-DAGS = Path(__file__).parents[2] / "dags"
-
 
 @pytest.fixture
-def maintenance(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(DAGS)
-    return importlib.import_module("sei_maintenance")
-
-
-@pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> SandboxControl:
-    with serve(teams=3, seconds=0) as control:
-        connect(monkeypatch, control.base_url)
-        yield control
+def maintenance(load: Callable[[str], ModuleType]) -> ModuleType:
+    return load("sei_maintenance")
 
 
 def test_abandoned_staging_is_swept_and_a_running_tasks_is_not(
@@ -54,13 +42,22 @@ def test_there_is_nothing_to_sweep_in_a_new_lake(tmp_path: Path) -> None:
     assert sweep_staging(UPath(tmp_path), older_than=datetime.now(UTC)) == []
 
 
-def test_gaps_and_rows_put_aside_are_reported(sandbox: SandboxControl, maintenance: ModuleType, tmp_path: Path) -> None:
-    for scopes, start in ((["11", "12"], "2025-12-01"), (["12"], "2026-01-01"), (["11", "12"], "2026-02-01")):
+def test_gaps_of_every_table_and_rows_put_aside_are_reported(
+    sandbox: SandboxControl, maintenance: ModuleType, tmp_path: Path
+) -> None:
+    for scopes, start in (
+        (["11", "12"], "2025-12-01"),
+        (["12"], "2026-01-01"),
+        (["11", "12"], "2026-02-01"),
+        (["12", "13"], "2026-03-01"),
+    ):
         staged = Task(tmp_path, state=None, scopes=scopes, start=start, end=start).run()
         publish(tmp_path, staged, scopes)
+        publish(tmp_path, Task(tmp_path, state=None, scopes=["13"], start=start, end=start).run(), scopes, table="mine")
+    (tmp_path / "scorecard").mkdir()
     assert maintenance.report.function(str(tmp_path)) == {
         "quarantined": [],
-        "gaps": {"sprint_team_monthly": ["team:11 2026-01"]},
+        "gaps": {"mine": [], "sprint_team_monthly": ["team:11 2026-01"]},
     }
     bad = tmp_path / "body"
     bad.write_text("Team,Start_Date,SPRINT_COMMIT\nA,2026-02-01,3\nB,2026-02-01,three\n")

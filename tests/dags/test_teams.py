@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -15,17 +14,15 @@ from sei_provider.api import SeiAuthError, SeiInputError
 from sei_provider.sandbox.organisation import Organisation
 from sei_provider.sandbox.server import serve
 from tests.connections import connect
-
-DAGS = Path(__file__).parents[2] / "dags"
+from tests.dags.conftest import DAGS
 
 
 @pytest.fixture
-def common(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A copy of `sei_common`, alone in its folder."""
-    shutil.copy(DAGS / "sei_common.py", tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "sei_common", raising=False)
-    return importlib.import_module("sei_common")
+def common(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Callable[[str], ModuleType]) -> ModuleType:
+    """`sei_common`, taken for one that lies alone in its folder."""
+    common = load("sei_common")
+    monkeypatch.setattr(common, "__file__", str(tmp_path / "sei_common.py"))
+    return common
 
 
 def test_a_variable_names_the_teams(common: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowFailException
 
 from sei_provider.lake import read_table
 from sei_provider.operators.base import SeiExportError
@@ -21,13 +22,18 @@ from tests.operators.conftest import Task
 SPRINT = "sprint_team_monthly"
 
 
-def publish(lake: Path, staged: Any, expected: Any, **arguments: Any) -> dict[str, Any]:
+class Event(SimpleNamespace):
+    """What Airflow 3.3 gives a task to tell of an asset."""
+
+    def add_partitions(self, keys: list[str]) -> None:
+        self.partitions = keys
+
+
+def publish(
+    lake: Path, staged: Any, expected: Any, *, events: Mapping[Any, Any] | None = None, **arguments: Any
+) -> dict[str, Any]:
     operator = SeiPublishOperator(task_id="publish", staged=staged, expected=expected, lake=str(lake), **arguments)
-    events: Any = defaultdict(SimpleNamespace)
-    result = operator.execute({"outlet_events": events})  # type: ignore[arg-type]
-    for asset in operator.outlets:
-        assert events[asset].extra == result
-    return result
+    return operator.execute({"outlet_events": {} if events is None else events})  # type: ignore[arg-type,typeddict-item]
 
 
 def check(published: Any) -> None:
@@ -36,13 +42,38 @@ def check(published: Any) -> None:
 
 def test_what_was_staged_is_published_and_nothing_is_missing(sandbox: SandboxControl, lake: Path) -> None:
     staged = Task(lake, state=None).run()
-    result = publish(lake, [staged], [["11", "12", "13"]], outlets=[Asset("sei_sprint")])
+    result = publish(lake, [staged], [["11", "12", "13"]])
     assert [(month["table"], month["month"], month["rows"]) for month in result["published"]] == [
         (SPRINT, "2026-01", 3),
         (SPRINT, "2026-02", 3),
     ]
     assert result["missing"] == []
     check(result)
+
+
+@pytest.mark.parametrize("kind", [Event, SimpleNamespace])
+def test_each_asset_is_told_the_months_with_their_rows_exports_and_manifest(
+    sandbox: SandboxControl, lake: Path, kind: type[SimpleNamespace]
+) -> None:
+    events: dict[Any, Any] = defaultdict(kind)
+    tables = [Asset("sei_sprint_team_monthly"), Asset("sprints_of_acme")]
+    publish(lake, Task(lake, state=None).run(), ["11", "12", "13", "14"], events=events, outlets=tables)
+    for asset in tables:
+        assert events[asset].extra == {
+            "published": [
+                {
+                    "table": SPRINT,
+                    "month": month,
+                    "rows": 3,
+                    "exports": 3,
+                    "manifest": str(lake / SPRINT / f"month={month}" / "data.parquet"),
+                }
+                for month in ("2026-01", "2026-02")
+            ],
+            "missing": 1,
+        }
+        # Before 3.3 a task cannot name partitions.
+        assert getattr(events[asset], "partitions", None) == (["2026-01", "2026-02"] if kind is Event else None)
 
 
 def test_publishing_again_changes_nothing(sandbox: SandboxControl, lake: Path) -> None:

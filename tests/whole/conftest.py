@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sei_provider.sandbox.organisation import Organisation
 TEAMS = 12
 TEAM_IDS = [team.id for team in Organisation(TEAMS).leaves]
 DAGS = ["case_productivity", "case_sprint", "case_business_alignment", "case_consumer"]
+EXAMPLES = ["sei_nightly", "sei_history", "sei_backfill", "sei_legacy_reports", "sei_scorecard"]
 
 
 class Whole:
@@ -48,6 +50,17 @@ class Whole:
             for task in self.airflow.task_instances(dag_id, run_id)
         }
 
+    def runs_by_assets(self, dag_id: str) -> list[dict[str, Any]]:
+        """All runs of a DAG that assets start, once all have ended and no event waits to become another."""
+        deadline = time.monotonic() + 120
+        while True:
+            runs = self.airflow.dag_runs(dag_id)
+            ended = all(run["state"] in {"success", "failed"} for run in runs)
+            if runs and ended and not self.airflow.queued_asset_events(dag_id):
+                return runs
+            assert time.monotonic() < deadline, f"{dag_id} has the runs {[run['state'] for run in runs]}"
+            time.sleep(0.5)
+
     def exports_of(self, report: str, *, since: int = 0) -> list[dict[str, Any]]:
         """The exports of `case_<report>`, known by their range, without those of other DAGs that run meanwhile."""
         return [
@@ -74,7 +87,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
         requests_per_minute=10_000,
         parallelism=4,
     ) as stack:
-        stack.wait_for_dags(*DAGS, "sei_nightly", "sei_history", "sei_legacy_reports", "sei_scorecard")
+        stack.wait_for_dags(*DAGS, *EXAMPLES)
         stack.airflow.unpause(*DAGS, "sei_scorecard")
         yield Whole(stack, folder)
 

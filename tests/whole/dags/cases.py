@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Asset, task
+from sei_common import months_of
 
 from sei_provider.operators.check import SeiCheckOperator
 from sei_provider.operators.export import SeiExportOperator
@@ -59,7 +60,7 @@ for report, level in {"productivity": "developer", "sprint": None, "business_ali
         SeiCheckOperator(task_id="check", published=publish.output)
 
 
-with DAG("case_consumer", schedule=[Asset("case_sprint")]):
+with DAG("case_consumer", schedule=months_of(Asset("case_sprint"))):
 
     @task
     def consume() -> None:

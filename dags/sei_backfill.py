@@ -1,0 +1,254 @@
+"""Backfill by a form: which reports, teams and months; shows the plan, and asks only for what the lake lacks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException  # whose place differs between 3.1 and 3.3
+from airflow.sdk import DAG, Param, task, task_group
+from sei_common import (
+    ASSETS,
+    BATCH_NAME,
+    CHECK_DOC,
+    EXPORT_DOC,
+    LAKE,
+    PUBLISH_DOC,
+    REPORTS,
+    RETRIES,
+    SCOPES_PER_TASK,
+    TABLES,
+    TASKS_AT_ONCE,
+    configured_scopes,
+    list_scopes,
+)
+
+from sei_provider.operators.check import SeiCheckOperator
+from sei_provider.operators.export import SeiExportOperator
+from sei_provider.operators.publish import SeiPublishOperator
+
+log = logging.getLogger(__name__)
+
+PARAMS = {
+    "reports": Param(
+        list(REPORTS),
+        type="array",
+        items={"type": "string", "enum": list(REPORTS)},
+        minItems=1,
+        uniqueItems=True,
+        examples=list(REPORTS),
+        title="Reports",
+    ),
+    "teams": Param(
+        [],
+        type="array",
+        items={"type": "string", "pattern": r"^\s*\S+\s*$"},
+        uniqueItems=True,
+        title="Teams",
+        description="Ids, one a line. None: those of the org tree below, or those of every night.",
+    ),
+    "tree": Param(None, type=["null", "string"], title="Org tree", description="All teams of the tree of this name."),
+    "from": Param(type="string", format="date", title="From", description="The month of this day is the first."),
+    "to": Param(type="string", format="date", title="To", description="The month of this day is the last."),
+    "chunk": Param(
+        "month",
+        type="string",
+        enum=["month", "quarter"],
+        title="Range of an export",
+        description="A quarter takes a third of the requests, and SEI longer for each.",
+    ),
+    "which": Param(
+        "missing",
+        type="string",
+        enum=["missing", "all"],
+        title="Which",
+        description="Missing: only what the lake does not hold for the whole month. All: everything once more.",
+    ),
+    "dry_run": Param(
+        True,
+        type="boolean",
+        title="Only show the plan",
+        description="In the log of the task `plan`: how many exports, and how long at the key's rate limit.",
+    ),
+}
+
+
+@task(**RETRIES)
+def plan(lake: str, params: Mapping[str, Any], dag_run: Any) -> dict[str, list[dict[str, Any]]]:
+    """Works out what is to be exported, and shows it in its log: exports, requests, minutes at the key's rate limit.
+
+    Fails at once, before any call, if what the form asks for makes no sense.
+    """
+    from sei_provider.api.errors import SeiInputError
+    from sei_provider.hooks.sei import SeiHook
+
+    today = dag_run.run_after.astimezone(SeiHook().get_calendar().timezone).date()
+    try:
+        chunks = list(chunks_of(params["from"], params["to"], params["chunk"], not_after=today))
+        scopes = scopes_of(params["teams"], params["tree"])
+    except SeiInputError as error:
+        raise AirflowFailException(str(error)) from error
+    work = {report: list(work_of(lake, report, scopes, chunks, params["which"])) for report in params["reports"]}
+    show(work, scopes, chunks)
+    if params["dry_run"]:
+        log.info("Nothing is exported: the run was to show the plan only")
+        return {}
+    return work
+
+
+@task
+def part(work: Mapping[str, list[dict[str, Any]]], report: str) -> list[dict[str, Any]]:
+    """Takes one report's part of the plan; with none, the report's other tasks are skipped."""
+    return work.get(report, [])
+
+
+def chunks_of(start: str, end: str, chunk: str, *, not_after: date) -> Iterator[tuple[date, date]]:
+    """First and last days of the months or quarters from `start` to `end`, in whole months up to the run's day."""
+    from sei_provider.api.checks import checked_day
+    from sei_provider.api.periods import period_of, whole_periods
+
+    first, last = whole_periods(checked_day("from", start), checked_day("to", end), "monthly", not_after=not_after)
+    while first <= last:
+        _, chunk_end = period_of(first, f"{chunk}ly")
+        yield first, min(chunk_end, last)
+        first = chunk_end + timedelta(days=1)
+
+
+def scopes_of(teams: list[str], tree: str | None) -> list[Any]:
+    """What the form says about teams, as scopes."""
+    from sei_provider.api.errors import SeiInputError
+
+    if teams and tree:
+        msg = f"teams {', '.join(teams)} and the org tree {tree} are both given; give one of them"
+        raise SeiInputError(msg)
+    if teams or tree:
+        return list_scopes([team.strip() for team in teams], tree)
+    return configured_scopes()
+
+
+def work_of(
+    lake: str, report: str, scopes: list[Any], chunks: list[tuple[date, date]], which: str
+) -> Iterator[dict[str, Any]]:
+    """For each chunk and batch of scopes what one export task is to ask for, without what the lake holds already."""
+    from airflow.sdk import ObjectStoragePath
+
+    from sei_provider.api.planner import batches
+    from sei_provider.api.request import Scope
+    from sei_provider.lake import UnknownTableError, coverage
+    from sei_provider.lake.slices import months_between
+
+    held: set[tuple[str, str]] = set()
+    if which == "missing":
+        place: Any = ObjectStoragePath(lake)
+        try:
+            parts = coverage(place, TABLES[report], start=chunks[0][0], end=chunks[-1][1])
+        except UnknownTableError:  # nothing has landed there yet
+            parts = []
+        held = {(part["scope"], part["month"]) for part in parts if part["whole"]}
+    for start, end in chunks:
+        months = {f"{month:%Y-%m}" for month in months_between(start, end)}
+        missing = [scope for scope in scopes if any((Scope.parse(scope).label, month) not in held for month in months)]
+        for batch in batches(missing, SCOPES_PER_TASK):
+            yield {"start": start.isoformat(), "end": end.isoformat(), "scopes": batch}
+
+
+def show(work: Mapping[str, list[dict[str, Any]]], scopes: list[Any], chunks: list[tuple[date, date]]) -> None:
+    """Log the plan: a line for each report and chunk, and what all of it takes."""
+    from tabulate import tabulate
+
+    from sei_provider.api.reports import REPORTS as KNOWN
+    from sei_provider.hooks.sei import REQUESTS_PER_MINUTE, SeiHook
+
+    lines, requests = [], 0
+    for report, tasks in work.items():
+        # Create and download; and where there is no list that tells of a hundred at once, a status call (CONTRACT).
+        each = 2 if KNOWN[report].has_list else 3
+        for start, end in chunks:
+            exports = sum(len(task["scopes"]) for task in tasks if task["start"] == start.isoformat())
+            requests += each * exports
+            lines.append([report, start, end, len(scopes), len(scopes) - exports, exports, each * exports])
+    total = sum(line[5] for line in lines)
+    lines.append(["all", chunks[0][0], chunks[-1][1], "", "", total, requests])
+    head = ["report", "from", "to", "scopes", "in the lake", "exports", "requests"]
+    for line in tabulate(lines, head).splitlines():
+        log.info("%s", line)
+    extra = SeiHook.get_connection(SeiHook.default_conn_name).extra_dejson
+    limit = int(extra.get("requests_per_minute") or REQUESTS_PER_MINUTE)
+    log.info(
+        "%d exports take %d requests or more: %.1f minutes or more at %d requests a minute",
+        total, requests, requests / limit, limit,
+    )  # fmt: skip
+
+
+# --8<-- [start:group]
+def export_part_by_part(report: str, work: Any) -> None:
+    """In a DAG: for each part of a report's plan the tasks export, publish and check.
+
+    What has been published stays if the run is cancelled, and another run need not ask for it again. So the later a
+    task stands in its part, the sooner its turn comes: parts are brought to an end before others begin.
+    """
+
+    @task_group(group_id=report)
+    def each(start: str, end: str, scopes: list[Any]) -> None:
+        export = SeiExportOperator(
+            task_id="export",
+            report=report,
+            scopes=scopes,
+            start=start,
+            end=end,
+            metric_groups=REPORTS[report],
+            lake=LAKE,
+            max_active_tis_per_dagrun=TASKS_AT_ONCE,
+            weight_rule="upstream",
+            map_index_template="{{ task.start }} to {{ task.end }}: " + BATCH_NAME,
+            doc_md=EXPORT_DOC,
+            **RETRIES,
+        )
+        publish = SeiPublishOperator(
+            task_id="publish",
+            staged=export.output,
+            expected=scopes,
+            lake=LAKE,
+            outlets=[ASSETS[report]],
+            weight_rule="upstream",
+            map_index_template="from {{ (task.staged or []) | map(attribute='start') | unique | join(', ') }}",
+            doc_md=PUBLISH_DOC,
+            **RETRIES,
+        )
+        SeiCheckOperator(
+            task_id="check",
+            published=publish.output,
+            weight_rule="upstream",
+            map_index_template="{{ (task.published or {}).get('published') | map(attribute='month') | join(', ') }}",
+            doc_md=CHECK_DOC,
+        )
+
+    each.expand_kwargs(work)
+
+
+# --8<-- [end:group]
+
+
+with DAG(
+    "sei_backfill",
+    description=__doc__,
+    doc_md="""
+Started by hand, with a form. Leave *Only show the plan* ticked first, and read the log of the task `plan`: what is in
+the lake, how many exports the rest takes, and how long that is at the key's rate limit. Then run it without the tick.
+
+- It may be **cancelled** at any time (mark the run as failed). What was published stays; another run with the same
+  form asks only for the rest.
+- **Missing** is what a scope has no slice of over the whole month, so the month to date always is. A scope that SEI
+  could not export in one piece, and that was split, stays missing under its own name: its child teams are there.
+- For a plain "every team, every month" there is also `airflow backfill create --dag-id sei_history`.
+""",
+    schedule=None,
+    params=PARAMS,
+    max_active_runs=1,
+    tags=["sei"],
+) as dag:
+    planned = plan(LAKE)
+    for name in REPORTS:
+        export_part_by_part(name, part.override(task_id=f"part_{name}")(planned, name))

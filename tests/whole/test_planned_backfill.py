@@ -1,0 +1,77 @@
+"""`sei_backfill` as it stands, by a real Airflow: cancelled half-way, it goes on where it was."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+from sei_provider.lake import UnknownTableError, coverage
+from sei_provider.sandbox.control import SandboxControl
+from tests.whole.conftest import TEAM_IDS, Whole
+from tests.whole.expected import rows_in, rows_sent
+
+TEAMS = TEAM_IDS[:2]
+MONTHS = ["2024-01", "2024-02", "2024-03", "2024-04", "2024-05"]
+FORM = {"teams": TEAMS, "from": "2024-01-01", "to": "2024-05-31", "dry_run": False}
+TABLE = "sprint_team_monthly"
+
+
+def exports_of(sandbox: SandboxControl) -> list[dict[str, Any]]:
+    return [each for each in sandbox.exports() if each["body"]["dateRange"]["start"][:7] in MONTHS]
+
+
+def published(whole: Whole) -> set[tuple[str, str]]:
+    try:
+        parts = coverage(whole.stack.lake, TABLE)
+    except UnknownTableError:
+        return set()
+    return {(part["scope"], part["month"]) for part in parts if part["whole"] and part["month"] in MONTHS}
+
+
+def test_a_dry_run_asks_for_nothing(whole: Whole) -> None:
+    whole.airflow.unpause("sei_backfill")
+    run_id = whole.airflow.trigger("sei_backfill", conf={**FORM, "dry_run": True})
+    assert whole.airflow.wait("sei_backfill", run_id, timeout=120) == "success"
+    states = whole.states("sei_backfill", run_id)
+    assert {state for task, state in states.items() if "." in task} == {"skipped"}
+    assert "30 exports take 70 requests or more" in whole.airflow.task_log("sei_backfill", run_id, "plan")
+    assert exports_of(whole.sandbox) == []
+
+
+def test_a_form_that_makes_no_sense_turns_the_run_red_at_the_first_try(whole: Whole) -> None:
+    run_id = whole.airflow.trigger("sei_backfill", conf={**FORM, "to": "2023-12-31"})
+    assert whole.airflow.wait("sei_backfill", run_id, timeout=60) == "failed"
+    (plan,) = [task for task in whole.airflow.task_instances("sei_backfill", run_id) if task["task_id"] == "plan"]
+    assert plan["try_number"] == 1
+    assert "ends before it starts" in whole.airflow.task_log("sei_backfill", run_id, "plan")
+
+
+def test_cancelled_half_way_and_started_again_it_asks_only_for_the_rest(whole: Whole) -> None:
+    form = {**FORM, "reports": ["sprint"]}
+    run_id = whole.airflow.trigger("sei_backfill", conf=form)
+    deadline = time.monotonic() + 120
+    while not published(whole) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    whole.airflow._call("PATCH", f"/dags/sei_backfill/dagRuns/{run_id}", json={"state": "failed"})
+    there = published(whole)
+    everything = {(f"team:{team}", month) for team in TEAMS for month in MONTHS}
+    assert set() < there < everything
+
+    before = len(exports_of(whole.sandbox))
+    second = whole.airflow.trigger("sei_backfill", conf=form)
+    assert whole.airflow.wait("sei_backfill", second, timeout=240) == "success"
+    exports = exports_of(whole.sandbox)
+    asked = Counter(
+        (f"team:{each['body']['scope']['teamId']}", each["body"]["dateRange"]["start"][:7]) for each in exports[before:]
+    )
+    assert max(asked.values()) == 1
+    # Tasks that were at it when the run was cancelled may have published a little more than was seen.
+    assert set(asked) <= everything - there
+    assert published(whole) == everything
+    newest = {(each["body"]["scope"]["teamId"], each["body"]["dateRange"]["start"]): each["id"] for each in exports}
+    assert rows_in(whole.stack.lake, TABLE, set(MONTHS)) == rows_sent(whole.sandbox, newest.values())
+
+    tasks = whole.airflow.task_instances("sei_backfill", second)
+    names = {task["rendered_map_index"] for task in tasks if task["task_id"] == "sprint.export"}
+    assert f"2024-05-01 to 2024-05-31: 2 scopes, {TEAMS[0]} to {TEAMS[1]}" in names
