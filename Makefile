@@ -6,22 +6,52 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
+COMMA := ,
+EXTRAS := pandas,redis,s3,sandbox
+# The Airflow of constraints.txt, and the older ones that the suite's Airflow part runs on too, oldest first.
+NEWEST := 3.3.2
+OLDER := 3.1.8 3.2.2
+AIRFLOW_PART := tests/hooks tests/operators tests/triggers tests/cli tests/dags tests/whole tests/test_package.py
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test requests bench-lake constraints clean
+.PHONY: help demo up down test chaos faults test-oldest test-matrix browser distributed requests waiting parse-time \
+	bench-lake docs package constraints clean
 
 help:
 	@echo "make demo         a nightly run through a real Airflow, against the sandbox"
+	@echo "make up, down     the demo's Airflow to look at: prints the addresses, and keeps running until 'make down'"
 	@echo "make test         lint, types and the whole suite"
+	@echo "make chaos        workers, triggerer and scheduler killed in the middle of runs"
+	@echo "make faults       each fault of SEI or the network against each report, as a table"
+	@echo "make test-matrix  the Airflow part of the suite on $(OLDER) $(NEWEST)"
+	@echo "make browser      the web UI in Chromium; makes the pictures of the docs"
+	@echo "make distributed  docker-compose.yaml's services as processes; one worker and one triggerer are killed"
 	@echo "make requests     how many requests 1,000 exports take, at the speed the key allows (12 minutes)"
+	@echo "make waiting      2,000 exports waiting in one triggerer: lag of its event loop, CPU"
+	@echo "make parse-time   what importing each example DAG costs"
 	@echo "make bench-lake   the lake against pandas, Polars and DuckDB, as ratios of one run"
+	@echo "make docs         the documentation, into site/"
+	@echo "make package      sdist and wheel, checked, installed into an empty environment and found by Airflow"
 	@echo "make constraints  write constraints.txt anew from the newest versions"
 	@echo "make clean        remove .venv, the demo's lake and all caches"
 
 demo: $(READY)
 	$(BIN)/python -m dev.demo
 
+up: $(READY)
+	$(BIN)/python -m dev.up
+
+down: $(READY)
+	$(BIN)/python -m dev.up --down
+
 requests: $(READY)
 	$(BIN)/python -m dev.requests
+
+waiting: $(READY)
+	$(BIN)/python -m dev.waiting
+
+parse-time: $(READY)
+	$(BIN)/python -m dev.parse_time
 
 bench-lake: $(READY)
 	$(BIN)/python bench/lake.py
@@ -32,25 +62,59 @@ test: $(READY)
 	$(BIN)/mypy sei_provider dev
 	$(BIN)/python -m pytest
 
+chaos: $(READY)
+	$(BIN)/python -m pytest tests/chaos
+
+faults: $(READY)
+	$(BIN)/python -m dev.faults
+
+browser: $(READY)
+	$(BIN)/python -m pytest tests/browser --pictures docs/pictures
+
+distributed: $(READY)
+	$(BIN)/python -m dev.distributed
+
+# CI's `make test` has run all of it on the newest; here only the Airflow part, for `make test-matrix` alone.
+test-matrix: $(addprefix test-on-,$(OLDER)) $(READY)
+	$(BIN)/python -m pytest $(AIRFLOW_PART)
+
+test-oldest: test-on-$(firstword $(OLDER))
+
+# Each version in an environment of its own, made from its own constraints.
+test-on-%: $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)-$*
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV)-$*/bin/python \
+		--constraints constraints/airflow-$*.txt --build-constraints constraints.txt \
+		--editable '.[$(EXTRAS)]' --group dev
+	$(VENV)-$*/bin/python -m pytest $(AIRFLOW_PART)
+
+# The variable silences an advertisement for the theme's successor, which is no warning about these pages.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+package: $(READY)
+	$(BIN)/python -m dev.package
+
 # Old pips know neither dependency groups nor constraints for what a build needs, so pip itself comes first.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt --upgrade pip
 	$(PIP) install --quiet --constraint constraints.txt --build-constraint constraints.txt \
-		--editable '.[pandas,sandbox,s3]' --group dev
+		--editable '.[$(EXTRAS)]' --group dev
 	touch $@
 
-# Versions only: no addresses, not the project itself, and not what venv put there. hatchling and editables are what
-# building the project needs. The subshell's trap removes the scratch environment whatever happens.
-constraints:
-	( set -e; scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
-	$(PYTHON) -m venv "$$scratch"; \
-	"$$scratch/bin/python" -m pip install --quiet --upgrade pip; \
-	"$$scratch/bin/python" -m pip install --quiet '.[pandas,sandbox,s3]' --group dev hatchling editables; \
-	"$$scratch/bin/python" -m pip freeze --all --exclude airflow-provider-sei --exclude setuptools > "$$scratch/frozen"; \
-	{ echo "# Written by 'make constraints' on Python 3.11. Versions only, no addresses."; cat "$$scratch/frozen"; } \
-		> constraints.txt )
+# Versions only: no addresses, and not the project itself. The older Airflows with what there was in their time, since
+# 3.2.2 does not run with FastAPI and pydantic of today; of pyrate-limiter we need a later one.
+OLDER_AS_OF := --exclude-newer 2026-06-15 --exclude-newer-package pyrate-limiter=2026-11-20
+COMPILE = $(BIN)/uv pip compile --quiet --upgrade --custom-compile-command "make constraints" --no-annotate \
+	--python-version 3.11 $(foreach extra,$(subst $(COMMA), ,$(EXTRAS)),--extra $(extra)) --group dev pyproject.toml
+
+constraints: $(READY)
+	mkdir -p constraints
+	for version in $(OLDER); do echo "apache-airflow==$$version" | \
+		$(COMPILE) --constraints - $(OLDER_AS_OF) --output-file constraints/airflow-$$version.txt || exit 1; done
+	echo "apache-airflow==$(NEWEST)" | $(COMPILE) --constraints - --output-file constraints.txt
 
 clean:
-	rm -rf $(VENV) .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(addprefix $(VENV)-,$(OLDER)) .demo build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,78 @@
+"""`make package`: sdist and wheel, checked, and the wheel installed into an empty environment where Airflow finds it.
+
+The environment gets the project's dependencies from constraints.txt and nothing of the checkout.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+DIST = PROJECT / "dist"
+NAME = "airflow-provider-sei"
+UV = Path(sys.executable).with_name("uv")
+INSTALL_SECONDS = 600.0
+
+
+def main() -> int:
+    """Build, check, install, and ask Airflow for the provider; returns the exit status."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    # What building needs is in .venv, at the versions of constraints.txt.
+    _run(sys.executable, "-m", "build", "--no-isolation", "--outdir", str(DIST), str(PROJECT))
+    files = sorted(map(str, DIST.iterdir()))
+    _run(sys.executable, "-m", "twine", "check", "--strict", *files)
+    (wheel,) = DIST.glob("*.whl")
+    strays = [name for name in zipfile.ZipFile(wheel).namelist() if not name.startswith(("sei_provider", "airflow_"))]
+    if strays:
+        print(f"{wheel.name} holds what is not the provider's: {strays}", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="sei-package-") as folder:
+        provider = _installed(wheel, Path(folder))
+    for file in files:
+        print(f"{Path(file).name}: {Path(file).stat().st_size / 1024:.0f} KiB")
+    print(f"airflow providers list: {provider or 'not there'}")
+    return 0 if provider else 1
+
+
+def _installed(wheel: Path, folder: Path) -> dict[str, str] | None:
+    """What Airflow, in an environment of nothing but the wheel and its dependencies, says of the provider."""
+    python = folder / "venv" / "bin" / "python"
+    _run(str(UV), "venv", "--quiet", "--python", sys.executable, str(python.parents[1]))
+    _run(
+        *(str(UV), "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python)),
+        *("--constraints", str(PROJECT / "constraints.txt"), str(wheel)),
+    )
+    environment = {"AIRFLOW_HOME": str(folder / "home")}
+    listed = _run(
+        str(python), "-m", "airflow", "providers", "list", "--output", "json", cwd=folder, environment=environment
+    )
+    # Airflow logs to the same place before it answers.
+    providers: list[dict[str, str]] = json.loads(listed[listed.index("[{") :])
+    return next((provider for provider in providers if provider["package_name"] == NAME), None)
+
+
+def _run(*command: str, cwd: Path = PROJECT, environment: dict[str, str] | None = None) -> str:
+    """Run a command to its end and return what it printed; ends the program if it fails."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        print(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}", file=sys.stderr)
+        raise SystemExit(1)
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())
