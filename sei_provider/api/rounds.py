@@ -68,10 +68,11 @@ def _by_list(report: str, watch: Watch) -> Generator[list[Call[Any]], list[Any],
         except SeiError as error:
             if is_everybodys_error(error):
                 raise
-            if not will_not_change(error):
-                return without_reason  # lost on the way, as status calls would be now; so the next round asks
-            watch.cost_of_listing = float("inf")
-            return [*missing, *without_reason]
+            if will_not_change(error) or watch.list_was_lost:
+                watch.cost_of_listing = float("inf")
+                return [*missing, *without_reason]
+            watch.list_was_lost = True
+            return without_reason  # lost on the way, as status calls would be now; so the next round asks
         ours = [export for export in exports if export.id in missing and export.status is not None]
         for export in ours:
             del missing[export.id]

@@ -59,6 +59,8 @@ class Watch:
         """The page of the report's list on which the first of these exports was found."""
         self.cost_of_listing: float | None = None
         """Requests that a round by list takes, as the last one taught; None before."""
+        self.list_was_lost = False
+        """Whether a round by list broke off on the way: after a second one exports are asked about singly."""
         self._pauses = _pauses(delay, interval, growth, max(longest, interval))
         self._jitter = jitter
         self._deadline = deadline

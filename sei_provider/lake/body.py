@@ -8,12 +8,20 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from sei_provider.lake.errors import EmptyBodyError, NotCsvError, TruncatedError
+from sei_provider.lake.errors import (
+    CsvError,
+    EmptyBodyError,
+    NotCsvError,
+    StoreError,
+    TooLargeError,
+    TruncatedError,
+)
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -22,17 +30,23 @@ _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _HEAD = 512
 
+LARGEST = 16 << 30
+"""Bytes of CSV that a body may hold unless the caller says otherwise: forty times the 2.4 million developer rows of
+`make bench-lake`. Without a bound a gzip of a few megabytes could fill the disk, or keep a worker busy for days."""
+
 
 class Body(io.RawIOBase):
     """The decompressed bytes, without a byte order mark.
 
     Reading past a damaged or missing end raises `TruncatedError`, since Arrow checks length and sum of every
-    gzip member; a bare `zlib.decompressobj` returns a cut file as if it were whole (DESIGN, decision 10).
+    gzip member; a bare `zlib.decompressobj` returns a cut file as if it were whole (DESIGN, decision 10). Reading
+    more than `largest` bytes raises `TooLargeError`.
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, largest: int) -> None:
         super().__init__()
         self._stream = stream
+        self._largest = self._left = largest
         self._ahead = self._read(_HEAD).removeprefix(_BOM)
         self._quotes = 0
 
@@ -50,12 +64,21 @@ class Body(io.RawIOBase):
         """It is."""
         return True
 
+    def read(self, size: int = -1) -> bytes:
+        """Give what comes next, up to `size` bytes; none only at the checked end."""
+        data, self._ahead = self._ahead, b""
+        if not data:
+            data = self._read(size)
+        elif 0 <= size < len(data):
+            data, self._ahead = data[:size], data[size:]
+        if b'"' in data:  # far quicker than to count what most files do not have
+            self._quotes += data.count(b'"')
+        return data
+
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fill the buffer with what comes next; 0 only at the checked end."""
+        """Fill the buffer with what comes next, as `read` gives it."""
         view = memoryview(buffer).cast("B")
-        data, self._ahead = self._ahead[: len(view)], self._ahead[len(view) :]
-        data = data or self._read(len(view))
-        self._quotes += data.count(b'"')
+        data = self.read(len(view))
         view[: len(data)] = data
         return len(data)
 
@@ -64,29 +87,56 @@ class Body(io.RawIOBase):
             data: bytes = self._stream.read(size)
         except OSError as error:
             if error.errno is not None:  # the disk's, not gzip's
-                raise
-            msg = f"the gzip body is not whole ({error}): download it again"
+                msg = f"the downloaded file cannot be read any more: {error.strerror}; download it again"
+                raise StoreError(msg) from error
+            behind = any(words in str(error) for words in ("header check", "compression method"))
+            what = "is followed by something that is no gzip" if behind else "is not whole"
+            msg = f"the gzip body {what} ({error}): download it again"
             raise TruncatedError(msg) from None
+        self._left -= len(data)
+        if self._left < 0:
+            msg = (
+                f"the body holds more than {self._largest:,} bytes of CSV, so it was read no further: ask for fewer "
+                "teams or days, or allow more with largest= if SEI really has that much to say"
+            )
+            raise TooLargeError(msg)
         return data
 
 
-@contextmanager
-def open_body(file: Path) -> Iterator[Body]:
-    """Open a body, gzip or plain by its first two bytes: nothing else is to be trusted (CONTRACT row 16).
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file as SEI sent it, on local disk, and how many bytes of CSV may be in it."""
 
-    Raises `EmptyBodyError` for zero bytes and `NotCsvError` for HTML or JSON.
+    file: Path
+    largest: int = LARGEST
+
+    @contextmanager
+    def open(self) -> Iterator[Body]:
+        """Open it, gzip or plain by its first two bytes: nothing else is to be trusted (CONTRACT row 16).
+
+        Raises `EmptyBodyError` for zero bytes and `NotCsvError` for HTML or JSON.
+        """
+        with pa.OSFile(str(self.file), "rb") as raw:
+            zipped = raw.read(2) == _GZIP
+            raw.seek(0)
+            body = Body(pa.CompressedInputStream(raw, "gzip") if zipped else raw, self.largest)
+            _refuse(body.head)
+            yield body
+
+
+def text_lines(body: Body, longest: int) -> Iterator[str]:
+    """Give the body's lines as text, line ends kept; bytes that are no UTF-8 become lone surrogates.
+
+    Raises `CsvError` at a line of more than `longest` characters: a gigabyte without a line end is no table.
     """
-    with pa.OSFile(str(file), "rb") as raw:
-        zipped = raw.read(2) == _GZIP
-        raw.seek(0)
-        body = Body(pa.CompressedInputStream(raw, "gzip") if zipped else raw)
-        _refuse(body.head)
-        yield body
-
-
-def text_lines(body: Body) -> Iterator[str]:
-    """Give the body's lines as text, line ends kept; bytes that are no UTF-8 become lone surrogates."""
-    return iter(io.TextIOWrapper(io.BufferedReader(body), encoding="utf-8", errors="surrogateescape", newline=""))
+    text = io.TextIOWrapper(io.BufferedReader(body), encoding="utf-8", errors="surrogateescape", newline="")
+    number = 0
+    while line := text.readline(longest + 1):
+        number += 1
+        if len(line) > longest:
+            msg = f"line {number} has more than {longest:,} characters, which is more than a row may have"
+            raise CsvError(msg, line=number)
+        yield line
 
 
 def _refuse(head: bytes) -> None:

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
-from sei_provider.lake.store import read, scratch_folder
+from sei_provider.lake.scratch import scratch_folder
+from sei_provider.lake.store import read
 from sei_provider.lake.tables import (
     again,
     arrow_schema,

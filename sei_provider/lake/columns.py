@@ -45,7 +45,11 @@ DIMENSIONS: Mapping[str, tuple[ColumnType, tuple[str, ...]]] = MappingProxyType(
 """Dimension → its type, and the names it may come under, the first one found wins."""
 
 REPORT_DIMENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"productivity": ("developer", "developer_email"), "sprint": ("sprint",)}
+    {
+        "productivity": ("developer", "developer_email"),
+        "sprint": ("sprint",),
+        "contributor_report": ("developer", "developer_email"),
+    }
 )
 """The dimensions that a report has beside granularity, team, hierarchy and dates."""
 
@@ -60,8 +64,9 @@ METRIC_SUFFIXES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 TEXT_SUFFIXES = ("_rating", "_id", "_name", "_email", "_url")
 """Undeclared columns that stay text even if every value looks like a number: `007` is not 7.0."""
 
-PERSONAL = frozenset({"developer", "developer_email"})
-"""The columns that name a person (CONTRACT row 27)."""
+_PERSONAL = frozenset({"developer", "developer_email"})
+_PERSONAL_TEAMS = frozenset({"contributor_report"})
+"""Reports whose collections are contributors and their managers, beside the org tree (seed 002, CONTRACT row 20)."""
 
 LINEAGE = ("_scope", "_export_id", "_exported_at", "_run_id")
 DERIVED = ("team_depth", "is_leaf")
@@ -85,6 +90,11 @@ def declare(
     columns = [_column(header, known, report) for header in headers]
     _check(columns, headers, ["team"] if report in UNDATED else ["team", "start_date"])
     return columns
+
+
+def personal_columns(report: str) -> frozenset[str]:
+    """The columns of a report that name a person (CONTRACT row 27)."""
+    return _PERSONAL | ({"team", "team_hierarchy"} if report in _PERSONAL_TEAMS else frozenset())
 
 
 def snake_case(header: str) -> str:

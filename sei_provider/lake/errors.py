@@ -29,6 +29,10 @@ class TruncatedError(BodyError):
     """The gzip stream ends early, is damaged, or is followed by something that is no gzip."""
 
 
+class TooLargeError(BodyError):
+    """More bytes than the caller allows; a gzip of some kilobytes can hold terabytes."""
+
+
 class CsvError(LakeError):
     """A place in the CSV that cannot be taken; `line` counts from 1, the header included."""
 
@@ -73,6 +77,10 @@ class UnknownColumnError(LakeError):
 
 class UnsupportedStoreError(LakeError):
     """Puts to this kind of store are not atomic, or cannot keep two writers apart."""
+
+
+class StoreError(LakeError):
+    """A disk or store does not let us read or write: it is full, read-only, forbidden or out of reach."""
 
 
 class ConflictError(LakeError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypedDict
 
 import pyarrow.parquet as pq
@@ -10,7 +10,7 @@ from upath import UPath
 
 from sei_provider.lake.manifests import discard
 from sei_provider.lake.slices import in_utc
-from sei_provider.lake.store import lake_path
+from sei_provider.lake.store import lake_path, last_change, names, read
 
 
 class Quarantined(TypedDict):
@@ -29,22 +29,22 @@ def sweep_staging(lake: UPath, *, older_than: datetime) -> list[str]:
     """
     older_than = in_utc(older_than, "older_than")
     staging = lake_path(lake) / "_staging"
-    if not staging.exists():
-        return []
     swept = []
-    for folder in staging.iterdir():
-        newest = max((path.stat().st_mtime for path in folder.iterdir()), default=0.0)
-        if datetime.fromtimestamp(newest, UTC) < older_than:
-            discard(folder)
-            swept.append(folder.name)
-    return sorted(swept)
+    for name in names(staging):
+        changed = last_change(staging / name)
+        if changed and changed < older_than:
+            discard(staging / name)
+            swept.append(name)
+    return swept
 
 
 def quarantined(lake: UPath) -> list[Quarantined]:
     """What is in quarantine, by table and file."""
     aside = lake_path(lake) / "_quarantine"
     found = []
-    for path in sorted(aside.glob("*/*.parquet"), key=str) if aside.exists() else []:
-        with path.open("rb") as file:
-            found.append(Quarantined(table=path.parent.name, path=str(path), rows=pq.read_metadata(file).num_rows))
+    for table in names(aside):
+        for path in (aside / table / name for name in names(aside / table) if name.endswith(".parquet")):
+            rows = read(path, lambda file: pq.read_metadata(file).num_rows)
+            if rows is not None:
+                found.append(Quarantined(table=table, path=str(path), rows=rows))
     return found

@@ -10,7 +10,6 @@ from typing import Literal, TypeAlias
 
 import pyarrow as pa
 
-from sei_provider.lake.columns import PERSONAL
 from sei_provider.lake.errors import PersonalDataError
 from sei_provider.lake.reading import Header
 
@@ -21,14 +20,22 @@ _SHORTEST_KEY = 16
 
 @dataclass(frozen=True, slots=True)
 class Privacy:
-    """What a table does with personal data, and the key to hash it with, which no `repr` shows."""
+    """What a table does with a report's personal data, and the key to hash them with, which no `repr` shows."""
 
-    choice: PersonalData = "keep"
-    key: bytes | None = field(default=None, repr=False)
+    choice: PersonalData
+    key: bytes | None = field(repr=False)
+    columns: frozenset[str]
+    """Those that name a person."""
 
     def __post_init__(self) -> None:
         if self.choice not in _CHOICES:
             msg = f"personal_data={self.choice!r} is not known; it may be {', '.join(_CHOICES)}"
+            raise PersonalDataError(msg)
+        if self.choice == "drop" and "team" in self.columns:
+            msg = (
+                "personal_data='drop' would leave this report's rows without a name, since its teams are people "
+                "and their managers, and no row could be told from another: use personal_data='hash'"
+            )
             raise PersonalDataError(msg)
         if self.choice == "hash" and len(self.key or b"") < _SHORTEST_KEY:
             msg = (
@@ -41,11 +48,11 @@ class Privacy:
         """Give the header as it is staged."""
         if self.choice != "drop":
             return header
-        return replace(header, columns=[column for column in header.columns if column.name not in PERSONAL])
+        return replace(header, columns=[column for column in header.columns if column.name not in self.columns])
 
     def apply(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Give the rows with people's columns treated; null stays null."""
-        names = [name for name in rows.schema.names if name in PERSONAL]
+        names = [name for name in rows.schema.names if name in self.columns]
         if self.choice == "drop":
             return rows.drop_columns(names)
         if self.choice == "hash":
@@ -57,7 +64,7 @@ class Privacy:
 
     def disguise(self, column: str, text: str) -> str | None:
         """Give what may be kept of one cell's text."""
-        if column not in PERSONAL or self.choice == "keep":
+        if column not in self.columns or self.choice == "keep":
             return text
         return self._hash(text) if self.choice == "hash" and text else None
 

@@ -6,11 +6,13 @@ What a month then holds is `merging`'s business, and how it is written that of `
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
+from typing import TypeAlias
 
 from upath import UPath
 
@@ -19,7 +21,9 @@ from sei_provider.lake.deciding import decide, typed
 from sei_provider.lake.done import Done
 from sei_provider.lake.errors import StagingError
 from sei_provider.lake.merging import merge, of_slices
+from sei_provider.lake.neighbours import heed
 from sei_provider.lake.owners import Entry, sprint_name
+from sei_provider.lake.scratch import scratch_folder
 from sei_provider.lake.slices import (
     Manifest,
     Published,
@@ -30,15 +34,7 @@ from sei_provider.lake.slices import (
     previous_month,
 )
 from sei_provider.lake.staged_files import StagedFile, StagedFiles
-from sei_provider.lake.store import (
-    check_writers,
-    fetch_each,
-    lake_path,
-    locked,
-    remove,
-    remove_if_empty,
-    scratch_folder,
-)
+from sei_provider.lake.store import check_writers, fetch_each, lake_path, locked, remove, remove_if_empty
 from sei_provider.lake.tables import (
     again,
     arrow_schema,
@@ -51,6 +47,9 @@ from sei_provider.lake.tables import (
     read_ledger,
     read_schema,
 )
+
+_Staged: TypeAlias = tuple[Manifest, UPath]
+"""A manifest, and the path that it names."""
 
 
 def publish(
@@ -68,14 +67,14 @@ def publish(
     """
     root, published_at = lake_path(lake), in_utc(published_at, "published_at")
     check_writers(root, single_writer=single_writer)
-    by_table: dict[str, list[Manifest]] = defaultdict(list)
+    by_table: dict[str, list[_Staged]] = defaultdict(list)
     for manifest in manifests:
         if manifest["path"] is not None and manifest["error"] is None:
-            by_table[manifest["table"]].append(manifest)
+            by_table[manifest["table"]].append((manifest, _within(root, manifest)))
     published = [
         month for table in sorted(by_table) for month in _publish_table(root, table, by_table[table], published_at)
     ]
-    _empty_staging(_within(root, manifest) for part in by_table.values() for manifest in part)
+    _empty_staging(path for part in by_table.values() for _, path in part)
     return published
 
 
@@ -91,25 +90,34 @@ class _Batch:
     missing_columns: list[str]
 
 
-def _publish_table(root: UPath, table: str, manifests: Sequence[Manifest], published_at: datetime) -> list[Published]:
+def _publish_table(root: UPath, table: str, slices: Sequence[_Staged], published_at: datetime) -> list[Published]:
     folder = root / table
     with locked(folder), scratch_folder() as scratch:
-        staged, gone = _open(root, manifests, scratch)
+        staged, gone = _open(slices, scratch)
         done = Done.find(folder, gone)
         new, missing = _widen_schema(folder, staged)
         entries = {identity: _entry(file, published_at) for identity, file in staged.files.items()}
         batch = _Batch(folder, staged, entries, done, new, missing)
-        visits = _visits(staged.files.values(), folder)
-        published = [_publish_month(batch, month, visits.get(month, ())) for month in sorted({*visits, *done.months})]
-        if read_schema(folder).behind:
+        files, there = staged.files.values(), set(months(folder))
+        visits = _visits(files, there, folder)
+        published = {
+            month: _publish_month(batch, month, visits.get(month, ())) for month in sorted({*visits, *done.months})
+        }
+        came = set(months(folder)) - there - visits.keys()  # from another publisher, and our slices may ask for it too
+        since = _visits(files, there | came, folder) if came else {}
+        published |= {month: _publish_month(batch, month, since[month]) for month in sorted(came & since.keys())}
+        schema = read_schema(folder)
+        for month, rows in heed(folder, published, str(schema.meaning.get("granularity"))).items():
+            published[month]["rows"] = rows
+        if schema.behind:
             bring_up(folder)
-        return published
+        return [published[month] for month in sorted(published)]
 
 
-def _open(root: UPath, manifests: Sequence[Manifest], scratch: Path) -> tuple[StagedFiles, list[Manifest]]:
+def _open(slices: Sequence[_Staged], scratch: Path) -> tuple[StagedFiles, list[Manifest]]:
     """Open what is staged, and tell what is gone."""
-    fetched = fetch_each([_within(root, manifest) for manifest in manifests], scratch)
-    gone = [manifest for manifest, staged in zip(manifests, fetched, strict=True) if staged.file is None]
+    fetched = fetch_each([path for _, path in slices], scratch)
+    gone = [manifest for (manifest, _), staged in zip(slices, fetched, strict=True) if staged.file is None]
     return StagedFiles(staged.file for staged in fetched if staged.file), gone
 
 
@@ -162,7 +170,8 @@ def _publish_month(batch: _Batch, month: date, visitors: Sequence[tuple[str, str
                 replacing=version,
                 scratch=scratch,
             )
-    given = [entry for entry in merged.ledger if entry.identity in {*batch.entries, *batch.done.identities}]
+    asked = {*batch.entries, *batch.done.identities}
+    given = [entry for entry in merged.ledger if entry.identity in asked]
     return Published(
         table=batch.folder.name,
         month=f"{month:%Y-%m}",
@@ -189,17 +198,21 @@ def _within(root: UPath, manifest: Manifest) -> UPath:
     raise StagingError(msg)
 
 
-def _visits(files: Iterable[StagedFile], folder: UPath) -> dict[date, list[tuple[str, str]]]:
+def _visits(
+    files: Iterable[StagedFile], existing: Collection[date], folder: UPath
+) -> dict[date, list[tuple[str, str]]]:
     """Give, per month, the slices that concern it."""
-    existing = set(months(folder))
+    ledger = cache(partial(read_ledger, folder))
     visits: dict[date, list[tuple[str, str]]] = defaultdict(list)
     for file in files:
-        for month in _months_asked_for(file.slice, existing, folder) | file.months:
+        for month in _months_asked_for(file.slice, existing, ledger) | file.months:
             visits[month].append(file.identity)
     return visits
 
 
-def _months_asked_for(slice_: Slice, existing: Collection[date], folder: UPath) -> set[date]:
+def _months_asked_for(
+    slice_: Slice, existing: Collection[date], ledger: Callable[[date], Iterable[Entry]]
+) -> set[date]:
     start, end = slice_.start, slice_.end
     if slice_.exact:
         return {start.replace(day=1)}
@@ -210,7 +223,7 @@ def _months_asked_for(slice_: Slice, existing: Collection[date], folder: UPath) 
         month, reaches = previous_month(start.replace(day=1)), True
         while reaches and month in existing:
             asked.add(month)
-            reaches = any(entry.end >= start for entry in read_ledger(folder, month))
+            reaches = any(entry.end >= start for entry in ledger(month))
             month = previous_month(month)
     return asked
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sei_provider.lake.body import open_body, text_lines
-from sei_provider.lake.columns import PERSONAL, Column
+from sei_provider.lake.body import Download, text_lines
+from sei_provider.lake.columns import Column, personal_columns
 from sei_provider.lake.errors import CsvError
 from sei_provider.lake.explain import Record, examine
 from sei_provider.lake.reading import BLOCK, Header
@@ -36,7 +36,7 @@ _AT_ONCE = 10_000
 
 
 def sift(
-    file: Path,
+    source: Download,
     header: Header,
     slice_: Slice,
     export_id: str,
@@ -54,21 +54,22 @@ def sift(
     kept = 0
     waiting: list[Mapping[str, object]] = []
     aside = 0
+    people = personal_columns(slice_.report)
     with (
-        open_body(file) as body,
+        source.open() as body,
         good.open("w", encoding="utf-8", newline="") as fitting,
         pq.ParquetWriter(bad, SCHEMA, compression="zstd") as writer,
     ):
         rows = csv.writer(fitting)
         rows.writerow([column.header for column in header.columns])
-        for record in examine(text_lines(body), header.columns, slice_, longest=BLOCK):
+        for record in examine(text_lines(body, BLOCK), header.columns, slice_, longest=BLOCK):
             if record.fault is None:
                 rows.writerow(record.cells)
                 kept += 1
                 continue
             if not record.cells:
                 raise record.fault
-            waiting.append(_put_aside(record, record.fault, header.columns, disguise))
+            waiting.append(_put_aside(record, record.fault, header.columns, disguise, people))
             aside += 1
             if len(waiting) == _AT_ONCE:
                 writer.write_table(_table(waiting, slice_, export_id))
@@ -81,7 +82,11 @@ def sift(
 
 
 def _put_aside(
-    record: Record, fault: CsvError, columns: Sequence[Column], disguise: Callable[[str, str], str | None]
+    record: Record,
+    fault: CsvError,
+    columns: Sequence[Column],
+    disguise: Callable[[str, str], str | None],
+    people: frozenset[str],
 ) -> Mapping[str, object]:
     cells = list(_readable(record.cells))
     row: object = None
@@ -89,8 +94,8 @@ def _put_aside(
     if len(cells) == len(columns):
         by_name = {column.name: disguise(column.name, cell) for column, cell in zip(columns, cells, strict=True)}
         row = {column.header: by_name[column.name] for column in columns}
-        text = by_name[fault.column] if fault.column and fault.column not in PERSONAL else None
-    elif all(disguise(name, "x") == "x" for name in PERSONAL.intersection(column.name for column in columns)):
+        text = by_name[fault.column] if fault.column and fault.column not in people else None
+    elif all(disguise(name, "x") == "x" for name in people.intersection(column.name for column in columns)):
         row = cells  # which of them would be a person's, nobody knows
     return {
         "line": fault.line,

@@ -8,13 +8,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
 
-from sei_provider.lake.body import Body, open_body, text_lines
+from sei_provider.lake.body import Body, Download, text_lines
 from sei_provider.lake.columns import NULL_NUMBER, Column, declare
 from sei_provider.lake.errors import CsvError
 from sei_provider.lake.explain import explain
@@ -41,16 +40,20 @@ class Header:
     """Whether nothing stands below it."""
 
 
-def read_header(file: Path, slice_: Slice, aliases: Mapping[str, Sequence[str]] | None = None) -> Header:
+def read_header(source: Download, slice_: Slice, aliases: Mapping[str, Sequence[str]] | None = None) -> Header:
     """Read the header; raises `HeaderError` if it does not give the columns that a table needs."""
-    with open_body(file) as body:
-        lines = text_lines(body)
-        records, headers = next(((count, row) for count, row in enumerate(csv.reader(lines), 1) if row), (0, []))
+    with source.open() as body:
+        lines = text_lines(body, BLOCK)
+        try:
+            records, headers = next(((count, row) for count, row in enumerate(csv.reader(lines), 1) if row), (0, []))
+        except csv.Error as error:  # "field larger than field limit (131072)": never a value
+            msg = f"the header cannot be read: {error}; is a quote not closed?"
+            raise CsvError(msg, line=1) from None
         columns = declare(headers, report=slice_.report, metrics=slice_.metrics, aliases=aliases)
         return Header(columns, records, alone=not any(line.strip() for line in lines))
 
 
-def read_batches(file: Path, header: Header, slice_: Slice) -> Iterator[pa.RecordBatch]:
+def read_batches(source: Download, header: Header, slice_: Slice) -> Iterator[pa.RecordBatch]:
     """Give the rows under the header, undeclared columns as text.
 
     Raises `CsvError` with line and column, or `TruncatedError` at a damaged end, which may come after many batches.
@@ -59,7 +62,7 @@ def read_batches(file: Path, header: Header, slice_: Slice) -> Iterator[pa.Recor
         return
     columns = header.columns
     try:
-        with open_body(file) as body:
+        with source.open() as body:
             for batch in _open_csv(body, header):
                 rows = _with_nulls(batch)
                 _check_rules(rows, slice_)
@@ -68,9 +71,9 @@ def read_batches(file: Path, header: Header, slice_: Slice) -> Iterator[pa.Recor
     except (pa.ArrowInvalid, _UnfitError):
         # Arrow's message quotes the row, and a row may name a person: it goes no further (CONTRACT row 27).
         msg = f"the CSV of {slice_.scope} cannot be read, and no line of it is wrong by itself; one longer than 1 MiB?"
-        raise _explained(file, columns, slice_) or CsvError(msg) from None
+        raise _explained(source, columns, slice_) or CsvError(msg) from None
     if suspicious:  # it may also be plain text, such as 5" in an unquoted cell
-        error = _explained(file, columns, slice_)
+        error = _explained(source, columns, slice_)
         if error:
             raise error
 
@@ -94,13 +97,14 @@ def _open_csv(body: Body, header: Header) -> Iterator[pa.RecordBatch]:
 
 
 def _with_nulls(batch: pa.RecordBatch) -> pa.RecordBatch:
-    arrays = [
-        pc.if_else(pc.equal(array, ""), pa.scalar(None, pa.string()), array)
-        if pa.types.is_string(array.type)
-        else array
-        for array in batch.columns
-    ]
+    arrays = [_empty_as_null(array) if pa.types.is_string(array.type) else array for array in batch.columns]
     return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
+
+
+def _empty_as_null(text: pa.StringArray) -> pa.StringArray:
+    # The same bytes under a mask: `if_else` would copy them, which takes a tenth of the time that staging takes.
+    mask, *_ = pa.array(pc.not_equal(text, "")).buffers()[1:]
+    return pa.Array.from_buffers(text.type, len(text), [mask, *text.buffers()[1:]])
 
 
 def _check_rules(rows: pa.RecordBatch, slice_: Slice) -> None:
@@ -128,6 +132,6 @@ def _all(mask: pa.Array) -> bool:
     return bool(pc.all(mask, min_count=0).as_py())
 
 
-def _explained(file: Path, columns: Sequence[Column], slice_: Slice) -> CsvError | None:
-    with open_body(file) as body:
-        return explain(text_lines(body), columns, slice_, longest=BLOCK)
+def _explained(source: Download, columns: Sequence[Column], slice_: Slice) -> CsvError | None:
+    with source.open() as body:
+        return explain(text_lines(body, BLOCK), columns, slice_, longest=BLOCK)

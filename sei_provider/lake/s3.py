@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import stamina
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from fsspec.asyn import sync
 from s3fs.core import S3_RETRYABLE_ERRORS
 from s3fs.errors import translate_boto_error
@@ -30,6 +30,7 @@ class S3(OneStepStore):
     """Versions are ETags."""
 
     conditional = True
+    errors = (OSError, BotoCoreError, ClientError, *S3_RETRYABLE_ERRORS)
 
     def read(self, path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None:
         """As `store.read`; s3fs pins the ETag when it opens, and says so when that is replaced."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
@@ -20,15 +21,26 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from upath import UPath
 
-from sei_provider.lake.columns import Column
+from sei_provider.lake.body import LARGEST, Download
+from sei_provider.lake.columns import Column, personal_columns
 from sei_provider.lake.errors import CsvError, StagingError
 from sei_provider.lake.manifests import write_manifest
 from sei_provider.lake.personal import PersonalData, Privacy
 from sei_provider.lake.quarantine import sift
 from sei_provider.lake.reading import ARROW_TYPES, read_batches, read_header
+from sei_provider.lake.scratch import scratch_folder
 from sei_provider.lake.slices import Manifest, Slice, in_utc
-from sei_provider.lake.staged_files import DECLARED_KEY, HEADER_KEY, PATHS_KEY, PERIODS_KEY, SLICE_KEY, by_bytes
-from sei_provider.lake.store import check_writers, lake_path, put, scratch_folder
+from sei_provider.lake.staged_files import (
+    DECLARED_KEY,
+    DICTIONARY_BYTES,
+    HEADER_KEY,
+    PATHS_KEY,
+    PERIODS_KEY,
+    SLICE_KEY,
+    by_bytes,
+)
+from sei_provider.lake.store import check_writers, lake_path, put
+from sei_provider.lake.units import described
 
 _FEW_BYTES = 64 << 10
 
@@ -52,6 +64,7 @@ def stage(
     on_bad_value: BadValue = "fail",
     personal_data: PersonalData = "keep",
     hash_key: bytes | None = None,
+    largest: int = LARGEST,
 ) -> Manifest:
     """Check and type the body in `file`, and put it into `folder` as Parquet, then its manifest.
 
@@ -61,20 +74,23 @@ def stage(
     With `on_bad_value="quarantine"` a row that does not fit goes, with line, column and reason, to
     `<lake>/_quarantine/<table>/`, and the others are staged; `folder` must lie in `<lake>/_staging/` then.
     `personal_data` says what becomes of developers' names and e-mail addresses: "hash" makes them HMAC-SHA256 under
-    `hash_key` (16 bytes or more, hex, the same for the same person), "drop" leaves the columns out.
+    `hash_key` (16 bytes or more, hex, the same for the same person), "drop" leaves the columns out. Contributor
+    reports name people as teams: these can be hashed, not dropped.
+    `largest` is how many bytes of CSV, unpacked, the file may hold; reading stops there with `TooLargeError`.
     Memory is bounded whatever the size. Both puts are atomic, and the manifest comes last, so what `staged` lists is
     whole. Raises `BodyError` if the file is not one whole CSV, `CsvError` if a row or the header does not fit,
-    `PersonalDataError` if the key is missing.
+    `PersonalDataError` if the key is missing, `StoreError` if a disk is full or the lake cannot be written.
     """
     folder = lake_path(folder)
     check_writers(folder, single_writer=single_writer)
     created_at, exported_at = in_utc(created_at, "created_at"), in_utc(exported_at, "exported_at")
-    privacy = Privacy(personal_data, hash_key)
+    privacy = Privacy(personal_data, hash_key, personal_columns(slice.report))
     if on_bad_value not in get_args(BadValue):
         msg = f"on_bad_value={on_bad_value!r} is not known; it may be {', '.join(get_args(BadValue))}"
         raise ValueError(msg)
     aside = _quarantine(folder, slice.table) if on_bad_value == "quarantine" else None
-    header = read_header(file, slice, aliases)
+    source = Download(file, largest)
+    header = read_header(source, slice, aliases)
     export = {"export_id": export_id, "created_at": created_at.isoformat(), "run_id": run_id, "quarantined": 0}
     lineage = {
         "_scope": pa.scalar(slice.scope, pa.string()),
@@ -82,28 +98,31 @@ def stage(
         "_exported_at": pa.scalar(exported_at, pa.timestamp("us", "UTC")),
         "_run_id": pa.scalar(run_id, pa.string()),
     }
-    schema = _schema(privacy.columns_left(header).columns, lineage)
+    schema = _schema(privacy.columns_left(header).columns, lineage, slice)
     name = f"{_file_name(request)}-{_file_name(export_id)}"
     target = folder / f"{name}.parquet"
     with scratch_folder() as scratch:
         parquet, good, bad = scratch / "object", scratch / "good", scratch / "bad"
 
-        def write(body: Path) -> int:
-            batches = (privacy.apply(batch) for batch in read_batches(body, header, slice))
+        def write(source: Download) -> int:
+            batches = (privacy.apply(batch) for batch in read_batches(source, header, slice))
             return _write(
                 parquet, schema, (_completed(batch, schema, lineage, slice) for batch in batches), slice, export
             )
 
         try:
-            rows = write(file)
+            rows = write(source)
         except CsvError:
             if aside is None:
                 raise
-            export["quarantined"] = sift(file, header, slice, export_id, disguise=privacy.disguise, good=good, bad=bad)
+            export["quarantined"] = sift(
+                source, header, slice, export_id, disguise=privacy.disguise, good=good, bad=bad
+            )
             if not export["quarantined"]:  # no row is at fault by itself
                 raise
-            header = read_header(good, slice, aliases)
-            rows = write(good)
+            fitting = Download(good, sys.maxsize)  # ours, made of no more than was allowed
+            header = read_header(fitting, slice, aliases)
+            rows = write(fitting)
             # First: whoever sees the staged slice, or its count, finds the rows that it lacks.
             put(aside / f"{name}.parquet", bad)
         put(target, parquet)
@@ -138,7 +157,7 @@ def _file_name(name: str) -> str:
     return name if _SAFE_NAME.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
-def _schema(columns: Sequence[Column], lineage: Mapping[str, pa.Scalar]) -> pa.Schema:
+def _schema(columns: Sequence[Column], lineage: Mapping[str, pa.Scalar], slice_: Slice) -> pa.Schema:
     columns = list(columns)
     for name, kind in (("team_hierarchy", "string"), ("start_date", "date32"), ("end_date", "date32")):
         if all(column.name != name for column in columns):
@@ -147,7 +166,9 @@ def _schema(columns: Sequence[Column], lineage: Mapping[str, pa.Scalar]) -> pa.S
         pa.field(
             column.name,
             ARROW_TYPES[column.type or "string"],
-            metadata={HEADER_KEY: column.header} | ({DECLARED_KEY: b"1"} if column.type else {}),
+            metadata={HEADER_KEY: column.header}
+            | described(column, slice_.report, slice_.meaning.get("computation_mode"))
+            | ({DECLARED_KEY: b"1"} if column.type else {}),
         )
         for column in columns
     ]
@@ -179,9 +200,12 @@ def _write(file: Path, schema: pa.Schema, tables: Iterable[pa.Table], slice_: Sl
     first = next(groups, schema.empty_table())
     # Packing a handful of rows saves next to nothing and doubles the time to open it, and there may be thousands.
     packed = first.nbytes > _FEW_BYTES
-    options = {"compression": "zstd" if packed else "none", "use_dictionary": packed, "write_statistics": packed}
+    options = {"compression": "zstd" if packed else "none", "use_dictionary": packed, "write_statistics": False}
     # One row group is packed while the next is read: reading and packing take about as long as each other.
-    with pq.ParquetWriter(file, schema, **options) as writer, ThreadPoolExecutor(1) as packing:
+    with (
+        pq.ParquetWriter(file, schema, dictionary_pagesize_limit=DICTIONARY_BYTES, **options) as writer,
+        ThreadPoolExecutor(1) as packing,
+    ):
         written: Future[None] | None = None
         for table in chain([first], groups) if len(first) else ():
             rows += len(table)
@@ -190,6 +214,7 @@ def _write(file: Path, schema: pa.Schema, tables: Iterable[pa.Table], slice_: Sl
             if written:
                 written.result()
             written = packing.submit(writer.write_table, table, row_group_size=len(table))
+            pa.default_memory_pool().release_unused()  # what was freed, kept for later: a tenth of the peak
         if written:
             written.result()
         footer = {

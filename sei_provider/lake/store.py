@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
 from uuid import uuid4
@@ -21,6 +21,8 @@ from filelock import FileLock
 from upath import UPath
 
 from sei_provider.lake.errors import UnsupportedStoreError
+from sei_provider.lake.refusing import naming
+from sei_provider.lake.scratch import scratch_folder
 
 ABSENT = ""
 """The version of an object that is not there."""
@@ -43,11 +45,14 @@ class _Store(Protocol):
 
     conditional: bool
     """Whether two writers lose nothing of each other."""
+    errors: tuple[type[Exception], ...]
+    """What it raises when it is full, read-only, forbidden or out of reach."""
 
     def read(self, path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None: ...
     def fetch(self, path: UPath, into: Path) -> Fetched: ...
     def put(self, target: UPath, source: Path, replacing: str | None) -> None: ...
     def names(self, folder: UPath) -> list[str]: ...
+    def changed(self, path: UPath) -> datetime | None: ...
     def remove(self, path: UPath) -> None: ...
     def remove_if_empty(self, folder: UPath) -> None: ...
     def locked(self, folder: UPath) -> AbstractContextManager[None]: ...
@@ -71,9 +76,11 @@ def check_writers(path: UPath, *, single_writer: bool) -> None:
 def read(path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None:
     """Give what `use` makes of the object, opened for reading anywhere in it; None if there is none.
 
-    `use` sees one version of the object, and may be called again if that is replaced meanwhile.
+    `use` sees one version of the object, and may be called again if that is replaced meanwhile. Raises `StoreError`,
+    as all functions here do, if the disk or the store does not let us.
     """
-    return _store(path).read(path, use)
+    with _naming("read", path):
+        return _store(path).read(path, use)
 
 
 def read_each(paths: Sequence[UPath], use: Callable[[BinaryIO], Result]) -> list[Result | None]:
@@ -83,7 +90,8 @@ def read_each(paths: Sequence[UPath], use: Callable[[BinaryIO], Result]) -> list
 
 def fetch(path: UPath, into: Path) -> Fetched:
     """Have the object in a local file, `into` unless it lies on disk anyway, and tell its version."""
-    return _store(path).fetch(path, into)
+    with _naming("read", path):
+        return _store(path).fetch(path, into)
 
 
 def fetch_each(paths: Sequence[UPath], into: Path) -> list[Fetched]:
@@ -98,7 +106,8 @@ def put(target: UPath, source: Path, *, replacing: str | None = None) -> None:
     `replacing` is the version it must still have, `ABSENT` for none: raises `ConflictError`, and puts nothing, if
     another writer was faster. On disk that is what `locked` is for.
     """
-    _store(target).put(target, source, replacing)
+    with _naming("write", target):
+        _store(target).put(target, source, replacing)
 
 
 def put_bytes(target: UPath, data: bytes, *, replacing: str | None = None) -> None:
@@ -111,12 +120,22 @@ def put_bytes(target: UPath, data: bytes, *, replacing: str | None = None) -> No
 
 def names(folder: UPath) -> list[str]:
     """The names right below a folder, objects and folders, as they are now; none if there is no such folder."""
-    return sorted(_store(folder).names(folder))
+    with _naming("list", folder):
+        return sorted(_store(folder).names(folder))
+
+
+def last_change(folder: UPath) -> datetime | None:
+    """When an object right below the folder was last put, or an empty folder made; None if there is nothing."""
+    with _naming("list", folder):
+        store = _store(folder)
+        times = (store.changed(folder / name) for name in store.names(folder))
+        return max((time for time in times if time), default=None) or store.changed(folder)
 
 
 def remove(path: UPath) -> None:
     """Remove an object; it may be gone already."""
-    _store(path).remove(path)
+    with _naming("remove", path):
+        _store(path).remove(path)
 
 
 def remove_if_empty(folder: UPath) -> None:
@@ -124,20 +143,22 @@ def remove_if_empty(folder: UPath) -> None:
     _store(folder).remove_if_empty(folder)
 
 
-def locked(folder: UPath) -> AbstractContextManager[None]:
-    """Keep other publishers, of this machine, out of a table on disk. Waits for as long as it takes; death frees it."""
-    return _store(folder).locked(folder)
-
-
 @contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """Give a local folder to build objects in; it is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="sei-") as folder:
-        yield Path(folder)
+def locked(folder: UPath) -> Iterator[None]:
+    """Keep other publishers, of this machine, out of a table on disk. Waits for as long as it takes; death frees it."""
+    with ExitStack() as stack:
+        with _naming("lock", folder):
+            stack.enter_context(_store(folder).locked(folder))
+        yield
+
+
+def _naming(doing: str, path: UPath) -> AbstractContextManager[None]:
+    return naming(doing, path, _store(path).errors)
 
 
 class _Disk:
     conditional = True
+    errors: tuple[type[Exception], ...] = (OSError,)
 
     def read(self, path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None:
         try:
@@ -170,6 +191,12 @@ class _Disk:
         path = Path(folder.path)
         return [child.name for child in path.iterdir()] if path.is_dir() else []
 
+    def changed(self, path: UPath) -> datetime | None:
+        try:
+            return datetime.fromtimestamp(Path(path.path).stat().st_mtime, UTC)
+        except FileNotFoundError:
+            return None
+
     def remove(self, path: UPath) -> None:
         Path(path.path).unlink(missing_ok=True)
 
@@ -189,6 +216,7 @@ class OneStepStore:
     """A store that fsspec speaks to and whose puts are one step, but bound to no condition."""
 
     conditional = False
+    errors: tuple[type[Exception], ...] = (OSError,)
 
     def read(self, path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None:
         """As `read` of this module."""
@@ -222,6 +250,14 @@ class OneStepStore:
             return []
         # A listing is by prefix in some stores, and may hold the folder itself: `foo` is not `foo_unprocessed`.
         return [name.removeprefix(inside) for name in found if name.startswith(inside)]
+
+    def changed(self, path: UPath) -> datetime | None:
+        """When the object was last put; None if there is none, and of folders, which only look as if there were any."""
+        try:
+            found: datetime | None = path.fs.modified(path.path)
+        except (FileNotFoundError, IsADirectoryError):
+            return None
+        return found
 
     def remove(self, path: UPath) -> None:
         """As `remove` of this module."""

@@ -23,9 +23,11 @@ from sei_provider.lake.errors import ConflictError, UnknownColumnError, UnknownT
 from sei_provider.lake.owners import Entry
 from sei_provider.lake.reading import ARROW_TYPES
 from sei_provider.lake.schema import TableSchema
+from sei_provider.lake.scratch import scratch_folder
 from sei_provider.lake.slices import next_month
-from sei_provider.lake.staged_files import HEADER_KEY, by_bytes
-from sei_provider.lake.store import fetch, lake_path, names, put, put_bytes, read, read_each, scratch_folder
+from sei_provider.lake.staged_files import DICTIONARY_BYTES, HEADER_KEY, by_bytes
+from sei_provider.lake.store import fetch, lake_path, names, put, put_bytes, read, read_each
+from sei_provider.lake.units import described
 
 LEDGER_KEY = b"sei.ledger"
 _SCHEMA_FILE = "_schema.json"
@@ -153,7 +155,7 @@ def put_month(
     Raises `ConflictError` if it is not that version any more.
     """
     file = scratch / "after"
-    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(file, schema, compression="zstd", dictionary_pagesize_limit=DICTIONARY_BYTES) as writer:
         for group in by_bytes(rows):
             writer.write_table(group, row_group_size=max(1, len(group)))
         writer.add_key_value_metadata({LEDGER_KEY: json.dumps([entry.to_json() for entry in ledger])})
@@ -188,9 +190,17 @@ def put_schema(folder: UPath, schema: TableSchema, *, replacing: str) -> None:
 
 
 def arrow_schema(schema: TableSchema) -> pa.Schema:
-    """The columns of an object. A column that nobody knows the type of yet is text, and null throughout."""
+    """The columns of an object, with SEI's header and, where known, unit and source in the fields' metadata.
+
+    A column that nobody knows the type of yet is text, and null throughout.
+    """
+    report, mode = str(schema.meaning.get("report")), schema.meaning.get("computation_mode")
     known = [
-        pa.field(column.name, ARROW_TYPES[column.type or "string"], metadata={HEADER_KEY: column.header})
+        pa.field(
+            column.name,
+            ARROW_TYPES[column.type or "string"],
+            metadata={HEADER_KEY: column.header} | described(column, report, mode),
+        )
         for column in schema.ordered()
     ]
     return pa.schema([*known, *(pa.field(name, _COMPUTED[name]) for name in (*DERIVED, *LINEAGE))])

@@ -36,12 +36,14 @@ _NO_ROWS = b"Collection Name\n"
 def follow_exports(client: SeiClient, report: str, watch: Watch) -> dict[str, Any]:
     """Wait in this process until every export has ended or time is up; gives what the trigger's event gives."""
     told = len(watch.pending)
-    while not watch.is_over:
+    while watch.pending:
         time.sleep(watch.next_pause())
-        client.ask(report, watch)
+        client.ask(report, watch)  # at least once: making the exports may have taken all the time
         if len(watch.pending) <= told // 2:
             told = len(watch.pending)
             log.info("%d exports still run", told)
+        if watch.is_over:
+            break
     return watch.outcome()
 
 

@@ -112,7 +112,8 @@ def _take_up_unsaved(client: SeiClient, requests: list[ExportRequest], work: Wor
             work.fail(request, f"whether an earlier try made its export is not known now: {error}")
         return
     for request in requests:
-        if export := found.get(request.key):
+        export = found.get(request.key)
+        if export and not memory.is_of_no_use(request, export):
             memory.save(request, export)
             work.taken_up.append(request.key)
             _follow(request, export, work)

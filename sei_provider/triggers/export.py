@@ -61,9 +61,8 @@ class SeiExportTrigger(BaseTrigger):
             async with SeiHook(self.sei_conn_id, deadline=self.deadline).aget_conn() as client:
                 while watch.pending:
                     await asyncio.sleep(watch.next_pause())
-                    await client.ask(
-                        self.report, watch
-                    )  # at least once: making the exports may have taken all the time
+                    # At least once: making the exports may have taken all the time.
+                    await client.ask(self.report, watch)
                     if len(watch.pending) <= told // 2:
                         told = len(watch.pending)
                         self.log.info("%d of %d exports still run", told, len(self.export_ids))

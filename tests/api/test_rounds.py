@@ -199,6 +199,17 @@ def test_a_list_that_is_refused_or_makes_no_sense_is_not_asked_for_again(error: 
     assert following.lost == {}
 
 
+def test_a_list_that_is_lost_twice_is_no_longer_waited_for() -> None:
+    sei = Sei(ours(20))
+    following = watch(ids(sei.listed))
+    sei.list_error = SeiServerError("down", status=503)
+    ask(sei, following)
+    ask(sei, following)
+    assert sorted(sei.singly) == sorted(ids(sei.listed))
+    ask(sei, following)
+    assert sei.pages == [], "the list is not asked for again"
+
+
 @pytest.mark.parametrize("error", [SeiConnectionError("reset"), SeiServerError("down", status=503)])
 def test_after_a_list_was_lost_on_the_way_the_next_round_asks_for_it_again(error: SeiError) -> None:
     sei = Sei(ours(20))
