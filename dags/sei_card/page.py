@@ -57,14 +57,14 @@ def page_of(card: pd.DataFrame, headers: Mapping[str, str]) -> str:
     """
     leaves = card[card["is_leaf"].astype(bool)]
     periods = pd.period_range(card["month"].min(), card["month"].max(), freq="M")
-    months = [f"{period:%Y-%m}" for period in periods]
+    months = [period.strftime("%Y-%m") for period in periods]
     latest = leaves[leaves["month"] == months[-1]]
     until = latest["end_date"].max()
     categories = _categories(leaves)
     names = dict(zip(card[KEY], card["team"], strict=True))
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
     return environment.get_template("page.html").render(
-        months=[f"{period:%b %Y}" for period in periods],
+        months=[period.strftime("%b %Y") for period in periods],
         until=until,
         whole=until == periods[-1].end_time.date(),
         teams=len(latest),

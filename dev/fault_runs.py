@@ -1,0 +1,200 @@
+"""One run of a batch in bad weather: export or report task with its tries, publish task, and what came of it.
+
+The operators, the trigger, the lake and a sandbox on a socket are real; Airflow's part, which calls them, is made up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+
+from dev.fault_check import look
+from dev.fault_table import END, START, STRUCK, TEAMS, Outcome, Scenario
+from sei_provider.api.reports import REPORTS
+from sei_provider.lake.staging import stage
+from sei_provider.operators.export import SeiExportOperator
+from sei_provider.operators.publish import SeiPublishOperator
+from sei_provider.operators.report import SeiReportOperator
+from sei_provider.sandbox.control import SandboxControl
+from sei_provider.sandbox.faults import EVERY_FAULT
+from sei_provider.sandbox.server import serve
+
+RUN_AFTER = datetime(2026, 3, 18, 2, 30, tzinfo=UTC)
+RETRIES = 2
+EXPORT_SECONDS = 0.3
+
+
+@contextmanager
+def hurried() -> Iterator[None]:
+    """Shrink minutes to seconds; the rules stay as they are."""
+    shorter = {
+        "again._PATIENCE_SECONDS": 8.0,
+        "again._PAUSES": {"attempts": None, "wait_initial": 0.1, "wait_max": 1.0, "wait_jitter": 0.1},
+        "meter._WHOLE_REPLY_SECONDS": 3.0,
+        "meter._WHOLE_DOWNLOAD_SECONDS": 3.0,
+        "meter._REFUSAL_SECONDS": 1.0,
+    }
+    with ExitStack() as patches:
+        for name, value in shorter.items():
+            patches.enter_context(patch(f"sei_provider.api.{name}", value))
+        # So are gigabytes to megabytes: a gzip bomb, and what is staged at the most.
+        patches.enter_context(patch("sei_provider.sandbox.files.BOMB_BYTES", 64 << 20))
+        patches.enter_context(patch.dict(stage.__kwdefaults__, largest=16 << 20))
+        yield
+
+
+def run(scenario: Scenario) -> Outcome:
+    """Run a batch with the scenario's fault through all its tries, publish it, and look at everything."""
+    with (
+        tempfile.TemporaryDirectory(prefix="lake-") as lake,
+        serve(teams=len(TEAMS), seconds=EXPORT_SECONDS) as sandbox,
+    ):
+        for call in scenario.calls or [None]:
+            sandbox.fault(
+                scenario.fault,
+                team=None if call == "list" or not EVERY_FAULT[scenario.fault].of_team else STRUCK,
+                report=scenario.report,
+                call=call,
+                times=1 if scenario.once else None,
+            )
+        scopes = [STRUCK] if scenario.alone else TEAMS
+        task = Task(scenario, sandbox, lake, scopes)
+        task.run()
+        task.publish()
+        return look(task, sandbox, lake)
+
+
+class Task:
+    """One export or report task, tried as Airflow would, and the publish task after it."""
+
+    def __init__(self, scenario: Scenario, sandbox: SandboxControl, lake: str, scopes: list[str]) -> None:
+        self.scenario = scenario
+        self.scopes = scopes
+        self.tries = 0
+        self.error: Exception | None = None
+        """Why the last try failed."""
+        self.manifests: list[dict[str, Any]] = []
+        """What was handed on."""
+        self.missing: list[dict[str, str]] = []
+        """What the publish task says is missing."""
+        self._lake = lake
+        self._state = _TaskState()
+        self._began = datetime.now(UTC)
+        settings: dict[str, Any] = {
+            "task_id": "export",
+            "report": scenario.report,
+            "scopes": scopes,
+            "start": START,
+            "end": END,
+            "lake": lake,
+            "retries": RETRIES,
+            "sei_conn_id": _connection(sandbox),
+        }
+        if REPORTS[scenario.report].legacy:
+            self._operator: Any = SeiReportOperator(**settings, granularity="monthly")
+        else:
+            # Long enough for whatever passes, and for a list to be given up; what fails anyway shall fail soon.
+            patient = (scenario.once and EVERY_FAULT[scenario.fault].passes) or "list" in scenario.calls
+            timeout = 40 if patient else 8
+            self._operator = SeiExportOperator(**settings, poll_interval=0.2, poll_longest=0.5, timeout=timeout)
+
+    def run(self) -> None:
+        """Try until it succeeds, no tries are left, or the error says that there is no use in another."""
+        while self.tries <= RETRIES:
+            self.tries += 1
+            try:
+                self._push(key="return_value", value=self._once())
+            except AirflowFailException as error:
+                self.error = error
+                return
+            except Exception as error:  # noqa: BLE001 - which of them are ours is what this run is to find out
+                self.error = error
+            else:
+                self.error = None
+                return
+
+    def publish(self) -> None:
+        """Publish what was handed on."""
+        operator = SeiPublishOperator(task_id="publish", staged=self.manifests, expected=self.scopes, lake=self._lake)
+        self.missing = _as_json(operator.execute(self._context()))["missing"]
+
+    def _once(self) -> list[Any]:
+        """One try: on the worker, then on the triggerer and the worker again for as often as it defers."""
+        call: Any = self._operator.execute
+        arguments: dict[str, Any] = {}
+        while True:
+            try:
+                manifests: list[Any] = call(self._context(), **arguments)
+            except TaskDeferred as deferred:
+                call = getattr(self._operator, deferred.method_name)
+                _, kwargs = deferred.trigger.serialize()
+                trigger = type(deferred.trigger)(**_as_json(kwargs))
+                arguments = _as_json({**(deferred.kwargs or {}), "event": asyncio.run(_event(trigger))})
+            else:
+                return manifests
+
+    def _push(self, *, key: str, value: Any) -> None:
+        assert key == "return_value"  # noqa: S101 - what is handed on
+        self.manifests = _as_json(value)
+
+    def _context(self) -> Any:
+        ti = SimpleNamespace(
+            dag_id="dag",
+            run_id="run",
+            task_id="export",
+            map_index=0,
+            try_number=self.tries,
+            max_tries=RETRIES,
+            task=self._operator,
+            xcom_push=self._push,
+        )
+        run = SimpleNamespace(run_after=RUN_AFTER, start_date=self._began)
+        return {"ti": ti, "run_id": "run", "dag_run": run, "task_state_store": self._state, "outlet_events": {}}
+
+
+class _TaskState(dict[str, Any]):
+    """Stands in for Airflow 3.3's task state store."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
+
+
+async def _event(trigger: Any) -> Any:
+    [event] = [event async for event in trigger.run()]
+    return event.payload
+
+
+def _as_json(value: Any) -> Any:
+    """As it comes back from Airflow's database."""
+    return json.loads(json.dumps(value))
+
+
+def _connection(sandbox: SandboxControl) -> str:
+    connection_id = f"sei_{sandbox.base_url.rpartition(':')[2]}"
+    os.environ[f"AIRFLOW_CONN_{connection_id.upper()}"] = json.dumps(
+        {
+            "conn_type": "sei",
+            "host": sandbox.base_url,
+            "password": sandbox.key,
+            "extra": {
+                "org_identifier": "acme",
+                "project_identifier": "web",
+                "account_identifier": "acme",
+                "requests_per_minute": 20_000,
+            },
+        }
+    )
+    return connection_id
