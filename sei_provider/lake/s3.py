@@ -72,7 +72,8 @@ async def _download(fs: Any, path: str, into: Path) -> str:
     bucket, key, _ = fs.split_path(path)
     answer = await fs._call_s3("get_object", Bucket=bucket, Key=key)  # noqa: SLF001  call_s3 cannot stream
     with into.open("wb") as file:
-        async with answer["Body"] as body:
+        body = answer["Body"]
+        async with body:  # what this gives is not always the body: in older versions of aiobotocore what it wraps
             while chunk := await body.read(1 << 20):
                 file.write(chunk)
     return str(answer["ETag"])

@@ -68,6 +68,9 @@ class Bench:
     def stage_bytes(self, body: bytes, slice_: Slice, *, age: float = 1, export_id: str | None = None) -> Manifest:
         file = self.folder / "body"
         file.write_bytes(body)
+        return self.stage_file(file, slice_, age=age, export_id=export_id)
+
+    def stage_file(self, file: Path, slice_: Slice, *, age: float, export_id: str | None = None) -> Manifest:
         return lake.stage(
             file,
             folder=self.staging,

@@ -16,8 +16,10 @@ from sei_provider.lake import (
     LakeError,
     NotCsvError,
     SchemaError,
+    TooLargeError,
     TruncatedError,
 )
+from sei_provider.lake.body import Body
 
 HEAD = b"Team,Team Hierarchy,Start Date,End Date,PR_Merged\n"
 ROW = b"Alpha,Eng/Alpha,2026-01-01,2026-01-31,4\n"
@@ -54,8 +56,10 @@ def test_a_second_gzip_member_that_ends_early_is_refused(bench):
     refused(bench, gzip.compress(HEAD + ROW) + gzip.compress(ROW * 50)[:-9], TruncatedError)
 
 
-def test_a_gzip_followed_by_garbage_is_refused(bench):
-    refused(bench, gzip.compress(HEAD + ROW) + b"garbage", TruncatedError)
+@pytest.mark.parametrize("garbage", [b"garbage", b"<html>" * 99, b"\0" * 512])
+def test_a_gzip_followed_by_something_else_is_refused_and_says_so(bench, garbage):
+    error = refused(bench, gzip.compress(HEAD + ROW) + garbage, TruncatedError)
+    assert "followed by something that is no gzip" in str(error)
 
 
 def test_a_gzip_with_a_wrong_checksum_is_refused(bench):
@@ -167,6 +171,35 @@ def test_a_very_long_cell_is_read_and_one_beyond_a_block_is_an_error(bench):
     row = b"Alpha,x,2026-01-01,,"
     assert len(read(bench, head + row + b"x" * 1_000_000 + b"\n")[0]["note"]) == 1_000_000
     refused(bench, head + row + b"x" * 10_000_000 + b"\n")
+
+
+@pytest.mark.parametrize("head", [b'Team,"' + b"x" * 200_000, b"x" * 2_000_000])
+def test_a_header_that_never_ends_is_an_error(bench, head):
+    refused(bench, head + HEAD)
+
+
+BOMBS = {"rows": HEAD + ROW * 400_000, "one line": HEAD + b"x" * 20_000_000, "no line end": b"x" * 20_000_000}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+@pytest.mark.parametrize("aside", ["fail", "quarantine"])
+def test_a_gzip_bomb_is_read_up_to_the_largest_allowed_and_no_further(bench, bomb, aside, monkeypatch):
+    unpacked = []
+    read = Body.read
+    monkeypatch.setattr(Body, "read", lambda body, size=-1: unpacked.append(read(body, size)) or unpacked[-1])
+    bench.options = {"largest": 5_000_000, "on_bad_value": aside}
+    error = refused(bench, gzip.compress(BOMBS[bomb], 1), LakeError)
+    assert isinstance(error, TooLargeError if bomb == "rows" else CsvError), error
+    if bomb == "rows":
+        assert "more than 5,000,000 bytes of CSV" in str(error)
+    assert max(len(data) for data in unpacked) <= 2 << 20
+
+
+def test_a_body_of_just_the_largest_size_is_read(bench):
+    bench.options = {"largest": len(HEAD + ROW)}
+    assert len(read(bench, gzip.compress(HEAD + ROW))) == 1
+    bench.options = {"largest": len(HEAD + ROW) - 1}
+    refused(bench, gzip.compress(HEAD + ROW), TooLargeError)
 
 
 def test_a_fault_far_behind_the_first_block_leaves_nothing_staged(bench):

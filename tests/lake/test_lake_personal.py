@@ -86,4 +86,51 @@ def test_an_unknown_choice_is_an_error_that_names_the_choices(bench):
 
 
 def test_the_key_is_shown_by_no_repr():
-    assert "sixteen" not in repr(Privacy("hash", KEY))
+    assert "sixteen" not in repr(Privacy("hash", KEY, frozenset()))
+
+
+CONTRIBUTORS = ["Developer 12-03,4", "Developer 12-04,5", "Engineering,9"]
+
+
+@pytest.fixture
+def contributors(bench):
+    bench.report, bench.table, bench.granularity = "contributor_report", "contributor_report", ""
+    bench.header = "Collection Name,PR_MERGED"
+    return bench
+
+
+@pytest.mark.parametrize("store", STORES, indirect=True)
+def test_contract_20_the_teams_of_a_contributor_report_are_people_and_hashed_as_such(contributors):
+    contributors.options = {"personal_data": "hash", "hash_key": KEY}
+    contributors.export("org:Eng", CONTRIBUTORS, age=1)
+    names = ("developer 12-03", "developer 12-04", "engineering")
+    hashes = [hmac.new(KEY, name.encode(), hashlib.sha256).hexdigest() for name in names]
+    assert contributors.rows("pr_merged", "team", "team_hierarchy") == [
+        (4.0, hashes[0], hashes[0]),
+        (5.0, hashes[1], hashes[1]),
+        (9.0, hashes[2], hashes[2]),
+    ]
+    contributors.export("org:Eng", CONTRIBUTORS[:2], age=2)
+    assert contributors.rows("team") == sorted([(hashes[0],), (hashes[1],)]), "the same people, replaced as before"
+    assert b"Developer 12" not in everything(contributors), "nor in a ledger"
+
+
+def test_a_contributor_report_without_its_people_would_say_nothing_so_dropping_them_is_an_error(contributors):
+    contributors.options = {"personal_data": "drop"}
+    with pytest.raises(PersonalDataError, match="use personal_data='hash'"):
+        contributors.stage("org:Eng", CONTRIBUTORS, age=1)
+    assert contributors.objects("") == {}
+
+
+def test_a_contributor_reports_row_that_is_put_aside_is_hashed_too(contributors):
+    contributors.options = {"personal_data": "hash", "hash_key": KEY, "on_bad_value": "quarantine"}
+    contributors.export("org:Eng", [*CONTRIBUTORS, "Developer 12-05,many"], age=1)
+    aside = everything(contributors)
+    assert contributors.objects(".parquet")
+    assert b"Developer 12" not in aside
+
+
+def test_teams_of_other_reports_are_no_people(bench):
+    bench.options = {"personal_data": "hash", "hash_key": KEY}
+    bench.export("team:1", ROWS, age=1)
+    assert bench.rows("team") == [("A",), ("A",)]

@@ -49,6 +49,14 @@ def test_a_re_run_replaces_its_own_rows_only(bench):
     assert bench.rows("team", "pr_merged") == [("A", 9.0), ("B", 1.0)]
 
 
+def test_an_export_with_a_row_outside_its_range_is_refused_and_the_old_rows_stay(bench):
+    bench.export("team:1", [team_row("Eng/A", JAN, 1)], age=1)
+    with pytest.raises(lake.CsvError, match="line 3: start date 2026-02-01 lies outside"):
+        bench.export("team:1", [team_row("Eng/A", JAN, 2), team_row("Eng/A", "2026-02-01", 2)], age=2)
+    assert bench.rows("month", "pr_merged") == [("2026-01", 1.0)]
+    assert lake.staged(bench.staging) == {}
+
+
 def test_a_header_alone_clears_its_scopes_rows_and_nobody_elses(bench):
     bench.export("team:1", [team_row("Eng/A", JAN), team_row("Eng/A", FEB)], age=1, **BOTH)
     bench.export("team:2", [team_row("Eng/B", JAN)], age=2)

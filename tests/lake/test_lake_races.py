@@ -113,6 +113,26 @@ def test_an_older_slice_that_loses_the_race_is_skipped_when_it_tries_again(bench
     assert bench.owners() == {"Eng/0": ["exp_0"], "Eng/1": ["exp_2"]}
 
 
+@pytest.mark.parametrize("newer_first", [True, False], ids=["newer waits", "older waits"])
+def test_two_that_make_neighbouring_months_at_once_leave_a_sprint_between_them_once(bench, publishers, newer_first):
+    """Neither finds the other's month when it looks which there are."""
+    bench.report, bench.table, bench.granularity = "sprint", "sprint_sprint_sprint", "sprint"
+    bench.header = "Sprint Name,Team,Hierarchy,Start,End,SPRINT_COMMIT"
+    bench.metrics = frozenset({"SPRINT_COMMIT"})
+    bench.export("team:9", [], age=0, start="2025-01-01", end="2025-01-31")
+    older = bench.stage("team:1", ["S1,A,Eng/A,2026-01-20,2026-02-03,5"], age=1)
+    moved = ["S1,A,Eng/A,2026-02-02,2026-02-15,5"]
+    newer = bench.stage("team:1", moved, age=2, start="2026-02-01", end="2026-02-28")
+    first, second = (newer, older) if newer_first else (older, newer)
+    publishers.start("first", first, pause=True)
+    publishers.wait_for("first.read")
+    publishers.start("second", second)
+    publishers.wait_for("second.done", "second.blocked")
+    publishers.go()
+    publishers.end()
+    assert bench.rows("sprint", "month", "_export_id") == [("S1", "2026-02", "exp_2")]
+
+
 def test_many_publishers_at_the_same_time_lose_nothing_of_each_other(bench):
     manifests = []
     for n in range(12):

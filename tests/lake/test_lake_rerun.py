@@ -92,7 +92,7 @@ def test_a_publisher_that_dies_between_months_leaves_whole_months_and_a_second_r
     february.rename(bench.folder / "aside")
     february.write_text("a file where a folder must be: the second put fails")
     new = bench.stage("team:1", [team_row("Eng/A", JAN, 2), team_row("Eng/A", FEB, 2)], age=2, **BOTH)
-    with pytest.raises(OSError, match="month=2026-02"):
+    with pytest.raises(lake.StoreError, match="month=2026-02"):
         bench.publish(new)
     assert bench.path(new).exists(), "what was not published everywhere stays staged"
     february.unlink()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from lake_bench import STORES
 
 from sei_provider import lake
+from sei_provider.lake import publishing
 
 pytestmark = pytest.mark.parametrize("store", STORES, indirect=True)
 
@@ -36,6 +39,25 @@ def test_a_sprint_across_two_requests_lands_once_from_the_newer(bench):
 def test_a_sprint_whose_dates_moved_into_another_month_lands_once(bench):
     bench.export("team:1", [f"{ACROSS},5"], age=1, **DECEMBER)
     bench.export("team:1", ["S1,A,Eng/A,2026-01-02,2026-01-15,5"], age=2, **JANUARY)
+    assert sprints(bench) == [("S1", "2026-01", 5.0)]
+
+
+def test_a_sprint_that_moved_on_does_not_come_back_with_the_older_month_that_arrives_late(bench):
+    bench.export("team:1", ["S1,A,Eng/A,2026-01-02,2026-01-15,5"], age=2, **JANUARY)
+    (late,) = bench.export("team:1", [f"{ACROSS},5", "S0,A,Eng/A,2025-12-11,2025-12-24,4"], age=1, **DECEMBER)
+    assert sprints(bench) == [("S0", "2025-12", 4.0), ("S1", "2026-01", 5.0)]
+    assert late["rows"] == 1
+
+
+def test_a_publisher_that_dies_before_it_looked_at_the_neighbours_is_mended_by_a_second_run(bench, monkeypatch):
+    bench.export("team:1", ["S1,A,Eng/A,2026-01-02,2026-01-15,5"], age=2, **JANUARY)
+    late = bench.stage("team:1", [f"{ACROSS},5"], age=1, **DECEMBER)
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "heed", lambda *_: sys.exit())
+        with pytest.raises(SystemExit):
+            bench.publish(late)
+    assert len(sprints(bench)) == 2
+    bench.publish(late)
     assert sprints(bench) == [("S1", "2026-01", 5.0)]
 
 

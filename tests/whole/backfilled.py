@@ -27,7 +27,7 @@ PARTITIONS = Version(__version__) >= Version("3.3")
 def backfill(stack: Stack, months: Sequence[str], *, timeout: float) -> None:
     """Have Airflow make a run for each of these months, which lie side by side, and wait for their ends."""
     first, last = f"{months[0]}-01", f"{months[-1]}-02"
-    _patiently(stack, "backfill", "create", "--dag-id", "sei_history", "--from-date", first, "--to-date", last)
+    stack.command("backfill", "create", "--dag-id", "sei_history", "--from-date", first, "--to-date", last)
     stack.airflow.unpause("sei_history")
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
@@ -78,14 +78,3 @@ def assert_backfilled(stack: Stack, months: Sequence[str], teams: Sequence[str])
             )
             for month in months
         ]
-
-
-def _patiently(stack: Stack, *arguments: str) -> None:
-    """Run a command that makes a run after another, which on SQLite gives up when it was not the writer for 5 s."""
-    database = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
-    usual = stack._environment[database]
-    stack._environment[database] = f"{usual}?timeout=60"
-    try:
-        stack.command(*arguments)
-    finally:
-        stack._environment[database] = usual

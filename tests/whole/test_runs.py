@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import airflow
+from packaging.version import Version
+
 from sei_provider.lake import read_table
 from sei_provider.sandbox.organisation import Organisation
 from tests.whole.conftest import TEAM_IDS, TEAMS, Whole
@@ -13,6 +16,7 @@ from tests.whole.expected import rows_in, rows_sent
 SPRINT = "sprint_team_monthly"
 DEVELOPERS = "productivity_developer_monthly"
 GROUP = Organisation(TEAMS).root.children[0]
+KEEPS_STATE = Version(airflow.__version__) >= Version("3.3")
 
 
 def teams_in(lake: str, table: str) -> Counter[str]:
@@ -44,7 +48,8 @@ def test_one_failed_export_of_ten_turns_the_run_red_nine_land_and_a_retry_asks_f
     whole.sandbox.clear_faults()
     whole.airflow.clear(dag_id, run_id, task_ids=[("export", 0)], downstream=True)
     assert whole.airflow.wait(dag_id, run_id, timeout=120) == "success"
-    assert len(whole.exports_of("sprint", since=before)) == 12
+    # Without a state store a task that is cleared once its staging is published exports anew.
+    assert len(whole.exports_of("sprint", since=before)) == (12 if KEEPS_STATE else 11 + 10)
     assert set(teams_in(lake, SPRINT)) == {f"team:{team}" for team in ten}
 
 
