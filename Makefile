@@ -14,7 +14,7 @@ OLDER := 3.1.8 3.2.2
 AIRFLOW_PART := tests/hooks tests/operators tests/triggers tests/cli tests/dags tests/whole tests/test_package.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test chaos faults test-oldest test-matrix browser distributed requests waiting parse-time \
+.PHONY: help demo up down test test-library test-airflow chaos faults test-oldest test-matrix browser distributed requests waiting parse-time \
 	bench-lake docs package constraints clean
 
 help:
@@ -60,7 +60,14 @@ test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy sei_provider dev
-	$(BIN)/python -m pytest
+	$(MAKE) --jobs 2 --output-sync=target test-library test-airflow
+
+# The two halves of the suite, one for each core: the second waits for a real Airflow most of the time.
+test-library: $(READY)
+	$(BIN)/python -m pytest --ignore tests/whole --ignore tests/triggers
+
+test-airflow: $(READY)
+	$(BIN)/python -m pytest tests/whole tests/triggers
 
 chaos: $(READY)
 	$(BIN)/python -m pytest tests/chaos
