@@ -25,9 +25,9 @@ HEADER_KEY = b"sei.header"
 DECLARED_KEY = b"sei.declared"
 """Field metadata of columns whose type is declared; the others are text until published."""
 
-ROW_GROUP_BYTES = 4 << 20
-"""Rows are gathered to about this much in memory before they are written: a group per block makes readers slow, one
-of twice the size takes 25 MB more at the peak, since one is packed while the next is gathered."""
+ROW_GROUP_BYTES = 6 << 20
+"""Rows are gathered to about this much in memory before they are written: in small groups they take more time to pack
+and more room, and large ones count several times at the peak, since one is packed while the next is gathered."""
 
 DICTIONARY_BYTES = 128 << 10
 """Where a column of a row group has more distinct values, they are written as they are: a dictionary of a million
@@ -154,10 +154,11 @@ def by_bytes(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     waiting: list[pa.Table] = []
     size = 0
     for table in tables:
-        step = max(1, len(table) * ROW_GROUP_BYTES // max(table.nbytes, 1))
+        whole = table.nbytes
+        step = max(1, len(table) * ROW_GROUP_BYTES // max(whole, 1))
         for first in range(0, len(table), step):
             waiting.append(table.slice(first, step))
-            size += waiting[-1].nbytes
+            size += whole * len(waiting[-1]) // len(table)  # to ask each slice takes long
             if size >= ROW_GROUP_BYTES:
                 yield pa.concat_tables(waiting)
                 waiting, size = [], 0

@@ -201,22 +201,26 @@ def _write(file: Path, schema: pa.Schema, tables: Iterable[pa.Table], slice_: Sl
     # Packing a handful of rows saves next to nothing and doubles the time to open it, and there may be thousands.
     packed = first.nbytes > _FEW_BYTES
     options = {"compression": "zstd" if packed else "none", "use_dictionary": packed, "write_statistics": False}
-    # One row group is packed while the next is read: reading and packing take about as long as each other.
     with (
         pq.ParquetWriter(file, schema, dictionary_pagesize_limit=DICTIONARY_BYTES, **options) as writer,
         ThreadPoolExecutor(1) as packing,
     ):
-        written: Future[None] | None = None
+
+        def pack(table: pa.Table) -> None:
+            writer.write_table(table, row_group_size=len(table))
+            paths.update(_distinct(table, ["team", "team_hierarchy"]))
+            periods.update(_distinct(table, told_apart))
+
+        # One row group is packed while the next is read: reading and packing take about as long as each other.
+        packed_before: Future[None] | None = None
         for table in chain([first], groups) if len(first) else ():
             rows += len(table)
-            paths |= _distinct(table, ["team", "team_hierarchy"])
-            periods |= _distinct(table, told_apart)
-            if written:
-                written.result()
-            written = packing.submit(writer.write_table, table, row_group_size=len(table))
+            if packed_before:
+                packed_before.result()
+            packed_before = packing.submit(pack, table)
             pa.default_memory_pool().release_unused()  # what was freed, kept for later: a tenth of the peak
-        if written:
-            written.result()
+        if packed_before:
+            packed_before.result()
         footer = {
             SLICE_KEY: {**slice_.to_json(), **export},
             PATHS_KEY: sorted(paths),
