@@ -23,7 +23,8 @@ def test_the_scorecard_follows_month_by_month(whole: Whole) -> None:
     if PARTITIONS:
         assert {run["partition_key"] for run in runs} >= set(MONTHS)
     folder = Path(whole.stack.lake) / "scorecard"
-    for month in MONTHS:
+    # Before 3.3 a run takes the months of all events there are, though other tables may not have them yet.
+    for month in MONTHS if PARTITIONS else ():
         card = pq.ParquetFile(folder / f"month={month}" / "data.parquet").read().to_pylist()
         assert len(card) == TEAMS
         # Made when all three reports of the month were there; no team has an empty cell in all of these.
