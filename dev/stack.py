@@ -40,7 +40,8 @@ SANDBOX_LISTENS = re.compile(r"sandbox listening on (http://\S+)")
 
 START_SECONDS = 180.0  # bound, not an estimate: about 15 s on two free cores
 COMMAND_SECONDS = 180.0
-# SQLite has one writer at a time. By default who waits for it gives up after 5 s with "database is locked".
+# SQLite has one writer at a time, and a command that waits for it gives up after 5 s with "database is locked". Only
+# commands get longer: the API server at times waits for itself, and ends that by giving up.
 WRITE_SECONDS = 60
 
 
@@ -138,7 +139,8 @@ class Stack:
         """
         done = subprocess.run(
             _airflow(*arguments),
-            env=self._environment,
+            env=self._environment
+            | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}?timeout={WRITE_SECONDS}"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -238,7 +240,7 @@ class Stack:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}?timeout={WRITE_SECONDS}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.task_logs),
             # A task process that ends just after closing its pipes is noticed only after this many seconds (5 by
             # default). A deferred task that resumes sooner is marked failed on 3.3.2: the scheduler takes the first
