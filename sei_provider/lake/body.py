@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
+from isal import igzip, isal_zlib
 
 from sei_provider.lake.errors import (
     CsvError,
@@ -38,7 +38,7 @@ LARGEST = 16 << 30
 class Body(io.RawIOBase):
     """The decompressed bytes, without a byte order mark.
 
-    Reading past a damaged or missing end raises `TruncatedError`, since Arrow checks length and sum of every
+    Reading past a damaged or missing end raises `TruncatedError`, since `igzip` checks length and sum of every
     gzip member; a bare `zlib.decompressobj` returns a cut file as if it were whole (DESIGN, decision 10). Reading
     more than `largest` bytes raises `TooLargeError`.
     """
@@ -85,13 +85,11 @@ class Body(io.RawIOBase):
     def _read(self, size: int) -> bytes:
         try:
             data: bytes = self._stream.read(size)
-        except OSError as error:
-            if error.errno is not None:  # the disk's, not gzip's
-                msg = f"the downloaded file cannot be read any more: {error.strerror}; download it again"
+        except (EOFError, OSError, isal_zlib.error) as error:
+            if getattr(error, "errno", None) is not None:  # the disk's, not gzip's
+                msg = f"the downloaded file cannot be read any more: {error}; download it again"
                 raise StoreError(msg) from error
-            behind = any(words in str(error) for words in ("header check", "compression method"))
-            what = "is followed by something that is no gzip" if behind else "is not whole"
-            msg = f"the gzip body {what} ({error}): download it again"
+            msg = f"the gzip body is not whole or not all gzip ({error}): download it again"
             raise TruncatedError(msg) from None
         self._left -= len(data)
         if self._left < 0:
@@ -116,10 +114,10 @@ class Download:
 
         Raises `EmptyBodyError` for zero bytes and `NotCsvError` for HTML or JSON.
         """
-        with pa.OSFile(str(self.file), "rb") as raw:
+        with self.file.open("rb") as raw:
             zipped = raw.read(2) == _GZIP
             raw.seek(0)
-            body = Body(pa.CompressedInputStream(raw, "gzip") if zipped else raw, self.largest)
+            body = Body(igzip.open(raw) if zipped else raw, self.largest)
             _refuse(body.head)
             yield body
 

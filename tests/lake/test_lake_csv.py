@@ -56,10 +56,21 @@ def test_a_second_gzip_member_that_ends_early_is_refused(bench):
     refused(bench, gzip.compress(HEAD + ROW) + gzip.compress(ROW * 50)[:-9], TruncatedError)
 
 
-@pytest.mark.parametrize("garbage", [b"garbage", b"<html>" * 99, b"\0" * 512])
+@pytest.mark.parametrize("garbage", [b"garbage", b"<html>" * 99, b"\0\0garbage", b"\x1f\x8bgarbage"])
 def test_a_gzip_followed_by_something_else_is_refused_and_says_so(bench, garbage):
     error = refused(bench, gzip.compress(HEAD + ROW) + garbage, TruncatedError)
-    assert "followed by something that is no gzip" in str(error)
+    assert "not all gzip" in str(error)
+
+
+def test_zeros_behind_a_gzip_are_padding_as_gunzip_takes_them(bench):
+    assert len(read(bench, gzip.compress(HEAD + ROW) + b"\0" * 512)) == 1
+
+
+@pytest.mark.parametrize("at", [15, 25, -30])
+def test_a_damaged_gzip_is_refused_wherever_the_damage_is(bench, at):
+    body = bytearray(gzip.compress(HEAD + b"".join(ROW.replace(b"4", b"%d" % number) for number in range(500))))
+    body[at] ^= 0xFF
+    refused(bench, bytes(body), TruncatedError)
 
 
 def test_a_gzip_with_a_wrong_checksum_is_refused(bench):
