@@ -85,7 +85,7 @@ class Body(io.RawIOBase):
     def _read(self, size: int) -> bytes:
         try:
             data: bytes = self._stream.read(size)
-        except (EOFError, OSError, isal_zlib.error) as error:
+        except (EOFError, OSError, isal_zlib.error) as error:  # type: ignore[misc]  # isal's stub calls the class a value
             if getattr(error, "errno", None) is not None:  # the disk's, not gzip's
                 msg = f"the downloaded file cannot be read any more: {error}; download it again"
                 raise StoreError(msg) from error
@@ -117,7 +117,8 @@ class Download:
         with self.file.open("rb") as raw:
             zipped = raw.read(2) == _GZIP
             raw.seek(0)
-            body = Body(igzip.open(raw) if zipped else raw, self.largest)
+            stream = igzip.open(raw) if zipped else raw  # type: ignore[no-untyped-call]
+            body = Body(stream, self.largest)
             _refuse(body.head)
             yield body
 
