@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, cast
 
 from sei_provider.lake.slices import Manifest
-from sei_provider.lake.store import lake_path, names, put_bytes, read_each, remove, remove_if_empty
+from sei_provider.lake.store import lake_path, names, put_bytes, read_each, remove_each, remove_if_empty
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -38,9 +38,8 @@ def staged(folder: UPath) -> dict[str, Manifest]:
 def discard(folder: UPath) -> None:
     """Remove a task's staging folder with all that `stage` put there; files of others stay."""
     folder = lake_path(folder)
-    for name in names(folder):
-        if name.endswith((".parquet", ".json")) or name.startswith("_put-"):
-            remove(folder / name)
+    ours = [name for name in names(folder) if name.endswith((".parquet", ".json")) or name.startswith("_put-")]
+    remove_each([folder / name for name in ours])
     remove_if_empty(folder)
 
 

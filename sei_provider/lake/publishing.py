@@ -34,7 +34,7 @@ from sei_provider.lake.slices import (
     previous_month,
 )
 from sei_provider.lake.staged_files import StagedFile, StagedFiles
-from sei_provider.lake.store import check_writers, fetch_each, lake_path, locked, remove, remove_if_empty
+from sei_provider.lake.store import check_writers, fetch_each, lake_path, locked, remove_each, remove_if_empty
 from sei_provider.lake.tables import (
     again,
     arrow_schema,
@@ -74,7 +74,7 @@ def publish(
     published = [
         month for table in sorted(by_table) for month in _publish_table(root, table, by_table[table], published_at)
     ]
-    _empty_staging(path for part in by_table.values() for _, path in part)
+    _empty_staging([path for part in by_table.values() for _, path in part])
     return published
 
 
@@ -249,12 +249,9 @@ def _entry(file: StagedFile, published_at: datetime) -> Entry:
     )
 
 
-def _empty_staging(paths: Iterable[UPath]) -> None:
-    folders = {}
-    for path in paths:
-        # The manifest first: a file without one does not count as staged, one whose file is gone would look lost.
-        remove(path.with_suffix(".json"))
-        remove(path)
-        folders[str(path.parent)] = path.parent
-    for folder in folders.values():
+def _empty_staging(paths: Sequence[UPath]) -> None:
+    # The manifests first: a file without one does not count as staged, one whose file is gone would look lost.
+    remove_each([path.with_suffix(".json") for path in paths])
+    remove_each(paths)
+    for folder in {str(path.parent): path.parent for path in paths}.values():
         remove_if_empty(folder)

@@ -132,10 +132,14 @@ def last_change(folder: UPath) -> datetime | None:
         return max((time for time in times if time), default=None) or store.changed(folder)
 
 
-def remove(path: UPath) -> None:
-    """Remove an object; it may be gone already."""
-    with _naming("remove", path):
-        _store(path).remove(path)
+def remove_each(paths: Sequence[UPath]) -> None:
+    """Remove objects, which may be gone already, a few at a time as `read_each` does, so in no order."""
+
+    def remove(path: UPath) -> None:
+        with _naming("remove", path):
+            _store(path).remove(path)
+
+    _each(remove, paths, paths)
 
 
 def remove_if_empty(folder: UPath) -> None:
@@ -260,7 +264,7 @@ class OneStepStore:
         return found
 
     def remove(self, path: UPath) -> None:
-        """As `remove` of this module."""
+        """Remove an object; it may be gone already."""
         with suppress(FileNotFoundError):
             path.fs.rm_file(path.path)
 
