@@ -1,9 +1,10 @@
 """The lake against pandas, Polars and DuckDB on one machine in one run: times as ratios, and peak memory.
 
-    python bench/lake.py [--rows 2400000] [--teams 5000] [--folder …]
+    python bench/lake.py [--rows 2400000] [--teams 5000] [--turns 3] [--folder …]
 
 Each engine runs in a process of its own, with the same declared types and the same checks: whole gzip, UTF-8, no
-empty team or date, dates in range, numbers finite. Then one month is published from one-team slices.
+empty team or date, dates in range, numbers finite. Then one month is published from one-team slices. What is compared
+is run in turns, three times over; seconds are medians, memory is the most of any turn.
 """
 
 from __future__ import annotations
@@ -11,15 +12,20 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
+from statistics import median
+from typing import TypeAlias
 
 DIMENSIONS = ("Developer", "Email", "Team", "Team_Hierarchy")
 METRICS = ("CODING_DAYS", "PR_MERGED", "COMMITS", "PR_CYCLE_TIME_DAYS_AVG", "LINES_ADDED", "LINES_DELETED",
@@ -28,6 +34,8 @@ HEADER = ",".join([*DIMENSIONS, "Start_Date", "End_Date", *METRICS])
 START, END = date(2026, 1, 1), date(2026, 1, 31)
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 TENFOLD = 10
+Measured: TypeAlias = tuple[float, float, int]
+"""Seconds, peak memory in MB, rows."""
 
 
 def main() -> None:
@@ -35,6 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=2_400_000)
     parser.add_argument("--teams", type=int, default=5_000)
+    parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where to put gigabytes for a while; a temporary folder by default")
     parser.add_argument("--step", nargs=3, metavar=("NAME", "SOURCE", "TARGET"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -43,16 +52,16 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="sei-bench-", dir=asked.folder) as name:
         folder = Path(name)
-        compare_engines(folder, asked.rows)
-        compare_publishing(folder, asked.teams)
+        compare_engines(folder, asked.rows, asked.turns)
+        compare_publishing(folder, asked.teams, asked.turns)
 
 
-def compare_engines(folder: Path, rows: int) -> None:
+def compare_engines(folder: Path, rows: int, turns: int) -> None:
     """CSV.gz to Parquet by four engines, and ours again with ten times the rows."""
     one, ten = folder / "one.csv.gz", folder / "ten.csv.gz"
     raw = write_csv(one, ten, rows)
     say(f"CSV.gz to Parquet: {rows:,} developer rows, {raw / 1e6:.0f} MB raw, {one.stat().st_size / 1e6:.0f} MB gzip")
-    found = {name: measured(name, one, folder / name) for name in ENGINES}
+    found = in_turns(turns, {name: partial(measured, name, one, folder / name) for name in ENGINES})
     ours = found["sei_provider.lake"][0]
     for name, (seconds, peak, count) in found.items():
         say(f"  {name:18} {seconds:6.1f} s   {seconds / ours:5.2f} × ours   peak {peak:6.0f} MB   {count:,} rows")
@@ -61,22 +70,53 @@ def compare_engines(folder: Path, rows: int) -> None:
     tenfold("published", once, measured("publish one", folder / "ten", folder))
 
 
-def tenfold(what: str, once: tuple[float, float, int], ten: tuple[float, float, int]) -> None:
+def tenfold(what: str, once: Measured, ten: Measured) -> None:
     """Print what ten times the rows cost."""
     seconds, peak, rows = ten
     say(f"  {what}: {once[0]:.1f} s, peak {once[1]:.0f} MB")
     say(f"  ten times the rows: {seconds:.1f} s, peak {peak:.0f} MB, {peak / once[1]:.2f} × ({rows:,} rows)")
 
 
-def compare_publishing(folder: Path, teams: int) -> None:
+def compare_publishing(folder: Path, teams: int, turns: int) -> None:
     """Many one-team slices into one month, and a scan of it against as many files."""
-    lake = folder / "many"
+    lake, staged = folder / "many", folder / "staged"
     measured("stage many", Path(str(teams)), lake)
-    seconds, peak, rows = measured("publish many", lake, folder)
+    lake.rename(staged)
+
+    def publish_anew() -> Measured:
+        empty(lake)
+        shutil.copytree(staged, lake)
+        return measured("publish many", lake, folder)
+
+    seconds, peak, rows = in_turns(turns, {"": publish_anew})[""]
     say(f"{teams:,} one-team slices published: {seconds:.1f} s, peak {peak:.0f} MB, {rows:,} rows")
     objects = len(list((lake / "developers").rglob("*.parquet")))
-    one, many = (measured("scan", source, folder)[0] for source in (lake / "developers", folder / "files"))
+    sources = {"one": lake / "developers", "many": folder / "files"}
+    scans = in_turns(turns, {name: partial(measured, "scan", source, folder) for name, source in sources.items()})
+    one, many = (seconds for seconds, *_ in scans.values())
     say(f"  a full scan: {one:.3f} s of {objects} object, {many:.2f} s of {teams:,} files, {many / one:.0f} ×")
+
+
+def in_turns(turns: int, runs: Mapping[str, Callable[[], Measured]]) -> dict[str, Measured]:
+    """Run them all in turn, several times over: a machine that is slow for a while is slow for all of them."""
+    found: dict[str, list[Measured]] = defaultdict(list)
+    for _ in range(turns):
+        for name, run in runs.items():
+            found[name].append(run())
+    return {name: in_the_middle(every) for name, every in found.items()}
+
+
+def in_the_middle(every: Sequence[Measured]) -> Measured:
+    """Give the median of the seconds, the highest peak, and the rows, which are always the same."""
+    seconds, peaks, (rows, *_) = zip(*every, strict=True)
+    return median(seconds), max(peaks), rows
+
+
+def empty(target: Path) -> None:
+    """Remove what an earlier turn left."""
+    if target.is_dir():
+        shutil.rmtree(target)
+    target.unlink(missing_ok=True)
 
 
 def write_csv(one: Path, ten: Path, rows: int) -> int:
@@ -140,7 +180,7 @@ def by_pandas(source: Path, target: Path) -> int:
 
     types: dict[str, str] = dict.fromkeys(DIMENSIONS, "str") | dict.fromkeys(METRICS, "float64")
     frame = pd.read_csv(source, dtype=types, parse_dates=["Start_Date", "End_Date"], date_format="%Y-%m-%d",
-                        keep_default_na=False, na_values=["", "—"])  # type: ignore[call-overload]  # fmt: skip
+                        keep_default_na=False, na_values=["", "—"])  # fmt: skip
     fits = frame["Team"].notna() & frame["Start_Date"].between(pd.Timestamp(START), pd.Timestamp(END))
     if not fits.all() or np.isinf(frame[list(METRICS)].to_numpy()).any():
         raise ValueError
@@ -227,19 +267,23 @@ ENGINES: Mapping[str, Callable[[Path, Path], int]] = {
 }
 STEPS = {**ENGINES, "stage many": stage_many, "publish one": publish, "publish many": publish, "scan": scan}
 WARM = {
-    "sei_provider.lake": "import sei_provider.lake.staging",
-    "publish one": "import sei_provider.lake.publishing",
-    "publish many": "import sei_provider.lake.publishing",
+    "sei_provider.lake": "import sei_provider.lake.staging, pandas",
+    "publish one": "import sei_provider.lake.publishing, pandas",
+    "publish many": "import sei_provider.lake.publishing, pandas",
     "pandas": "import pandas, pyarrow.parquet",
     "Polars": "import polars",
     "DuckDB": "import duckdb",
     "scan": "import pyarrow.dataset",
 }
-"""Imported before the clock starts: with PYTHONDONTWRITEBYTECODE set they would be compiled within it."""
+"""Imported before the clock starts: with PYTHONDONTWRITEBYTECODE set they would be compiled within it. pandas for ours
+too, since pyarrow imports it, where it is installed, as soon as it makes an array of Python values."""
 
 
-def measured(name: str, source: Path, target: Path) -> tuple[float, float, int]:
-    """Give seconds, peak memory in MB, and rows of one step in a process of its own."""
+def measured(name: str, source: Path, target: Path) -> Measured:
+    """Do one step in a process of its own."""
+    if name in ENGINES:
+        empty(target)
+    os.sync()  # else what was written before is still on its way to the disk while the clock runs
     command = [sys.executable, __file__, "--step", name, str(source), str(target)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     seconds, peak, rows = json.loads(done.stdout.splitlines()[-1])

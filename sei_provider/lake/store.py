@@ -85,7 +85,7 @@ def read(path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None:
 
 def read_each(paths: Sequence[UPath], use: Callable[[BinaryIO], Result]) -> list[Result | None]:
     """Give what `read` gives for each, a few at a time where a request takes its time."""
-    return _each(lambda path: read(path, use), paths, paths)
+    return _each(lambda path: read(path, use), paths)
 
 
 def fetch(path: UPath, into: Path) -> Fetched:
@@ -96,7 +96,7 @@ def fetch(path: UPath, into: Path) -> Fetched:
 
 def fetch_each(paths: Sequence[UPath], into: Path) -> list[Fetched]:
     """Give what `fetch` gives for each, in files of the folder `into`, a few at a time as `read_each` does."""
-    return _each(lambda numbered: fetch(numbered[1], into / f"{numbered[0]}"), list(enumerate(paths)), paths)
+    return _each(lambda numbered: fetch(numbered[1], into / f"{numbered[0]}"), list(enumerate(paths)))
 
 
 def put(target: UPath, source: Path, *, replacing: str | None = None) -> None:
@@ -139,7 +139,7 @@ def remove_each(paths: Sequence[UPath]) -> None:
         with _naming("remove", path):
             _store(path).remove(path)
 
-    _each(remove, paths, paths)
+    _each(remove, paths)
 
 
 def remove_if_empty(folder: UPath) -> None:
@@ -276,11 +276,14 @@ class OneStepStore:
         return nullcontext()
 
 
-def _each(call: Callable[[Item], Result], items: Sequence[Item], paths: Sequence[UPath]) -> list[Result]:
-    if not paths or isinstance(_store(paths[0]), _Disk):
-        return [call(item) for item in items]
+def _each(call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Call for each, by threads that take every n-th: to hand thousands out singly takes as long as the calls do."""
+    results: list[Any] = [None] * len(items)
+    parts = [items[first::_AT_ONCE] for first in range(min(_AT_ONCE, len(items)))]
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sei-lake") as pool:
-        return list(pool.map(call, items))
+        for first, part in enumerate(pool.map(lambda part: [call(item) for item in part], parts)):
+            results[first::_AT_ONCE] = part
+    return results
 
 
 def _store(path: Any) -> _Store:
