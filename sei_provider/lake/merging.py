@@ -118,7 +118,7 @@ def _kept(rows: pa.Table, owners: Owners, by_identity: dict[Identity, Entry]) ->
 def _encoded(rows: pa.Table, names: Sequence[str]) -> tuple[pa.Array, list[tuple[Any, ...]]]:
     """Number the distinct combinations of some columns: each row's number, and the combinations."""
     combinations: list[tuple[Any, ...]] = [()] if len(rows) else []
-    codes = pa.array([0] * len(rows), pa.int64())
+    codes = pa.repeat(pa.scalar(0, pa.int64()), len(rows))
     for name in names:
         column = rows[name].combine_chunks().dictionary_encode(null_encoding="encode")
         values = column.dictionary.to_pylist()
