@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,6 +38,7 @@ _KEPT_BYTES = 32 << 20
 _SMALL_BYTES = 1 << 20
 _JOINED_AT_ONCE = 200
 _OPENED_AT_ONCE = 20
+_OPENED_AHEAD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +79,17 @@ class StagedFiles:
         self._schemas: dict[bytes, pa.Schema] = {}
         self._large: dict[tuple[str, str], Path] = {}
         paths = list(paths)
-        # Two at a time, since half of the work is Arrow's; by some files each, since a thread that waits for Python's
-        # lock after every one takes as long as both.
+        parts = (paths[first : first + _OPENED_AT_ONCE] for first in range(0, len(paths), _OPENED_AT_ONCE))
+        opening: deque[Future[list[_Opened]]] = deque()
+        # By threads, since half of the work is Arrow's; some files at a time, since a thread that waits for Python's
+        # lock after each of them gains nothing; and not far ahead, since what is opened is held.
         with ThreadPoolExecutor(2, thread_name_prefix="sei-lake") as pool:
-            for first in range(0, len(paths), 2 * _OPENED_AT_ONCE):
-                middle = first + _OPENED_AT_ONCE
-                halves = paths[first:middle], paths[middle : middle + _OPENED_AT_ONCE]
-                for opened in chain.from_iterable(pool.map(self._open_all, halves)):
-                    self._add(opened)
+            for part in parts:
+                opening.append(pool.submit(self._open_all, part))
+                if len(opening) > _OPENED_AHEAD:
+                    self._add_all(opening.popleft().result())
+            while opening:
+                self._add_all(opening.popleft().result())
 
     def pieces(
         self, identities: Collection[tuple[str, str]] | None = None, columns: Collection[str] | None = None
@@ -105,6 +108,10 @@ class StagedFiles:
 
     def _open_all(self, paths: Iterable[Path]) -> list[_Opened]:
         return [_open(path, self._schemas) for path in paths]
+
+    def _add_all(self, opened: Iterable[_Opened]) -> None:
+        for file in opened:
+            self._add(file)
 
     def _add(self, opened: _Opened) -> None:
         staged, rows = opened.staged, opened.rows
