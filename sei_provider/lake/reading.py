@@ -19,7 +19,7 @@ from sei_provider.lake.errors import CsvError
 from sei_provider.lake.explain import explain
 from sei_provider.lake.slices import Slice
 
-BLOCK = 1 << 20
+BLOCK = 512 << 10
 """Bytes parsed at a time; one row cannot be longer. Arrow reads some ahead, so this is what sets the peak memory."""
 
 ARROW_TYPES = {"string": pa.string(), "date32": pa.date32(), "float64": pa.float64()}
@@ -70,7 +70,9 @@ def read_batches(source: Download, header: Header, slice_: Slice) -> Iterator[pa
             suspicious = body.open_quote
     except (pa.ArrowInvalid, _UnfitError):
         # Arrow's message quotes the row, and a row may name a person: it goes no further (CONTRACT row 27).
-        msg = f"the CSV of {slice_.scope} cannot be read, and no line of it is wrong by itself; one longer than 1 MiB?"
+        msg = (
+            f"the CSV of {slice_.scope} cannot be read, and no line of it is wrong by itself; one longer than 512 KiB?"
+        )
         raise _explained(source, columns, slice_) or CsvError(msg) from None
     if suspicious:  # it may also be plain text, such as 5" in an unquoted cell
         error = _explained(source, columns, slice_)

@@ -210,6 +210,7 @@ def _write(file: Path, schema: pa.Schema, tables: Iterable[pa.Table], slice_: Sl
             writer.write_table(table, row_group_size=len(table))
             paths.update(_distinct(table, ["team", "team_hierarchy"]))
             periods.update(_distinct(table, told_apart))
+            pa.default_memory_pool().release_unused()  # what this thread freed, kept for later: a tenth of the peak
 
         # One row group is packed while the next is read: reading and packing take about as long as each other.
         packed_before: Future[None] | None = None
@@ -218,7 +219,6 @@ def _write(file: Path, schema: pa.Schema, tables: Iterable[pa.Table], slice_: Sl
             if packed_before:
                 packed_before.result()
             packed_before = packing.submit(pack, table)
-            pa.default_memory_pool().release_unused()  # what was freed, kept for later: a tenth of the peak
         if packed_before:
             packed_before.result()
         footer = {

@@ -180,7 +180,7 @@ def test_bytes_that_are_no_utf8_are_an_error_with_line_and_column(bench):
 def test_a_very_long_cell_is_read_and_one_beyond_a_block_is_an_error(bench):
     head = HEAD.replace(b"PR_Merged", b"Note")
     row = b"Alpha,x,2026-01-01,,"
-    assert len(read(bench, head + row + b"x" * 1_000_000 + b"\n")[0]["note"]) == 1_000_000
+    assert len(read(bench, head + row + b"x" * 500_000 + b"\n")[0]["note"]) == 500_000
     refused(bench, head + row + b"x" * 10_000_000 + b"\n")
 
 
