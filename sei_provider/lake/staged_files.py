@@ -76,6 +76,7 @@ class StagedFiles:
         self.files: dict[tuple[str, str], StagedFile] = {}
         self._room = _KEPT_BYTES
         self._kept: dict[bytes, list[pa.Table]] = defaultdict(list)
+        self._loose: dict[bytes, list[pa.Table]] = defaultdict(list)
         self._schemas: dict[bytes, pa.Schema] = {}
         self._large: dict[tuple[str, str], Path] = {}
         paths = list(paths)
@@ -90,6 +91,8 @@ class StagedFiles:
                     self._add_all(opening.popleft().result())
             while opening:
                 self._add_all(opening.popleft().result())
+        for key in self._loose:
+            self._join(key)
 
     def pieces(
         self, identities: Collection[tuple[str, str]] | None = None, columns: Collection[str] | None = None
@@ -123,10 +126,14 @@ class StagedFiles:
             self._large[staged.identity] = opened.path
         elif len(rows):
             self._room -= opened.size
-            alike = self._kept[opened.schema_key]
-            alike.append(rows)
-            if len(alike) % _JOINED_AT_ONCE == 0:
-                alike[-_JOINED_AT_ONCE:] = [pa.concat_tables(alike[-_JOINED_AT_ONCE:]).combine_chunks()]
+            self._loose[opened.schema_key].append(rows)
+            if len(self._loose[opened.schema_key]) == _JOINED_AT_ONCE:
+                self._join(opened.schema_key)
+
+    def _join(self, schema_key: bytes) -> None:
+        if loose := self._loose[schema_key]:
+            self._kept[schema_key].append(pa.concat_tables(loose).combine_chunks())
+            loose.clear()
 
 
 @dataclass(frozen=True, slots=True)
