@@ -26,8 +26,7 @@ def decide(staged: StagedFiles, table: str, schema: TableSchema) -> TableSchema:
 
     Raises `SchemaError`, naming table, column and scope, if a value does not fit; never makes it null.
     """
-    schemas = dict.fromkeys(file.schema for file in staged.files.values())
-    fields = [field for rows in schemas for field in rows if field.name not in LINEAGE]
+    fields = [field for rows in staged.schemas.values() for field in rows if field.name not in LINEAGE]
     schema = schema.with_columns(_column(field) for field in fields)
     text = {field.name for field in fields if DECLARED_KEY not in field.metadata}
     types = {column.name: column.type for column in schema.columns if column.name in text}
