@@ -84,7 +84,7 @@ def read(path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None:
 
 
 def read_each(paths: Sequence[UPath], use: Callable[[BinaryIO], Result]) -> list[Result | None]:
-    """Give what `read` gives for each, a few at a time where a request takes its time."""
+    """Give what `read` gives for each, a few at a time, since each waits for the store or the disk."""
     return _each(lambda path: read(path, use), paths)
 
 
