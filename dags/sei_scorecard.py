@@ -59,8 +59,8 @@ def page(lake: str) -> str:
     from sei_card.page import page_of
 
     from sei_provider.lake import read_table
-    from sei_provider.lake.staged_files import HEADER_KEY
     from sei_provider.lake.store import names, put_bytes, read
+    from sei_provider.lake.units import HEADER_KEY
 
     root: Any = ObjectStoragePath(lake)
     folder = root / "scorecard"

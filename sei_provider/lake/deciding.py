@@ -8,17 +8,11 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sei_provider.lake.columns import LINEAGE, NULL_NUMBER, TEXT_SUFFIXES, Column, ColumnType
+from sei_provider.lake.columns import LINEAGE, NULL_NUMBER, TEXT_SUFFIXES, ColumnType
 from sei_provider.lake.errors import SchemaError
 from sei_provider.lake.explain import NUMBER
 from sei_provider.lake.schema import TableSchema
-from sei_provider.lake.staged_files import DECLARED_KEY, HEADER_KEY, StagedFiles
-
-_TYPE_NAMES: Mapping[pa.DataType, ColumnType] = {
-    pa.string(): "string",
-    pa.date32(): "date32",
-    pa.float64(): "float64",
-}
+from sei_provider.lake.staged_files import StagedFiles
 
 
 def decide(staged: StagedFiles, table: str, schema: TableSchema) -> TableSchema:
@@ -26,9 +20,9 @@ def decide(staged: StagedFiles, table: str, schema: TableSchema) -> TableSchema:
 
     Raises `SchemaError`, naming table, column and scope, if a value does not fit; never makes it null.
     """
-    fields = [field for rows in staged.schemas.values() for field in rows if field.name not in LINEAGE]
-    schema = schema.with_columns(_column(field) for field in fields)
-    text = {field.name for field in fields if DECLARED_KEY not in field.metadata}
+    columns = [column for some in staged.columns.values() for column in some]
+    schema = schema.with_columns(columns)
+    text = {column.name for column in columns if column.type is None}
     types = {column.name: column.type for column in schema.columns if column.name in text}
     types = {name: "string" if _is_text(name) else kind for name, kind in types.items()}
     types |= _decided(staged, table, types)
@@ -48,11 +42,6 @@ def typed(rows: pa.Table, schema: TableSchema) -> pa.Table:
         elif types.get(name) is None or name.endswith("_rating"):
             rows = rows.set_column(index, name, _without_dash(rows[name]))
     return rows
-
-
-def _column(field: pa.Field) -> Column:
-    declared = DECLARED_KEY in field.metadata
-    return Column(field.name, field.metadata[HEADER_KEY].decode(), _TYPE_NAMES[field.type] if declared else None)
 
 
 def _is_text(name: str) -> bool:

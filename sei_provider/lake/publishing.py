@@ -134,7 +134,7 @@ def _widen_schema(folder: UPath, staged: StagedFiles) -> tuple[list[str], list[s
     if schema != before:
         put_schema(folder, schema, replacing=version)
     known = {column.name for column in before.columns}
-    seen = {name for columns in staged.schemas.values() for name in columns.names}
+    seen = {column.name for columns in staged.columns.values() for column in columns}
     new = [column.name for column in schema.columns if column.name not in known] if known else []
     return new, [column.name for column in before.columns if column.name not in seen] if files else []
 

@@ -13,18 +13,18 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sei_provider.lake.columns import LINEAGE, Column
 from sei_provider.lake.slices import Slice
 
 SLICE_KEY = b"sei.slice"
 """Footer entry: the slice, its export, its run, and how many rows went to quarantine, as JSON."""
+COLUMNS_KEY = b"sei.columns"
+"""Footer entry: [name, SEI's header, type or null] of each column, as JSON. Those without a type are text until
+published. The columns of lineage are not among them: they are the same in every row, and known from the slice."""
 PATHS_KEY = b"sei.paths"
 """Footer entry: the distinct [team, team hierarchy] of the rows, as JSON."""
 PERIODS_KEY = b"sei.periods"
 """Footer entry: the distinct [hierarchy, start date, sprint] where periods are sprints, else [start date], as JSON."""
-HEADER_KEY = b"sei.header"
-"""Field metadata: what SEI calls the column."""
-DECLARED_KEY = b"sei.declared"
-"""Field metadata of columns whose type is declared; the others are text until published."""
 
 ROW_GROUP_BYTES = 6 << 20
 """Rows are gathered to about this much in memory before they are written: in small groups they take more time to pack
@@ -48,6 +48,8 @@ class StagedFile:
     slice: Slice
     export_id: str
     created_at: datetime
+    exported_at: datetime
+    run_id: str
     quarantined: int
     paths: frozenset[str]
     """The hierarchies that its rows name."""
@@ -57,6 +59,11 @@ class StagedFile:
     def identity(self) -> tuple[str, str]:
         """What marks its rows once published."""
         return self.slice.scope, self.export_id
+
+    @property
+    def lineage(self) -> tuple[str, str, datetime, str]:
+        """What every row of it holds in the columns `LINEAGE`."""
+        return self.slice.scope, self.export_id, self.exported_at, self.run_id
 
     @property
     def months(self) -> frozenset[date]:
@@ -73,12 +80,12 @@ class StagedFiles:
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self.files: dict[tuple[str, str], StagedFile] = {}
-        self.schemas: dict[bytes, pa.Schema] = {}
-        """The distinct schemas, in the order of the files; by their bytes, which are far quicker to compare."""
-        self._parsed: dict[bytes, pa.Schema] = {}
+        self.columns: dict[bytes, Sequence[Column]] = {}
+        """The distinct sets of columns, in the order of the files, by how they lie in the footers."""
+        self._parsed: dict[bytes, Sequence[Column]] = {}
         self._room = _KEPT_BYTES
         self._kept: dict[bytes, list[pa.Table]] = defaultdict(list)
-        self._loose: dict[bytes, list[pa.Table]] = defaultdict(list)
+        self._loose: dict[bytes, list[tuple[StagedFile, pa.Table]]] = defaultdict(list)
         self._large: dict[tuple[str, str], Path] = {}
         paths = list(paths)
         parts = (paths[first : first + _OPENED_AT_ONCE] for first in range(0, len(paths), _OPENED_AT_ONCE))
@@ -108,7 +115,7 @@ class StagedFiles:
             if identities is None or identity in identities:
                 with pq.ParquetFile(path) as file:
                     for number in range(file.num_row_groups):
-                        yield from _of_columns(file.read_row_group(number).replace_schema_metadata(), columns)
+                        yield from _of_columns(_joined([(self.files[identity], file.read_row_group(number))]), columns)
 
     def _open_all(self, paths: Iterable[Path]) -> list[_Opened]:
         return [_open(path, self._parsed) for path in paths]
@@ -123,18 +130,18 @@ class StagedFiles:
         if staged.identity in self.files:
             return
         self.files[staged.identity] = staged
-        self.schemas.setdefault(opened.schema_key, self._parsed[opened.schema_key])
+        self.columns.setdefault(opened.columns_key, self._parsed[opened.columns_key])
         if rows is None or opened.size > self._room:
             self._large[staged.identity] = opened.path
         elif len(rows):
             self._room -= opened.size
-            self._loose[opened.schema_key].append(rows)
-            if len(self._loose[opened.schema_key]) == _JOINED_AT_ONCE:
-                self._join(opened.schema_key)
+            self._loose[opened.columns_key].append((staged, rows))
+            if len(self._loose[opened.columns_key]) == _JOINED_AT_ONCE:
+                self._join(opened.columns_key)
 
-    def _join(self, schema_key: bytes) -> None:
-        if loose := self._loose[schema_key]:
-            self._kept[schema_key].append(pa.concat_tables(loose).combine_chunks())
+    def _join(self, columns_key: bytes) -> None:
+        if loose := self._loose[columns_key]:
+            self._kept[columns_key].append(_joined(loose))
             loose.clear()
 
 
@@ -146,30 +153,40 @@ class _Opened:
     """None if there are many."""
     size: int
     """Their bytes by the footer: to ask Arrow would take as long as to read them."""
-    schema_key: bytes
-    """The schema as it lies in the footer."""
+    columns_key: bytes
+    """The columns as they lie in the footer."""
 
 
-def _open(path: Path, parsed: dict[bytes, pa.Schema]) -> _Opened:
+def _open(path: Path, parsed: dict[bytes, Sequence[Column]]) -> _Opened:
     # As a file of Arrow's: what pyarrow does to find out what kind of path it has takes a tenth of the time.
     with pa.OSFile(str(path)) as data, pq.ParquetFile(data, pre_buffer=False) as file:
         footer = file.metadata.metadata
         value = json.loads(footer[SLICE_KEY])
-        key = footer[b"ARROW:schema"]
+        key = footer[COLUMNS_KEY]
         if key not in parsed:
-            # Without the slice's own footer, by which no two schemas would be alike.
-            parsed[key] = file.schema_arrow.remove_metadata()
+            parsed[key] = [Column(*column) for column in json.loads(key)]
         staged = StagedFile(
             slice=Slice.from_json(value),
             export_id=value["export_id"],
             created_at=datetime.fromisoformat(value["created_at"]),
+            exported_at=datetime.fromisoformat(value["exported_at"]),
+            run_id=value["run_id"],
             quarantined=value["quarantined"],
             paths=frozenset(path for _, path in json.loads(footer[PATHS_KEY])),
             periods=json.loads(footer[PERIODS_KEY]),
         )
         size = sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups))
-        rows = file.read(use_threads=False).replace_schema_metadata() if size <= _SMALL_BYTES else None
+        rows = file.read(use_threads=False) if size <= _SMALL_BYTES else None
         return _Opened(path, staged, rows, size, key)
+
+
+def _joined(parts: Sequence[tuple[StagedFile, pa.Table]]) -> pa.Table:
+    """Make one table of rows of some files with the same columns, and of their lineage."""
+    rows = pa.concat_tables([part for _, part in parts]).combine_chunks().replace_schema_metadata()
+    file_of_row = pa.concat_arrays([pa.repeat(number, len(part)) for number, (_, part) in enumerate(parts)])
+    for name, values in zip(LINEAGE, zip(*(file.lineage for file, _ in parts), strict=True), strict=True):
+        rows = rows.append_column(name, pa.array(values).take(file_of_row))
+    return rows
 
 
 def _of_columns(rows: pa.Table, columns: Collection[str] | None) -> Iterator[pa.Table]:

@@ -31,16 +31,14 @@ from sei_provider.lake.reading import ARROW_TYPES, read_batches, read_header
 from sei_provider.lake.scratch import scratch_folder
 from sei_provider.lake.slices import Manifest, Slice, in_utc
 from sei_provider.lake.staged_files import (
-    DECLARED_KEY,
+    COLUMNS_KEY,
     DICTIONARY_BYTES,
-    HEADER_KEY,
     PATHS_KEY,
     PERIODS_KEY,
     SLICE_KEY,
     by_bytes,
 )
 from sei_provider.lake.store import check_writers, lake_path, put
-from sei_provider.lake.units import described
 
 _FEW_BYTES = 64 << 10
 
@@ -91,14 +89,14 @@ def stage(
     aside = _quarantine(folder, slice.table) if on_bad_value == "quarantine" else None
     source = Download(file, largest)
     header = read_header(source, slice, aliases)
-    export = {"export_id": export_id, "created_at": created_at.isoformat(), "run_id": run_id, "quarantined": 0}
-    lineage = {
-        "_scope": pa.scalar(slice.scope, pa.string()),
-        "_export_id": pa.scalar(export_id, pa.string()),
-        "_exported_at": pa.scalar(exported_at, pa.timestamp("us", "UTC")),
-        "_run_id": pa.scalar(run_id, pa.string()),
+    export = {
+        "export_id": export_id,
+        "created_at": created_at.isoformat(),
+        "exported_at": exported_at.isoformat(),
+        "run_id": run_id,
+        "quarantined": 0,
     }
-    schema = _schema(privacy.columns_left(header).columns, lineage, slice)
+    columns = _with_added(privacy.columns_left(header).columns)
     name = f"{_file_name(request)}-{_file_name(export_id)}"
     target = folder / f"{name}.parquet"
     with scratch_folder() as scratch:
@@ -106,9 +104,7 @@ def stage(
 
         def write(source: Download) -> int:
             batches = (privacy.apply(batch) for batch in read_batches(source, header, slice))
-            return _write(
-                parquet, schema, (_completed(batch, schema, lineage, slice) for batch in batches), slice, export
-            )
+            return _write(parquet, columns, (_completed(batch, columns, slice) for batch in batches), slice, export)
 
         try:
             rows = write(source)
@@ -157,27 +153,20 @@ def _file_name(name: str) -> str:
     return name if _SAFE_NAME.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
-def _schema(columns: Sequence[Column], lineage: Mapping[str, pa.Scalar], slice_: Slice) -> pa.Schema:
+def _with_added(columns: Sequence[Column]) -> list[Column]:
+    """Add the columns that rows have even if SEI sends none."""
     columns = list(columns)
     for name, kind in (("team_hierarchy", "string"), ("start_date", "date32"), ("end_date", "date32")):
         if all(column.name != name for column in columns):
             columns.append(Column(name, "", kind))  # type: ignore[arg-type]  # both are column types
-    fields = [
-        pa.field(
-            column.name,
-            ARROW_TYPES[column.type or "string"],
-            metadata={HEADER_KEY: column.header}
-            | described(column, slice_.report, slice_.meaning.get("computation_mode"))
-            | ({DECLARED_KEY: b"1"} if column.type else {}),
-        )
-        for column in columns
-    ]
-    return pa.schema(
-        [*fields, *(pa.field(name, value.type, metadata={DECLARED_KEY: b"1"}) for name, value in lineage.items())]
-    )
+    return columns
 
 
-def _completed(batch: pa.RecordBatch, schema: pa.Schema, lineage: Mapping[str, pa.Scalar], slice_: Slice) -> pa.Table:
+def _arrow_schema(columns: Iterable[Column]) -> pa.Schema:
+    return pa.schema([(column.name, ARROW_TYPES[column.type or "string"]) for column in columns])
+
+
+def _completed(batch: pa.RecordBatch, columns: Sequence[Column], slice_: Slice) -> pa.Table:
     arrays = {name: batch[name] for name in batch.schema.names}
     team = arrays["team"]
     # Without a hierarchy a team is its own root, so that every row has a path to be owned by.
@@ -185,12 +174,14 @@ def _completed(batch: pa.RecordBatch, schema: pa.Schema, lineage: Mapping[str, p
     if slice_.exact:
         arrays |= {name: pa.repeat(pa.scalar(day, pa.date32()), len(team)) for name, day in slice_.range.items()}
     arrays.setdefault("end_date", pa.nulls(len(team), pa.date32()))
-    arrays |= {name: pa.repeat(value, len(team)) for name, value in lineage.items()}
-    return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
+    return pa.Table.from_arrays([arrays[column.name] for column in columns], schema=_arrow_schema(columns))
 
 
-def _write(file: Path, schema: pa.Schema, tables: Iterable[pa.Table], slice_: Slice, export: Mapping[str, Any]) -> int:
+def _write(
+    file: Path, columns: Sequence[Column], tables: Iterable[pa.Table], slice_: Slice, export: Mapping[str, Any]
+) -> int:
     rows = 0
+    schema = _arrow_schema(columns)
     paths: set[tuple[str, str]] = set()
     periods: set[tuple[str | None, ...]] = set()
     told_apart = ["start_date"]
@@ -200,7 +191,9 @@ def _write(file: Path, schema: pa.Schema, tables: Iterable[pa.Table], slice_: Sl
     first = next(groups, schema.empty_table())
     # Packing a handful of rows saves next to nothing and doubles the time to open it, and there may be thousands.
     packed = first.nbytes > _FEW_BYTES
-    options = {"compression": "zstd" if packed else "none", "use_dictionary": packed, "write_statistics": False}
+    options = {"compression": "zstd" if packed else "none", "use_dictionary": packed}
+    # Nobody filters by the statistics, and Parquet's own types say what Arrow's schema would, again, in each of them.
+    options |= {"write_statistics": False, "store_schema": False}
     with (
         pq.ParquetWriter(file, schema, dictionary_pagesize_limit=DICTIONARY_BYTES, **options) as writer,
         ThreadPoolExecutor(1) as packing,
@@ -223,6 +216,7 @@ def _write(file: Path, schema: pa.Schema, tables: Iterable[pa.Table], slice_: Sl
             packed_before.result()
         footer = {
             SLICE_KEY: {**slice_.to_json(), **export},
+            COLUMNS_KEY: [(column.name, column.header, column.type) for column in columns],
             PATHS_KEY: sorted(paths),
             PERIODS_KEY: sorted(periods, key=str),
         }

@@ -25,9 +25,9 @@ from sei_provider.lake.reading import ARROW_TYPES
 from sei_provider.lake.schema import TableSchema
 from sei_provider.lake.scratch import scratch_folder
 from sei_provider.lake.slices import next_month
-from sei_provider.lake.staged_files import DICTIONARY_BYTES, HEADER_KEY, by_bytes
+from sei_provider.lake.staged_files import DICTIONARY_BYTES, by_bytes
 from sei_provider.lake.store import fetch, lake_path, names, put, put_bytes, read, read_each
-from sei_provider.lake.units import described
+from sei_provider.lake.units import HEADER_KEY, described
 
 LEDGER_KEY = b"sei.ledger"
 _SCHEMA_FILE = "_schema.json"

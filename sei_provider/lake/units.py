@@ -12,6 +12,8 @@ from types import MappingProxyType
 from sei_provider.lake.columns import Column
 from sei_provider.lake.slices import JSON
 
+HEADER_KEY = b"sei.header"
+"""Field metadata: what SEI calls the column."""
 UNIT_KEY = b"sei.unit"
 SOURCE_KEY = b"sei.source"
 """Field metadata: the report, and the documents that describe it."""

@@ -37,14 +37,9 @@ def test_a_staged_file_carries_the_slice_the_teams_and_the_lineage(bench):
     footer = pq.read_metadata(manifest["path"]).metadata
     assert Slice.from_json(json.loads(footer[b"sei.slice"])) == bench.slice("team:456")
     assert json.loads(footer[b"sei.paths"]) == [["A", "Eng/A"]]
-    row = pq.read_table(manifest["path"]).to_pylist()[0]
-    lineage = {name: row[name] for name in ("_scope", "_export_id", "_exported_at", "_run_id")}
-    assert lineage == {
-        "_scope": "team:456",
-        "_export_id": "exp_1",
-        "_exported_at": at(1.5),
-        "_run_id": "manual__1",
-    }
+    bench.publish(manifest)
+    lineage = bench.rows("_scope", "_export_id", "_exported_at", "_run_id")
+    assert lineage == [("team:456", "exp_1", at(1.5), "manual__1")] * 2
 
 
 def test_a_folder_that_nobody_staged_into_holds_nothing(bench):
