@@ -40,8 +40,7 @@ SANDBOX_LISTENS = re.compile(r"sandbox listening on (http://\S+)")
 
 START_SECONDS = 180.0  # bound, not an estimate: about 15 s on two free cores
 COMMAND_SECONDS = 180.0
-# SQLite has one writer at a time, and a command that waits for it gives up after 5 s with "database is locked". Only
-# commands get longer: the API server at times waits for itself, and ends that by giving up.
+# That a command waits for its turn to write (see `dev.airflow_command`), where SQLite gives up after 5.
 WRITE_SECONDS = 60
 
 
@@ -90,7 +89,7 @@ class Stack:
         self.sandbox_key = secrets.token_urlsafe(24)
         """The API key of this sandbox: one that occurs nowhere else, so that it can be searched for."""
         self._sandbox_arguments = (
-            *("--port", "0", "--key", self.sandbox_key),
+            *("--port", "0", f"--key={self.sandbox_key}"),  # one word: a key may begin with "-"
             *("--teams", str(sandbox_teams), "--seconds", str(sandbox_seconds)),
             *sandbox_options,
         )
@@ -131,31 +130,21 @@ class Stack:
         """Folder with the logs of all tasks and triggers."""
         return self.home / "logs"
 
-    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run `airflow <arguments>` in this Airflow's environment, e.g. `("backfill", "create", …)`.
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `airflow <arguments>` beside this Airflow's processes, e.g. `("backfill", "create", …)`.
 
         Raises:
-            StackError: it ended with another status than 0 and `check` is set.
+            StackError: it ended with another status than 0.
         """
-        done = subprocess.run(
-            _airflow(*arguments),
-            env=self._environment
-            | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}?timeout={WRITE_SECONDS}"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
-        if check and done.returncode:
-            msg = f"`airflow {' '.join(arguments)}` ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-            raise StackError(msg)
-        return done
+        return self._run("dev.airflow_command", *arguments)
 
     def start_process(self, name: str) -> BackgroundProcess:
         """Start one of Airflow's processes (again, if it was killed); does not wait for it."""
         process = BackgroundProcess(
-            name, _airflow(*AIRFLOW_PROCESSES[name]), environment=self._environment, log=self._process_log(name)
+            name,
+            [sys.executable, "-m", "airflow", *AIRFLOW_PROCESSES[name]],
+            environment=self._environment,
+            log=self._process_log(name),
         )
         self.processes[name] = process
         return process
@@ -196,7 +185,8 @@ class Stack:
     def _start_airflow(self) -> None:
         port = self._port or _free_port()
         self._environment = self._base_environment() | self._airflow_environment(port) | self._more_environment
-        self.command("db", "migrate")
+        # Opens a transaction inside another, and as yet there is nobody to take turns with.
+        self._run("airflow", "db", "migrate")
         for name in AIRFLOW_PROCESSES:
             self.start_process(name)
         self.airflow = self._closing.enter_context(AirflowClient(f"http://127.0.0.1:{port}"))
@@ -204,6 +194,22 @@ class Stack:
         wait_until(
             self.airflow.healthy, what="Airflow is healthy", seconds=START_SECONDS, processes=[*self.processes.values()]
         )
+
+    def _run(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            env=self._environment
+            | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}?timeout={WRITE_SECONDS}"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            msg = f"`airflow {' '.join(arguments)}` ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            raise StackError(msg)
+        return done
 
     def _stop(self) -> None:
         self._closing.close()
@@ -264,10 +270,6 @@ class Stack:
         if self._teams is not None:
             environment["AIRFLOW_VAR_SEI_TEAMS"] = json.dumps(list(self._teams))
         return environment
-
-
-def _airflow(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "airflow", *arguments]
 
 
 def _free_port() -> int:
