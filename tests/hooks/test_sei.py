@@ -200,5 +200,6 @@ def test_airflow_discovers_the_provider_and_takes_connections_of_its_type(tmp_pa
         *("--conn-password", "sesame-open", "--conn-extra", '{"org_identifier": "acme", "project_identifier": "web"}'),
         home=tmp_path,
     )
-    connection = json.loads(airflow("connections", "get", "sei_default", "--output", "json", home=tmp_path))[0]
+    printed = airflow("connections", "get", "sei_default", "--output", "json", home=tmp_path)
+    connection = json.loads(printed.splitlines()[-1])[0]  # 3.2.2 logs to the same stream before it
     assert (connection["conn_type"], connection["host"]) == ("sei", "https://sei.test/api")
