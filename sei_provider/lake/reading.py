@@ -22,7 +22,12 @@ from sei_provider.lake.slices import Slice
 BLOCK = 512 << 10
 """Bytes parsed at a time; one row cannot be longer. Arrow reads some ahead, so this is what sets the peak memory."""
 
-ARROW_TYPES = {"string": pa.string(), "date32": pa.date32(), "float64": pa.float64()}
+_ARROW_TYPES = {"string": pa.string(), "date32": pa.date32(), "float64": pa.float64()}
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    """Arrow's type of a column; text while nobody knows which it has."""
+    return _ARROW_TYPES[column.type or "string"]
 
 
 class _UnfitError(Exception):
@@ -90,7 +95,7 @@ def _open_csv(body: Body, header: Header) -> Iterator[pa.RecordBatch]:
             ParseOptions(newlines_in_values=True),
             # `strings_can_be_null` stays off, else teams named NA or null vanish, or one named like NULL_NUMBER.
             ConvertOptions(
-                column_types={column.name: ARROW_TYPES[column.type or "string"] for column in header.columns},
+                column_types={column.name: arrow_type(column) for column in header.columns},
                 null_values=["", NULL_NUMBER],
                 quoted_strings_can_be_null=True,
             ),

@@ -82,7 +82,6 @@ class StagedFiles:
         self.files: dict[tuple[str, str], StagedFile] = {}
         self.columns: dict[bytes, Sequence[Column]] = {}
         """The distinct sets of columns, in the order of the files, by how they lie in the footers."""
-        self._parsed: dict[bytes, Sequence[Column]] = {}
         self._room = _KEPT_BYTES
         self._kept: dict[bytes, list[pa.Table]] = defaultdict(list)
         self._loose: dict[bytes, list[tuple[StagedFile, pa.Table]]] = defaultdict(list)
@@ -94,7 +93,7 @@ class StagedFiles:
         # lock after each of them gains nothing; and not far ahead, since what is opened is held.
         with ThreadPoolExecutor(2, thread_name_prefix="sei-lake") as pool:
             for part in parts:
-                opening.append(pool.submit(self._open_all, part))
+                opening.append(pool.submit(_open_all, part))
                 if len(opening) > _OPENED_AHEAD:
                     self._add_all(opening.popleft().result())
             while opening:
@@ -117,9 +116,6 @@ class StagedFiles:
                     for number in range(file.num_row_groups):
                         yield from _of_columns(_joined([(self.files[identity], file.read_row_group(number))]), columns)
 
-    def _open_all(self, paths: Iterable[Path]) -> list[_Opened]:
-        return [_open(path, self._parsed) for path in paths]
-
     def _add_all(self, opened: Iterable[_Opened]) -> None:
         for file in opened:
             self._add(file)
@@ -130,7 +126,8 @@ class StagedFiles:
         if staged.identity in self.files:
             return
         self.files[staged.identity] = staged
-        self.columns.setdefault(opened.columns_key, self._parsed[opened.columns_key])
+        if opened.columns_key not in self.columns:
+            self.columns[opened.columns_key] = [Column(*column) for column in json.loads(opened.columns_key)]
         if rows is None or opened.size > self._room:
             self._large[staged.identity] = opened.path
         elif len(rows):
@@ -157,14 +154,15 @@ class _Opened:
     """The columns as they lie in the footer."""
 
 
-def _open(path: Path, parsed: dict[bytes, Sequence[Column]]) -> _Opened:
+def _open_all(paths: Iterable[Path]) -> list[_Opened]:
+    return [_open(path) for path in paths]
+
+
+def _open(path: Path) -> _Opened:
     # As a file of Arrow's: what pyarrow does to find out what kind of path it has takes a tenth of the time.
     with pa.OSFile(str(path)) as data, pq.ParquetFile(data, pre_buffer=False) as file:
         footer = file.metadata.metadata
         value = json.loads(footer[SLICE_KEY])
-        key = footer[COLUMNS_KEY]
-        if key not in parsed:
-            parsed[key] = [Column(*column) for column in json.loads(key)]
         staged = StagedFile(
             slice=Slice.from_json(value),
             export_id=value["export_id"],
@@ -177,7 +175,7 @@ def _open(path: Path, parsed: dict[bytes, Sequence[Column]]) -> _Opened:
         )
         size = sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups))
         rows = file.read(use_threads=False) if size <= _SMALL_BYTES else None
-        return _Opened(path, staged, rows, size, key)
+        return _Opened(path, staged, rows, size, footer[COLUMNS_KEY])
 
 
 def _joined(parts: Sequence[tuple[StagedFile, pa.Table]]) -> pa.Table:

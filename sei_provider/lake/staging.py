@@ -27,7 +27,7 @@ from sei_provider.lake.errors import CsvError, StagingError
 from sei_provider.lake.manifests import write_manifest
 from sei_provider.lake.personal import PersonalData, Privacy
 from sei_provider.lake.quarantine import sift
-from sei_provider.lake.reading import ARROW_TYPES, read_batches, read_header
+from sei_provider.lake.reading import arrow_type, read_batches, read_header
 from sei_provider.lake.scratch import scratch_folder
 from sei_provider.lake.slices import Manifest, Slice, in_utc
 from sei_provider.lake.staged_files import (
@@ -104,7 +104,7 @@ def stage(
 
         def write(source: Download) -> int:
             batches = (privacy.apply(batch) for batch in read_batches(source, header, slice))
-            return _write(parquet, columns, (_completed(batch, columns, slice) for batch in batches), slice, export)
+            return _write(parquet, columns, batches, slice, export)
 
         try:
             rows = write(source)
@@ -162,11 +162,7 @@ def _with_added(columns: Sequence[Column]) -> list[Column]:
     return columns
 
 
-def _arrow_schema(columns: Iterable[Column]) -> pa.Schema:
-    return pa.schema([(column.name, ARROW_TYPES[column.type or "string"]) for column in columns])
-
-
-def _completed(batch: pa.RecordBatch, columns: Sequence[Column], slice_: Slice) -> pa.Table:
+def _completed(batch: pa.RecordBatch, schema: pa.Schema, slice_: Slice) -> pa.Table:
     arrays = {name: batch[name] for name in batch.schema.names}
     team = arrays["team"]
     # Without a hierarchy a team is its own root, so that every row has a path to be owned by.
@@ -174,20 +170,24 @@ def _completed(batch: pa.RecordBatch, columns: Sequence[Column], slice_: Slice) 
     if slice_.exact:
         arrays |= {name: pa.repeat(pa.scalar(day, pa.date32()), len(team)) for name, day in slice_.range.items()}
     arrays.setdefault("end_date", pa.nulls(len(team), pa.date32()))
-    return pa.Table.from_arrays([arrays[column.name] for column in columns], schema=_arrow_schema(columns))
+    return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
 
 
 def _write(
-    file: Path, columns: Sequence[Column], tables: Iterable[pa.Table], slice_: Slice, export: Mapping[str, Any]
+    file: Path,
+    columns: Sequence[Column],
+    batches: Iterable[pa.RecordBatch],
+    slice_: Slice,
+    export: Mapping[str, Any],
 ) -> int:
     rows = 0
-    schema = _arrow_schema(columns)
+    schema = pa.schema([(column.name, arrow_type(column)) for column in columns])
     paths: set[tuple[str, str]] = set()
     periods: set[tuple[str | None, ...]] = set()
     told_apart = ["start_date"]
     if slice_.granularity == "sprint":
         told_apart = [name for name in ("team_hierarchy", "start_date", "sprint") if name in schema.names]
-    groups = by_bytes(tables)
+    groups = by_bytes(_completed(batch, schema, slice_) for batch in batches)
     first = next(groups, schema.empty_table())
     # Packing a handful of rows saves next to nothing and doubles the time to open it, and there may be thousands.
     packed = first.nbytes > _FEW_BYTES

@@ -21,7 +21,7 @@ from upath import UPath
 from sei_provider.lake.columns import DERIVED, LINEAGE
 from sei_provider.lake.errors import ConflictError, UnknownColumnError, UnknownTableError
 from sei_provider.lake.owners import Entry
-from sei_provider.lake.reading import ARROW_TYPES
+from sei_provider.lake.reading import arrow_type
 from sei_provider.lake.schema import TableSchema
 from sei_provider.lake.scratch import scratch_folder
 from sei_provider.lake.slices import next_month
@@ -198,7 +198,7 @@ def arrow_schema(schema: TableSchema) -> pa.Schema:
     known = [
         pa.field(
             column.name,
-            ARROW_TYPES[column.type or "string"],
+            arrow_type(column),
             metadata={HEADER_KEY: column.header} | described(column, report, mode),
         )
         for column in schema.ordered()
