@@ -1,0 +1,100 @@
+"""A lake that an older version wrote is still read, and published into.
+
+`stored/751f940/` holds a lake as commit 751f940 wrote it: a table of one month, and one of two months in which an empty
+answer has cleared the rows of team:14. Its staging folder is that of a publisher that died before it had emptied it: the
+slice of team:12 is published, that of team:13 is not. `manifests.json` is the export task's result. Both were made by
+
+    git worktree add ../751f940 751f940 && cd FOLDER && PYTHONPATH=../751f940 python - <<'END'
+    import json, shutil
+    from datetime import UTC, datetime
+    from pathlib import Path
+    import pytest
+    from sei_provider import lake
+    from sei_provider.sandbox.server import serve
+    from tests.connections import connect
+    from tests.operators.conftest import Task
+
+    root = Path("lake")
+
+    def publish(manifests): lake.publish(root, manifests, published_at=datetime.now(UTC))
+
+    with serve(teams=4, seconds=0) as sandbox, pytest.MonkeyPatch.context() as patch:
+        connect(patch, sandbox.base_url)
+        publish(Task(root, state=None, report="business_alignment", scopes=["11", "12"], end="2026-01-31").run())
+        publish(Task(root, state=None, scopes=["14"]).run())
+        sandbox.fault("header_only", team="14")
+        manifests = Task(root, state=None, scopes=["11", "12", "13", "14"]).run()
+        staging = next(Path("lake/_staging").iterdir())
+        shutil.copytree(staging, "kept")
+        publish([manifest for manifest in manifests if manifest["scope"] != "team:13"])
+        for file in Path("kept").glob("*"):  # as if the publisher had died before it had removed all
+            if json.loads(file.with_suffix(".json").read_text())["scope"] in {"team:12", "team:13"}:
+                shutil.copy(file, staging)
+        shutil.rmtree("kept")
+    Path("manifests.json").write_text(json.dumps(manifests, indent=1) + "\\n")
+    END
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from sei_provider import lake
+
+STORED = Path(__file__).with_name("stored") / "751f940"
+SPRINT, ALIGNMENT = "sprint_team_monthly", "business_alignment_monthly"
+
+
+@pytest.fixture
+def old(tmp_path, monkeypatch):
+    """The folder with a copy of the lake; manifests name their files by paths relative to it."""
+    shutil.copytree(STORED, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def manifests(old):
+    return json.loads((old / "manifests.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("table", "rows"), [(SPRINT, 4), (ALIGNMENT, 2)])
+def test_its_tables_are_read_as_they_were_written(old, table, rows):
+    read = lake.read_table("lake", table)
+    written = [
+        row for path in sorted(Path("lake", table).glob("month=*/*")) for row in pq.ParquetFile(path).read().to_pylist()
+    ]
+    assert read.drop_columns("month").to_pylist() == written
+    assert len(written) == rows
+
+
+def test_its_staged_slices_are_found(old, manifests):
+    (folder,) = Path("lake", "_staging").iterdir()
+    assert [manifest for manifest in manifests if manifest["scope"] in {"team:12", "team:13"}] == sorted(
+        lake.staged(folder).values(), key=lambda manifest: manifest["scope"]
+    )
+
+
+def test_publishing_its_manifests_again_completes_what_was_interrupted(old, manifests):
+    before = lake.read_table("lake", SPRINT).to_pylist()
+    lake.publish("lake", manifests, published_at=datetime.now(UTC))
+    after = lake.read_table("lake", SPRINT).to_pylist()
+    assert [row for row in after if row["_scope"] != "team:13"] == before
+    assert Counter(row["_scope"] for row in after) == {"team:11": 2, "team:12": 2, "team:13": 2}
+
+
+def test_a_slice_that_was_only_staged_lands_beside_what_is_published(old, manifests):
+    unpublished = next(manifest for manifest in manifests if manifest["scope"] == "team:13")
+    lake.publish("lake", [unpublished], published_at=datetime.now(UTC))
+    months = lake.coverage("lake", SPRINT)
+    assert {(part["scope"], part["month"]) for part in months if part["published_at"]} == {
+        (f"team:{team}", month) for team in (11, 12, 13, 14) for month in ("2026-01", "2026-02")
+    }
+    assert lake.read_table("lake", ALIGNMENT).num_rows == 2
