@@ -267,9 +267,9 @@ ENGINES: Mapping[str, Callable[[Path, Path], int]] = {
 }
 STEPS = {**ENGINES, "stage many": stage_many, "publish one": publish, "publish many": publish, "scan": scan}
 WARM = {
-    "sei_provider.lake": "import sei_provider.lake.staging, pandas",
-    "publish one": "import sei_provider.lake.publishing, pandas",
-    "publish many": "import sei_provider.lake.publishing, pandas",
+    "sei_provider.lake": "import sei_provider.lake.staging.stage, pandas",
+    "publish one": "import sei_provider.lake.tables.publish, pandas",
+    "publish many": "import sei_provider.lake.tables.publish, pandas",
     "pandas": "import pandas, pyarrow.parquet",
     "Polars": "import polars",
     "DuckDB": "import duckdb",

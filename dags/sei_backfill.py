@@ -137,7 +137,7 @@ def work_of(
     from sei_provider.api.planner import batches
     from sei_provider.api.request import Scope
     from sei_provider.lake import UnknownTableError, coverage
-    from sei_provider.lake.slices import months_between
+    from sei_provider.lake.periods import months_between
 
     held: set[tuple[str, str]] = set()
     if which == "missing":

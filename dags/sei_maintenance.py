@@ -21,7 +21,7 @@ def sweep(lake: str) -> list[str]:
     """Removes staging that nothing was put into for a week; gives the folders' names."""
     from airflow.sdk import ObjectStoragePath
 
-    from sei_provider.lake.maintenance import sweep_staging
+    from sei_provider.lake.tables.maintenance import sweep_staging
 
     return sweep_staging(ObjectStoragePath(lake), older_than=datetime.now(UTC) - KEPT)
 
@@ -35,8 +35,8 @@ def report(lake: str) -> dict[str, Any]:
     from airflow.sdk import ObjectStoragePath
 
     from sei_provider.lake import UnknownTableError, coverage
-    from sei_provider.lake.maintenance import quarantined
-    from sei_provider.lake.store import names
+    from sei_provider.lake.storage.store import names
+    from sei_provider.lake.tables.maintenance import quarantined
 
     place: Any = ObjectStoragePath(lake)
     gaps: dict[str, list[str]] = {}

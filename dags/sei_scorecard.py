@@ -29,7 +29,7 @@ def cards(lake: str, **context: Any) -> list[str]:
 
     from sei_provider.api.periods import period_of
     from sei_provider.lake import UnknownTableError, ledger, read_table
-    from sei_provider.lake.store import put_bytes
+    from sei_provider.lake.storage.store import put_bytes
 
     root: Any = ObjectStoragePath(lake)
     written = []
@@ -59,8 +59,8 @@ def page(lake: str) -> str:
     from sei_card.page import page_of
 
     from sei_provider.lake import read_table
-    from sei_provider.lake.store import names, put_bytes, read
-    from sei_provider.lake.units import HEADER_KEY
+    from sei_provider.lake.column_metadata import HEADER_KEY
+    from sei_provider.lake.storage.store import names, put_bytes, read
 
     root: Any = ObjectStoragePath(lake)
     folder = root / "scorecard"

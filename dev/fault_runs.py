@@ -21,7 +21,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 from dev.fault_check import look
 from dev.fault_table import END, START, STRUCK, TEAMS, Outcome, Scenario
 from sei_provider.api.reports import REPORTS
-from sei_provider.lake.staging import stage
+from sei_provider.lake.staging.stage import stage
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.operators.report import SeiReportOperator

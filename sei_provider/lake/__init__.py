@@ -28,15 +28,15 @@ from sei_provider.lake.errors import (
     UnknownTableError,
     UnsupportedStoreError,
 )
-from sei_provider.lake.slices import Manifest, Published, Skipped, Slice, default_table
+from sei_provider.lake.model import Manifest, Published, Skipped, Slice, default_table
 
 if TYPE_CHECKING:
-    from sei_provider.lake.covering import Covered, coverage
-    from sei_provider.lake.manifests import discard, staged
-    from sei_provider.lake.publishing import publish
-    from sei_provider.lake.raw import keep
-    from sei_provider.lake.staging import stage
-    from sei_provider.lake.tables import ledger, read_table
+    from sei_provider.lake.staging.manifests import discard, staged
+    from sei_provider.lake.staging.raw import keep
+    from sei_provider.lake.staging.stage import stage
+    from sei_provider.lake.tables.ledger import Covered, coverage
+    from sei_provider.lake.tables.publish import publish
+    from sei_provider.lake.tables.table import ledger, read_table
 
 __all__ = [
     "BodyError",
@@ -73,15 +73,15 @@ __all__ = [
 ]
 
 _LOADED_WHEN_NAMED = {
-    "Covered": "covering",
-    "coverage": "covering",
-    "discard": "manifests",
-    "keep": "raw",
-    "ledger": "tables",
-    "publish": "publishing",
-    "read_table": "tables",
-    "stage": "staging",
-    "staged": "manifests",
+    "Covered": "tables.ledger",
+    "coverage": "tables.ledger",
+    "discard": "staging.manifests",
+    "keep": "staging.raw",
+    "ledger": "tables.table",
+    "publish": "tables.publish",
+    "read_table": "tables.table",
+    "stage": "staging.stage",
+    "staged": "staging.manifests",
 }
 
 

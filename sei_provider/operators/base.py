@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sei_provider.lake import Manifest
-    from sei_provider.lake.personal import PersonalData
-    from sei_provider.lake.staging import BadValue
+    from sei_provider.lake.staging.pii import PersonalData
+    from sei_provider.lake.staging.stage import BadValue
 
 _ANY_SCOPE = Scope(team_id="0")
 

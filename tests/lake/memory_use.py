@@ -14,14 +14,15 @@ from pathlib import Path
 import pyarrow as pa
 from lake_bench import Bench, team_row
 
-from sei_provider.lake import reading, sorting, staged_files
+from sei_provider.lake.staging import csv_reader, staged_file
+from sei_provider.lake.tables import sorting
 
 
 def main() -> None:
     folder, rows = Path(sys.argv[1]), int(sys.argv[2])
-    reading.BLOCK >>= 4
-    staged_files.ROW_GROUP_BYTES >>= 4
-    staged_files._KEPT_BYTES >>= 4
+    csv_reader.BLOCK >>= 4
+    staged_file.ROW_GROUP_BYTES >>= 4
+    staged_file._KEPT_BYTES >>= 4
     sorting.RUN_BYTES >>= 4
     sorting._BLOCK_BYTES >>= 4
     bench = Bench(folder)

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from upath import UPath
 
 from sei_provider import lake
-from sei_provider.lake import publishing
+from sei_provider.lake.tables import publish as publishing
 
 
 def main() -> None:

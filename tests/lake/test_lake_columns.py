@@ -9,7 +9,7 @@ from lake_bench import team_row
 
 from sei_provider import lake
 from sei_provider.lake import SchemaError, TableMeaningError, UnknownColumnError, UnknownTableError
-from sei_provider.lake.hierarchy import depths_and_leaves
+from sei_provider.lake.tables.hierarchy import depths_and_leaves
 
 JAN = "2026-01-01"
 

@@ -20,7 +20,7 @@ from sei_provider.lake import (
     TruncatedError,
     read_table,
 )
-from sei_provider.lake.body import Body
+from sei_provider.lake.staging.csv_stream import Body
 
 HEAD = b"Team,Team Hierarchy,Start Date,End Date,PR_Merged\n"
 ROW = b"Alpha,Eng/Alpha,2026-01-01,2026-01-31,4\n"

@@ -12,7 +12,7 @@ import pytest
 from lake_bench import STORES, team_row
 
 from sei_provider import lake
-from sei_provider.lake import store as stores
+from sei_provider.lake.storage import store as stores
 
 pytestmark = pytest.mark.parametrize("store", STORES, indirect=True)
 JAN, FEB = "2026-01-01", "2026-02-01"

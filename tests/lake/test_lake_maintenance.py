@@ -9,8 +9,8 @@ import pytest
 from lake_bench import STORES, team_row
 
 from sei_provider import lake
-from sei_provider.lake.maintenance import quarantined, sweep_staging
-from sei_provider.lake.store import last_change, put_bytes
+from sei_provider.lake.storage.store import last_change, put_bytes
+from sei_provider.lake.tables.maintenance import quarantined, sweep_staging
 
 everywhere = pytest.mark.parametrize("store", STORES, indirect=True)
 ROW = team_row("Eng/A", "2026-01-01")

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from lake_bench import Bench
 
-from sei_provider.lake import sorting
-from sei_provider.lake.sorting import Sorter
+from sei_provider.lake.tables import sorting
+from sei_provider.lake.tables.sorting import Sorter
 
 ROWS = 25_000
 

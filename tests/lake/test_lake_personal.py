@@ -10,7 +10,7 @@ import pytest
 from lake_bench import STORES
 
 from sei_provider.lake import PersonalDataError
-from sei_provider.lake.personal import Privacy
+from sei_provider.lake.staging.pii import Privacy
 
 KEY = b"sixteen bytes or more"
 HEAD = "Contributor,E-Mail Address,Team,Start_Date,PR_MERGED"

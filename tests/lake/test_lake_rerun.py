@@ -7,7 +7,7 @@ from lake_bench import STORES, at, team_row
 
 from sei_provider import lake
 from sei_provider.lake import StagingError
-from sei_provider.lake.store import put_bytes
+from sei_provider.lake.storage.store import put_bytes
 
 everywhere = pytest.mark.parametrize("store", STORES, indirect=True)
 

@@ -8,7 +8,7 @@ import pytest
 from lake_bench import STORES
 
 from sei_provider import lake
-from sei_provider.lake import publishing
+from sei_provider.lake.tables import publish as publishing
 
 pytestmark = pytest.mark.parametrize("store", STORES, indirect=True)
 

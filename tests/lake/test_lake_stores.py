@@ -11,7 +11,7 @@ from upath import UPath
 
 from sei_provider import lake
 from sei_provider.lake import ConflictError, UnsupportedStoreError
-from sei_provider.lake.store import ABSENT, fetch, names, put_bytes, read
+from sei_provider.lake.storage.store import ABSENT, fetch, names, put_bytes, read
 
 JAN = "2026-01-01"
 everywhere = pytest.mark.parametrize("store", STORES, indirect=True)

@@ -9,8 +9,8 @@ import pytest
 from lake_bench import STORES
 
 from sei_provider import lake
+from sei_provider.lake.column_metadata import described
 from sei_provider.lake.columns import Column
-from sei_provider.lake.units import described
 
 JAN = "2026-01-01"
 

@@ -21,16 +21,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from upath import UPath
 
-from sei_provider.lake.body import LARGEST, Download
 from sei_provider.lake.columns import Column, personal_columns
 from sei_provider.lake.errors import CsvError, StagingError
-from sei_provider.lake.manifests import write_manifest
-from sei_provider.lake.personal import PersonalData, Privacy
-from sei_provider.lake.quarantine import sift
-from sei_provider.lake.reading import arrow_type, read_batches, read_header
-from sei_provider.lake.scratch import scratch_folder
-from sei_provider.lake.slices import Manifest, Slice, in_utc
-from sei_provider.lake.staged_files import (
+from sei_provider.lake.model import Manifest, Slice
+from sei_provider.lake.periods import in_utc
+from sei_provider.lake.staging.csv_reader import arrow_type, read_batches, read_header
+from sei_provider.lake.staging.csv_stream import LARGEST, Download
+from sei_provider.lake.staging.manifests import write_manifest
+from sei_provider.lake.staging.pii import PersonalData, Privacy
+from sei_provider.lake.staging.quarantine import sift
+from sei_provider.lake.staging.staged_file import (
     COLUMNS_KEY,
     DICTIONARY_BYTES,
     PATHS_KEY,
@@ -38,7 +38,8 @@ from sei_provider.lake.staged_files import (
     SLICE_KEY,
     by_bytes,
 )
-from sei_provider.lake.store import check_writers, lake_path, put
+from sei_provider.lake.storage.scratch import scratch_folder
+from sei_provider.lake.storage.store import check_writers, lake_path, put
 
 _FEW_BYTES = 64 << 10
 

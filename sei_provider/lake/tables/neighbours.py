@@ -12,11 +12,11 @@ from datetime import date
 
 from upath import UPath
 
-from sei_provider.lake.merging import merge
-from sei_provider.lake.owners import Entry
-from sei_provider.lake.scratch import scratch_folder
-from sei_provider.lake.slices import next_month
-from sei_provider.lake.tables import (
+from sei_provider.lake.periods import next_month
+from sei_provider.lake.storage.scratch import scratch_folder
+from sei_provider.lake.tables.merge import merge
+from sei_provider.lake.tables.ownership import Entry
+from sei_provider.lake.tables.table import (
     again,
     arrow_schema,
     fetch_month,
@@ -36,7 +36,7 @@ def heed(folder: UPath, visited: Iterable[date], granularity: str) -> dict[date,
     """Enter, in the months that were just put, the slices that neighbouring months hold; give rows where that changed.
 
     To be called after the puts. Of two publishers whose months are neighbours, one puts last, and that one sees the
-    other's: here, or by listing the months once more (`publishing`). So neither needs to wait for the other.
+    other's: here, or by listing the months once more (`publish`). So neither needs to wait for the other.
     """
     if granularity not in _REACHING:
         return {}

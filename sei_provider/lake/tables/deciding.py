@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from sei_provider.lake.columns import LINEAGE, NULL_NUMBER, TEXT_SUFFIXES, ColumnType
 from sei_provider.lake.errors import SchemaError
-from sei_provider.lake.explain import NUMBER
-from sei_provider.lake.schema import TableSchema
-from sei_provider.lake.staged_files import StagedFiles
+from sei_provider.lake.staging.csv_validation import NUMBER
+from sei_provider.lake.staging.staged_file import StagedFiles
+from sei_provider.lake.tables.schema import TableSchema
 
 
 def decide(staged: StagedFiles, table: str, schema: TableSchema) -> TableSchema:

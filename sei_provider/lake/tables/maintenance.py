@@ -8,9 +8,9 @@ from typing import TypedDict
 import pyarrow.parquet as pq
 from upath import UPath
 
-from sei_provider.lake.manifests import discard
-from sei_provider.lake.slices import in_utc
-from sei_provider.lake.store import lake_path, last_change, names, read
+from sei_provider.lake.periods import in_utc
+from sei_provider.lake.staging.manifests import discard
+from sei_provider.lake.storage.store import lake_path, last_change, names, read
 
 
 class Quarantined(TypedDict):

@@ -1,6 +1,6 @@
 """Staged slices into their tables: which months they concern, in which order, and again when another was faster.
 
-What a month then holds is `merging`'s business, and how it is written that of `tables`.
+What a month then holds is decided by `merge`, and how it is written by `table`.
 """
 
 from __future__ import annotations
@@ -16,26 +16,19 @@ from typing import TypeAlias
 
 from upath import UPath
 
-from sei_provider.lake.bringing_up import bring_up
-from sei_provider.lake.deciding import decide, typed
-from sei_provider.lake.done import Done
 from sei_provider.lake.errors import StagingError
-from sei_provider.lake.merging import merge, of_slices
-from sei_provider.lake.neighbours import heed
-from sei_provider.lake.owners import Entry, sprint_name
-from sei_provider.lake.scratch import scratch_folder
-from sei_provider.lake.slices import (
-    Manifest,
-    Published,
-    Slice,
-    in_utc,
-    months_between,
-    period_months,
-    previous_month,
-)
-from sei_provider.lake.staged_files import StagedFile, StagedFiles
-from sei_provider.lake.store import check_writers, fetch_each, lake_path, locked, remove_each, remove_if_empty
-from sei_provider.lake.tables import (
+from sei_provider.lake.model import Manifest, Published, Slice
+from sei_provider.lake.periods import in_utc, months_between, period_months, previous_month
+from sei_provider.lake.staging.staged_file import StagedFile, StagedFiles
+from sei_provider.lake.storage.scratch import scratch_folder
+from sei_provider.lake.storage.store import check_writers, fetch_each, lake_path, locked, remove_each, remove_if_empty
+from sei_provider.lake.tables.bringing_up import bring_up
+from sei_provider.lake.tables.deciding import decide, typed
+from sei_provider.lake.tables.done import Done
+from sei_provider.lake.tables.merge import merge, of_slices
+from sei_provider.lake.tables.neighbours import heed
+from sei_provider.lake.tables.ownership import Entry, sprint_name
+from sei_provider.lake.tables.table import (
     again,
     arrow_schema,
     fetch_month,

@@ -12,7 +12,7 @@ from typing import Any
 
 from sei_provider.lake.columns import DIMENSIONS, Column
 from sei_provider.lake.errors import TableMeaningError
-from sei_provider.lake.slices import JSON, Slice
+from sei_provider.lake.model import JSON, Slice
 
 _GROWING = ("metric_groups", "metrics")
 

@@ -1,6 +1,6 @@
 """Objects of the lake: read one, put one whole, on local disk or in an object store.
 
-The only place, with `s3` beside it, that knows what kind of store it is. Nothing else may open an object for
+The only place, with `cloud` beside it, that knows what kind of store it is. Nothing else may open an object for
 writing: an exception inside `open("wb")` leaves half of it, on disk and on S3 (DESIGN, decision 14).
 """
 
@@ -21,8 +21,8 @@ from filelock import FileLock
 from upath import UPath
 
 from sei_provider.lake.errors import UnsupportedStoreError
-from sei_provider.lake.refusing import naming
-from sei_provider.lake.scratch import scratch_folder
+from sei_provider.lake.storage.errors import naming
+from sei_provider.lake.storage.scratch import scratch_folder
 
 ABSENT = ""
 """The version of an object that is not there."""
@@ -291,7 +291,7 @@ def _store(path: Any) -> _Store:
     if protocol in {"", "file", "local"}:
         return _DISK
     if protocol in {"s3", "s3a"}:
-        from sei_provider.lake.s3 import S3
+        from sei_provider.lake.storage.cloud import S3
 
         return S3()
     if protocol in {"memory", "gs", "gcs", "az", "abfs", "abfss"}:

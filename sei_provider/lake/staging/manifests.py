@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
-from sei_provider.lake.slices import Manifest
-from sei_provider.lake.store import lake_path, names, put_bytes, read_each, remove_each, remove_if_empty
+from sei_provider.lake.model import Manifest
+from sei_provider.lake.storage.store import lake_path, names, put_bytes, read_each, remove_each, remove_if_empty
 
 if TYPE_CHECKING:
     from upath import UPath

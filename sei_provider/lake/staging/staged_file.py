@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sei_provider.lake.columns import LINEAGE, Column
-from sei_provider.lake.slices import Slice
+from sei_provider.lake.model import Slice
 
 SLICE_KEY = b"sei.slice"
 """Footer entry: the slice, its export, its run, and how many rows went to quarantine, as JSON."""

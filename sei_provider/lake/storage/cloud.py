@@ -18,7 +18,7 @@ from s3fs.utils import FileExpired
 from upath import UPath
 
 from sei_provider.lake.errors import ConflictError, UnsupportedStoreError
-from sei_provider.lake.store import ABSENT, Fetched, OneStepStore
+from sei_provider.lake.storage.store import ABSENT, Fetched, OneStepStore
 
 Result = TypeVar("Result")
 

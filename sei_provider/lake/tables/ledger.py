@@ -10,10 +10,10 @@ from typing import TypedDict
 
 from upath import UPath
 
-from sei_provider.lake.owners import Entry
-from sei_provider.lake.slices import next_month, period_months
-from sei_provider.lake.store import lake_path
-from sei_provider.lake.tables import known_table, months, read_ledgers
+from sei_provider.lake.periods import next_month, period_months
+from sei_provider.lake.storage.store import lake_path
+from sei_provider.lake.tables.ownership import Entry
+from sei_provider.lake.tables.table import known_table, months, read_ledgers
 
 
 class Covered(TypedDict):

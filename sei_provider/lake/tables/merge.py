@@ -16,11 +16,12 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sei_provider.lake.hierarchy import depths_and_leaves
-from sei_provider.lake.owners import Entry, Owners, Place, entered, without_dominated
-from sei_provider.lake.slices import Skipped, next_month
-from sei_provider.lake.sorting import Sorter
-from sei_provider.lake.tables import conform
+from sei_provider.lake.model import Skipped
+from sei_provider.lake.periods import next_month
+from sei_provider.lake.tables.hierarchy import depths_and_leaves
+from sei_provider.lake.tables.ownership import Entry, Owners, Place, entered, without_dominated
+from sei_provider.lake.tables.sorting import Sorter
+from sei_provider.lake.tables.table import conform
 
 _SORTED_BY = ("team_hierarchy", "team", "start_date", "sprint", "developer", "developer_email")
 

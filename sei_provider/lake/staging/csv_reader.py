@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
 
-from sei_provider.lake.body import Body, Download, text_lines
 from sei_provider.lake.columns import NULL_NUMBER, Column, declare
 from sei_provider.lake.errors import CsvError
-from sei_provider.lake.explain import explain
-from sei_provider.lake.slices import Slice
+from sei_provider.lake.model import Slice
+from sei_provider.lake.staging.csv_stream import Body, Download, text_lines
+from sei_provider.lake.staging.csv_validation import explain
 
 BLOCK = 512 << 10
 """Bytes parsed at a time; one row cannot be longer. Arrow reads some ahead, so this is what sets the peak memory."""

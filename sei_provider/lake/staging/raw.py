@@ -7,8 +7,8 @@ from pathlib import Path
 
 from upath import UPath
 
-from sei_provider.lake.slices import Slice
-from sei_provider.lake.store import put
+from sei_provider.lake.model import Slice
+from sei_provider.lake.storage.store import put
 
 _GZIP = b"\x1f\x8b"
 

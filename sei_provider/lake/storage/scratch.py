@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sei_provider.lake.errors import StoreError
-from sei_provider.lake.refusing import said
+from sei_provider.lake.storage.errors import said
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from datetime import date, datetime
 
 from upath import UPath
 
-from sei_provider.lake.covering import spanned
 from sei_provider.lake.errors import StagingError
-from sei_provider.lake.owners import Entry
-from sei_provider.lake.slices import Manifest, Skipped
-from sei_provider.lake.tables import months, read_ledgers
+from sei_provider.lake.model import Manifest, Skipped
+from sei_provider.lake.tables.ledger import spanned
+from sei_provider.lake.tables.ownership import Entry
+from sei_provider.lake.tables.table import months, read_ledgers
 
 
 @dataclass(slots=True)

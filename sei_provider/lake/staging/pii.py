@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import pyarrow as pa
 
 from sei_provider.lake.errors import PersonalDataError
-from sei_provider.lake.reading import Header
+from sei_provider.lake.staging.csv_reader import Header
 
 PersonalData: TypeAlias = Literal["keep", "hash", "drop"]
 _CHOICES: Sequence[PersonalData] = ("keep", "hash", "drop")

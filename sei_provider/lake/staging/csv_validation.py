@@ -1,6 +1,6 @@
 """Which lines and columns of a CSV cannot be taken, and why: the slow path, run only after the fast one failed.
 
-It holds the same rules as `reading`, row by row in plain Python. Values of people's columns are never shown.
+It holds the same rules as `csv_reader`, row by row in plain Python. Values of people's columns are never shown.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import date
 
 from sei_provider.lake.columns import NULL_NUMBER, Column, ColumnType
 from sei_provider.lake.errors import CsvError
-from sei_provider.lake.slices import Slice
+from sei_provider.lake.model import Slice
 
 NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 """What counts as a number; `float()` would also take `nan`, `1_000` and digits of other scripts."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from sei_provider.lake.columns import Column
-from sei_provider.lake.slices import JSON
+from sei_provider.lake.model import JSON
 
 HEADER_KEY = b"sei.header"
 """Field metadata: what SEI calls the column."""

@@ -18,16 +18,16 @@ import pyarrow.parquet as pq
 import stamina
 from upath import UPath
 
+from sei_provider.lake.column_metadata import HEADER_KEY, described
 from sei_provider.lake.columns import DERIVED, LINEAGE
 from sei_provider.lake.errors import ConflictError, UnknownColumnError, UnknownTableError
-from sei_provider.lake.owners import Entry
-from sei_provider.lake.reading import arrow_type
-from sei_provider.lake.schema import TableSchema
-from sei_provider.lake.scratch import scratch_folder
-from sei_provider.lake.slices import next_month
-from sei_provider.lake.staged_files import DICTIONARY_BYTES, by_bytes
-from sei_provider.lake.store import fetch, lake_path, names, put, put_bytes, read, read_each
-from sei_provider.lake.units import HEADER_KEY, described
+from sei_provider.lake.periods import next_month
+from sei_provider.lake.staging.csv_reader import arrow_type
+from sei_provider.lake.staging.staged_file import DICTIONARY_BYTES, by_bytes
+from sei_provider.lake.storage.scratch import scratch_folder
+from sei_provider.lake.storage.store import fetch, lake_path, names, put, put_bytes, read, read_each
+from sei_provider.lake.tables.ownership import Entry
+from sei_provider.lake.tables.schema import TableSchema
 
 LEDGER_KEY = b"sei.ledger"
 _SCHEMA_FILE = "_schema.json"

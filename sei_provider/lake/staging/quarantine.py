@@ -13,12 +13,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sei_provider.lake.body import Download, text_lines
 from sei_provider.lake.columns import Column, personal_columns
 from sei_provider.lake.errors import CsvError
-from sei_provider.lake.explain import Record, examine
-from sei_provider.lake.reading import BLOCK, Header
-from sei_provider.lake.slices import Slice
+from sei_provider.lake.model import Slice
+from sei_provider.lake.staging.csv_reader import BLOCK, Header
+from sei_provider.lake.staging.csv_stream import Download, text_lines
+from sei_provider.lake.staging.csv_validation import Record, examine
 
 SCHEMA = pa.schema(
     [

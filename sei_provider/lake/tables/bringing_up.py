@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
-from sei_provider.lake.scratch import scratch_folder
-from sei_provider.lake.store import read
-from sei_provider.lake.tables import (
+from sei_provider.lake.storage.scratch import scratch_folder
+from sei_provider.lake.storage.store import read
+from sei_provider.lake.tables.table import (
     again,
     arrow_schema,
     conform,
