@@ -10,13 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sei_provider.api.errors import (
-    SeiConnectionError,
-    SeiDownloadError,
-    SeiNotFoundError,
-    SeiRateLimitError,
-    SeiServerError,
-)
+from sei_provider.api.errors import SeiError, SeiNotFoundError, SeiRateLimitError
 
 if TYPE_CHECKING:
     from sei_provider.api.calls import Call, Flow
@@ -80,7 +74,7 @@ class Attempts(Generic[T]):
     def _may_pass(self, error: Exception) -> bool:
         if isinstance(error, SeiNotFoundError):
             return self._call.absence_may_pass
-        return isinstance(error, SeiConnectionError | SeiServerError | SeiDownloadError)
+        return isinstance(error, SeiError) and error.is_transient
 
     def _may_repeat(self, error: Exception) -> bool:
         """Whether sending again is right although the attempt that failed may have made something (decision 6)."""

@@ -15,7 +15,6 @@ from sei_provider.api.export import Export
 from sei_provider.api.finding import find_exports
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest
-from sei_provider.api.watch import is_everybodys_error, will_not_change
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +70,7 @@ def _made_since(request: ExportRequest, since: datetime) -> Flow[Export | None]:
     try:
         found = (yield from find_exports([request], since)).get(request.key)
     except SeiError as error:
-        if is_everybodys_error(error) or not will_not_change(error):
+        if error.affects_all_scopes or error.is_transient:
             raise
         msg = (
             f"No answer came when asked to create the {request.description}, and SEI's list does not tell whether "

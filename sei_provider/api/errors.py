@@ -1,18 +1,18 @@
-"""What can go wrong between us and SEI, as one tree under `SeiError`. Knows no transport.
+"""The errors of the SEI client, as one tree under `SeiError`, and what each means to a retry. Knows no transport.
 
     SeiError
-    ├── SeiInputError          refused before any call: the message names the allowed values
-    ├── SeiConnectionError     no whole answer: refused, reset, cut short, timed out
-    ├── SeiReplyError          an answer that the documents do not describe
-    │   └── SeiDownloadError   a download that is not the whole export
-    └── SeiHTTPError           an answer that says no; carries `status`, `server_message`, `request_id`
-        ├── SeiBadRequestError   400, 405, 409, 415, 422
-        ├── SeiAuthError         401, 403, a redirect, or a login page where data should be (CONTRACT row 24)
-        ├── SeiNotFoundError     404
-        ├── SeiRateLimitError    429; carries `retry_after`
-        └── SeiServerError       5xx; carries `retry_after`
+    ├── SeiInputError          permanent   refused before any call: the message names the allowed values
+    ├── SeiConnectionError     transient   no whole answer: refused, reset, cut short, timed out
+    ├── SeiReplyError                      an answer that the documents do not describe
+    │   └── SeiDownloadError   transient   a download that is not the whole export
+    └── SeiHTTPError                       an HTTP status that says no: `status`, `server_message`, `request_id`
+        ├── SeiBadRequestError permanent   400, 405, 409, 415, 422
+        ├── SeiAuthError       permanent   401, 403 or a redirect; not permanent: a page with 200 (CONTRACT row 24)
+        ├── SeiNotFoundError   permanent   404
+        ├── SeiRateLimitError  transient   429; carries `retry_after`
+        └── SeiServerError     transient   5xx; carries `retry_after`
 
-Messages never hold the key, also if the server repeats it, and e-mail addresses in what the server says are masked
+Messages never hold the key, even if the server repeats it. E-mail addresses in the server's words are masked
 (CONTRACT row 27).
 """
 
@@ -22,6 +22,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from http import HTTPStatus
+from typing import Any
 
 _LONGEST_MESSAGE = 300
 _LONGEST_SEARCHED = 2000
@@ -53,11 +55,31 @@ def presentable(text: str) -> str:
 
 
 class SeiError(Exception):
-    """Anything that the SEI client raises on purpose."""
+    """Base class of all errors of the SEI client.
+
+    An error may be neither transient nor permanent: an answer that makes no sense is not worth a second call now, yet
+    the task's next try may not meet it.
+    """
+
+    is_transient: bool = False
+    """The same call, sent again soon, may succeed."""
+    is_permanent: bool = False
+    """Every later try of the task meets this error again, until a person corrects something.
+
+    Of an export that was already created, `SeiNotFoundError` is not permanent: the next try creates a new one.
+    """
+    affects_all_scopes: bool = False
+    """The cause is the key or the machine, so every other scope would meet this error too."""
+    invalidates_export: bool = False
+    """The export's file cannot be used, so the next try creates a new export."""
+    invalidates_export_if_repeated: bool = False
+    """As `invalidates_export`, but only at the second try: at the first, the file may have been damaged on its way."""
 
 
 class SeiInputError(SeiError, ValueError):
     """What was asked for cannot be asked of SEI; nothing was sent."""
+
+    is_permanent = True
 
 
 class SeiConnectionError(SeiError):
@@ -65,6 +87,8 @@ class SeiConnectionError(SeiError):
 
     `sent` is False when the request certainly never reached SEI.
     """
+
+    is_transient = True
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
         super().__init__(message)
@@ -77,6 +101,9 @@ class SeiReplyError(SeiError):
 
 class SeiDownloadError(SeiReplyError):
     """A download ended without being the whole export."""
+
+    is_transient = True
+    invalidates_export_if_repeated = True
 
 
 class SeiHTTPError(SeiError):
@@ -105,18 +132,35 @@ class SeiHTTPError(SeiError):
 class SeiBadRequestError(SeiHTTPError):
     """SEI understood the call and refused it; sending it again changes nothing."""
 
+    is_permanent = True
+
 
 class SeiAuthError(SeiHTTPError):
-    """The key is wrong or may not do this, or a login page came instead of data."""
+    """The key is wrong or may not do this, or a login page came instead of data.
+
+    A page with a status of success is not permanent, because a gateway sends such pages too (CONTRACT row 24).
+    """
+
+    def __init__(self, message: str, *, status: int, **details: Any) -> None:
+        super().__init__(message, status=status, **details)
+        self.is_permanent = status >= HTTPStatus.MULTIPLE_CHOICES
+        self.affects_all_scopes = status == HTTPStatus.UNAUTHORIZED
 
 
 class SeiNotFoundError(SeiHTTPError):
     """What was named does not exist, or not any more."""
 
+    is_permanent = True
+    invalidates_export = True
+
 
 class SeiRateLimitError(SeiHTTPError):
     """The key's requests per minute are used up."""
 
+    is_transient = True
+
 
 class SeiServerError(SeiHTTPError):
     """SEI, or a gateway before it, failed."""
+
+    is_transient = True

@@ -16,7 +16,7 @@ from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.listing import MOST_PER_PAGE, export_pages
 from sei_provider.api.paging import Page, Walk
 from sei_provider.api.reports import REPORTS
-from sei_provider.api.watch import Watch, is_everybodys_error, will_not_change
+from sei_provider.api.watch import Watch
 
 AT_ONCE = 8
 """Calls on their way at a time: enough to use up the key's limit, few enough to be a good neighbour."""
@@ -66,9 +66,9 @@ def _by_list(report: str, watch: Watch) -> Generator[list[Call[Any]], list[Any],
         try:
             exports = _new_on(page, walk)
         except SeiError as error:
-            if is_everybodys_error(error):
+            if error.affects_all_scopes:
                 raise
-            if will_not_change(error) or watch.list_was_lost:
+            if not error.is_transient or watch.list_was_lost:
                 watch.cost_of_listing = float("inf")
                 return [*missing, *without_reason]
             watch.list_was_lost = True

@@ -5,17 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from http import HTTPStatus
 from typing import Any
 
-from sei_provider.api.errors import (
-    SeiAuthError,
-    SeiBadRequestError,
-    SeiError,
-    SeiInputError,
-    SeiNotFoundError,
-    SeiReplyError,
-)
+from sei_provider.api.errors import SeiError, SeiInputError
 from sei_provider.api.export import Export
 
 
@@ -90,9 +82,9 @@ class Watch:
             self.pending[export_id] = answer
             if answer.status is not None and answer.status.is_terminal:
                 self.ended[export_id] = self.pending.pop(export_id) or answer
-        elif is_everybodys_error(answer):
+        elif answer.affects_all_scopes:
             raise answer
-        elif will_not_change(answer):
+        elif not answer.is_transient:
             del self.pending[export_id]
             self.lost[export_id] = str(answer)
 
@@ -118,13 +110,3 @@ def _pauses(delay: float | None, interval: float, growth: float, longest: float)
     while True:
         yield interval
         interval = min(interval * growth, longest)
-
-
-def is_everybodys_error(error: SeiError) -> bool:
-    """Whether an error would come for every scope alike: the key itself is wrong."""
-    return isinstance(error, SeiAuthError) and error.status == HTTPStatus.UNAUTHORIZED
-
-
-def will_not_change(error: SeiError) -> bool:
-    """Whether asking again would bring the same: it is a refusal, or an answer that makes no sense."""
-    return isinstance(error, SeiReplyError | SeiNotFoundError | SeiAuthError | SeiBadRequestError)

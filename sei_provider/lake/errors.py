@@ -1,4 +1,4 @@
-"""What can go wrong between a downloaded body and a table, as one tree under `LakeError`.
+"""The errors between a downloaded body and a table, as one tree under `LakeError`, and what each means to a retry.
 
 No message names a developer or an e-mail address (CONTRACT row 27): a cell's value is shown only if its
 column is a declared metric or a date.
@@ -10,11 +10,26 @@ from collections.abc import Sequence
 
 
 class LakeError(Exception):
-    """Anything that this package refuses."""
+    """Base class of all errors of the lake. An error may be neither transient nor permanent."""
+
+    is_transient: bool = False
+    """The same step, done again soon, may succeed."""
+    is_permanent: bool = False
+    """Every later try of the task meets this error again, until a person corrects something."""
+    affects_all_scopes: bool = True
+    """The cause is the lake or the machine, so every other scope would meet this error too."""
+    invalidates_export: bool = False
+    """The export's file cannot be used, so the next try creates a new export."""
+    invalidates_export_if_repeated: bool = False
+    """As `invalidates_export`, but only at the second try: at the first, the file may have been damaged on its way."""
 
 
 class BodyError(LakeError):
     """The downloaded file is not one whole CSV; asking SEI again may help."""
+
+    is_transient = True
+    affects_all_scopes = False
+    invalidates_export_if_repeated = True
 
 
 class EmptyBodyError(BodyError):
@@ -32,9 +47,16 @@ class TruncatedError(BodyError):
 class TooLargeError(BodyError):
     """More bytes than the caller allows; a gzip of some kilobytes can hold terabytes."""
 
+    is_transient = False
+    is_permanent = True
+
 
 class CsvError(LakeError):
     """A place in the CSV that cannot be taken; `line` counts from 1, the header included."""
+
+    is_permanent = True  # the export is complete, and would give the same file again
+    affects_all_scopes = False
+    invalidates_export = True
 
     def __init__(self, message: str, *, line: int | None = None, column: str | None = None) -> None:
         super().__init__(message)
@@ -66,6 +88,8 @@ class StagingError(LakeError):
 class PersonalDataError(LakeError):
     """What is asked for people's columns is unknown, or lacks the key."""
 
+    is_permanent = True
+
 
 class UnknownTableError(LakeError):
     """The lake has no such table."""
@@ -78,6 +102,8 @@ class UnknownColumnError(LakeError):
 class UnsupportedStoreError(LakeError):
     """Puts to this kind of store are not atomic, or cannot keep two writers apart."""
 
+    is_permanent = True
+
 
 class StoreError(LakeError):
     """A disk or store does not let us read or write: it is full, read-only, forbidden or out of reach."""
@@ -85,6 +111,8 @@ class StoreError(LakeError):
 
 class ConflictError(LakeError):
     """Another writer put the object between our reading and our put; nothing was put."""
+
+    is_transient = True
 
 
 def _shown(header: str) -> str:

@@ -14,14 +14,13 @@ from airflow.providers.common.compat.sdk import (  # whose place differs between
 from airflow.sdk import BaseOperator
 
 from sei_provider import lake as sei_lake
-from sei_provider.api.errors import SeiInputError
+from sei_provider.api.errors import SeiError, SeiInputError
 from sei_provider.api.periods import whole_periods
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.operators.landing import Staging, manifests_of
 from sei_provider.operators.memory import Memory
-from sei_provider.operators.verdict import is_final
 from sei_provider.operators.work import Work
 
 if TYPE_CHECKING:
@@ -174,7 +173,7 @@ class SeiBatchOperator(BaseOperator):
         except Exception as error:
             with suppress(sei_lake.LakeError, OSError):  # they would hide why the task ends
                 context["ti"].xcom_push(key="return_value", value=list(sei_lake.staged(memory.folder).values()))
-            if is_final(error):
+            if isinstance(error, SeiError | sei_lake.LakeError) and error.is_permanent:
                 raise AirflowFailException(str(error)) from error
             raise
 

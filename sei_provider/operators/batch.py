@@ -19,11 +19,11 @@ from sei_provider.api.request import ExportRequest
 from sei_provider.api.watch import Watch
 from sei_provider.operators.landing import Staging, fetched, spool_folder, stage
 from sei_provider.operators.making import ended_badly
-from sei_provider.operators.verdict import is_final, spoils_export
 from sei_provider.operators.work import Work, each
 
 if TYPE_CHECKING:
     from sei_provider.api.client import SeiClient
+    from sei_provider.lake.errors import LakeError
     from sei_provider.operators.memory import Memory
     from sei_provider.operators.splitting import Splitter
 
@@ -64,13 +64,13 @@ def run_reports(
 
         for request, answer in each(run, requests):
             if isinstance(answer, SeiError):
-                work.fail(request, str(answer), final=is_final(answer))
+                work.fail(request, str(answer), final=answer.is_permanent)
                 continue
             path, asked_at = answer
             # There is no export: when we asked takes the place of SEI's own time and of an id.
             report = Export(report=request.report, id=f"report-{asked_at:%Y%m%dT%H%M%S%f}", created_at=asked_at)
             if error := stage(path, request, report, memory, run_id, staging):
-                work.fail(request, f"the {request.description}: {error}", final=is_final(error))
+                work.fail(request, f"the {request.description}: {error}", final=error.is_permanent)
 
 
 def settle(
@@ -125,10 +125,10 @@ def settle(
     return parts
 
 
-def _note_bad_file(request: ExportRequest, error: Exception, why: str, work: Work, memory: Memory) -> None:
+def _note_bad_file(request: ExportRequest, error: SeiError | LakeError, why: str, work: Work, memory: Memory) -> None:
     # A file that is gone is no name that SEI does not know: the next try makes its export anew.
-    work.fail(request, why, final=is_final(error) and not isinstance(error, SeiNotFoundError))
-    if spoils_export(error, again=request.key in work.taken_up):
+    work.fail(request, why, final=error.is_permanent and not isinstance(error, SeiNotFoundError))
+    if error.invalidates_export or (error.invalidates_export_if_repeated and request.key in work.taken_up):
         memory.forget(request)
 
 
@@ -142,7 +142,7 @@ def _split_or_fail(
     try:
         split = splitter.split(request)
     except SeiError as error:
-        if is_final(error):
+        if error.is_permanent:
             memory.forget(request)  # as below: what cannot be split is made anew, the next hour may be a quieter one
         work.fail(request, f"{why}; and its child teams cannot be listed: {error}")
         return []

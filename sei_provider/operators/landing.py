@@ -16,7 +16,6 @@ from typing import IO, TYPE_CHECKING, Any
 from sei_provider import lake as sei_lake
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest
-from sei_provider.operators.verdict import spoils_all
 
 if TYPE_CHECKING:
     from sei_provider.api.export import Export
@@ -77,7 +76,7 @@ def stage(
             **staging.options,
         )
     except sei_lake.LakeError as error:
-        if spoils_all(error):
+        if error.affects_all_scopes:
             raise
         return error
     finally:

@@ -10,8 +10,6 @@ from sei_provider.api.errors import SeiError, SeiNotFoundError
 from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest
-from sei_provider.api.watch import will_not_change
-from sei_provider.operators.verdict import is_final, spoils_all
 from sei_provider.operators.work import Work, each
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ def make_exports(
     settled = {*work.exports, *work.errors}
     for request, export in each(create, [request for request in requests if request.key not in settled]):
         if isinstance(export, SeiError):
-            work.fail(request, str(export), final=is_final(export))
+            work.fail(request, str(export), final=export.is_permanent)
         elif export.id in of_no_use:
             why = (
                 f"SEI answers with export {export.id} again, which did not end well; "
@@ -77,7 +75,7 @@ def _take_up(
         gone = isinstance(export, SeiNotFoundError)
         if gone or (isinstance(export, Export) and ended_badly(export) and not splitter.is_too_big(export)):
             of_no_use.add(export_id)
-        elif isinstance(export, SeiError) and is_final(export):
+        elif isinstance(export, SeiError) and export.is_permanent:
             work.fail(request, f"export {export_id}: {export}", final=True)
         else:
             work.taken_up.append(request.key)
@@ -103,9 +101,9 @@ def _take_up_unsaved(client: SeiClient, requests: list[ExportRequest], work: Wor
     try:
         found = client.find_exports(requests, memory.begun)
     except SeiError as error:
-        if spoils_all(error):
+        if error.affects_all_scopes:
             raise
-        if will_not_change(error):
+        if not error.is_transient:
             log.warning("%s, since SEI's list cannot be read: %s", unknown, error)
             return
         for request in requests:

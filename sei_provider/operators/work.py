@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from sei_provider.api.errors import SeiError
 from sei_provider.api.request import ExportRequest
-from sei_provider.operators.verdict import spoils_all
 
 _AT_ONCE = 8
 """Calls on their way at a time: enough to use up the key's limit, few enough to be a good neighbour."""
@@ -66,7 +65,7 @@ def each(call: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tupl
             for future in done:
                 item = calls.pop(future)
                 error = future.exception()
-                if isinstance(error, SeiError) and not spoils_all(error):
+                if isinstance(error, SeiError) and not error.affects_all_scopes:
                     yield item, error
                 else:
                     yield item, future.result()

@@ -12,7 +12,6 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from sei_provider.api.errors import SeiError
 from sei_provider.api.watch import Watch
 from sei_provider.hooks.sei import SeiHook
-from sei_provider.operators.verdict import is_final
 
 
 class SeiExportTrigger(BaseTrigger):
@@ -70,7 +69,7 @@ class SeiExportTrigger(BaseTrigger):
                         break
         except SeiError as error:  # nothing more can be learned, but what has ended can still be staged
             refused = error
-        yield TriggerEvent({**watch.outcome(refused), "final": refused is not None and is_final(refused)})
+        yield TriggerEvent({**watch.outcome(refused), "final": refused is not None and refused.is_permanent})
 
     async def on_kill(self) -> None:
         """Say what keeps running when a user ends the wait (Airflow 3.3): SEI has no call that cancels an export."""

@@ -26,7 +26,7 @@ from sei_provider.api.again import Attempts
 from sei_provider.api.calls import get_export
 from sei_provider.api.errors import SeiRateLimitError
 from sei_provider.api.refusal import refusal
-from sei_provider.api.watch import Watch, will_not_change
+from sei_provider.api.watch import Watch
 from tests.api.raw_server import Answer, http, raw_server, reset, said, sent, trickle
 
 MakeClient = Callable[..., Any]
@@ -98,7 +98,7 @@ def test_what_does_not_pass_is_an_error_after_five_attempts_that_says_what_was_a
             client_to(server.base_url).get_export("productivity", "exp_1")
         assert len(server.requests) == ATTEMPTS
     assert len(str(e.value)) < 700
-    assert not will_not_change(e.value), "a watch asks again"
+    assert e.value.is_transient, "a watch asks again"
 
 
 def slow(head: bytes) -> Answer:
@@ -216,7 +216,7 @@ def test_an_answer_that_makes_no_sense_is_an_error_at_once(client_to: MakeClient
         with pytest.raises(SeiReplyError) as odd:
             client_to(server.base_url).get_export("productivity", "exp_1")
         assert len(server.requests) == 1
-    assert will_not_change(odd.value)
+    assert not odd.value.is_transient
     assert len(str(odd.value)) < 700
 
 

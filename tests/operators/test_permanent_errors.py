@@ -11,76 +11,17 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 
 from sei_provider.api import (
     SeiAuthError,
-    SeiBadRequestError,
-    SeiConnectionError,
-    SeiDownloadError,
-    SeiInputError,
-    SeiNotFoundError,
-    SeiRateLimitError,
-    SeiReplyError,
-    SeiServerError,
 )
 from sei_provider.lake import (
-    CsvError,
-    EmptyBodyError,
-    HeaderError,
-    PersonalDataError,
     StoreError,
-    TooLargeError,
-    TruncatedError,
-    UnsupportedStoreError,
 )
 from sei_provider.operators.base import SeiExportError, SeiFinalExportError
 from sei_provider.operators.landing import fetched
 from sei_provider.operators.report import SeiReportOperator
-from sei_provider.operators.verdict import is_final, spoils_export
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from tests.connections import connect
 from tests.operators.conftest import Task, TaskState
-
-FINAL = [
-    SeiInputError("no such metric"),
-    SeiBadRequestError("refused", status=400),
-    SeiAuthError("refused", status=401),
-    SeiAuthError("refused", status=403),
-    SeiAuthError("a redirect to a login page", status=302),
-    SeiNotFoundError("unknown team", status=404),
-    CsvError("a word where a number belongs", line=3, column="PR_MERGED"),
-    HeaderError("no team column", headers=["a"]),
-    TooLargeError("more than 16 GiB"),
-    PersonalDataError("no key"),
-    UnsupportedStoreError("no conditional put"),
-]
-MAY_PASS = [
-    SeiConnectionError("reset"),
-    SeiReplyError("an unknown status"),
-    SeiDownloadError("cut short"),
-    SeiRateLimitError("too many", status=429),
-    SeiServerError("down", status=503),
-    SeiAuthError("an HTML page of a gateway instead of data", status=200),
-    TruncatedError("the gzip stream ends early"),
-    EmptyBodyError("no bytes"),
-    StoreError("the disk is full"),
-    OSError("the disk is full"),
-]
-
-
-@pytest.mark.parametrize("error", FINAL, ids=repr)
-def test_what_has_to_be_corrected_is_final(error: Exception) -> None:
-    assert is_final(error)
-
-
-@pytest.mark.parametrize("error", MAY_PASS, ids=repr)
-def test_what_may_pass_is_not_final(error: Exception) -> None:
-    assert not is_final(error)
-
-
-def test_an_export_is_made_anew_if_its_file_is_gone_or_unfit_or_broken_twice() -> None:
-    gone, unfit, broken = SeiNotFoundError("gone", status=404), CsvError("a word"), TruncatedError("half of it")
-    assert [spoils_export(error, again=False) for error in (gone, unfit, broken)] == [True, True, False]
-    assert [spoils_export(error, again=True) for error in (gone, unfit, broken)] == [True, True, True]
-    assert not spoils_export(SeiServerError("down", status=503), again=True)
 
 
 def handed_on(task: Task) -> list[str]:
