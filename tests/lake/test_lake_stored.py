@@ -1,8 +1,8 @@
 """A lake that an older version wrote is still read, and published into.
 
 `stored/751f940/` holds a lake as commit 751f940 wrote it: a table of one month, and one of two months in which an empty
-answer has cleared the rows of team:14. Its staging folder is that of a publisher that died before it had emptied it: the
-slice of team:12 is published, that of team:13 is not. `manifests.json` is the export task's result. Both were made by
+answer has cleared the rows of team:14. Its staging folder is that of a publisher that died before it had emptied it:
+the slice of team:12 is published, that of team:13 is not. `manifests.json` is the export task's result. Made by
 
     git worktree add ../751f940 751f940 && cd FOLDER && PYTHONPATH=../751f940 python - <<'END'
     import json, shutil
