@@ -11,14 +11,20 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from sei_provider.lake.errors import HeaderError, SchemaError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ColumnType: TypeAlias = Literal["string", "date32", "float64"]
 
 NULL_NUMBER = "—"
 """How SEI writes "none" in a number or a rating (CONTRACT row 22)."""
+
+NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+"""The pattern of a number; `float()` would also accept `nan`, `1_000` and digits of other scripts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,13 @@ def declare(
     columns = [_column(header, known, report) for header in headers]
     _check(columns, headers, ["team"] if report in UNDATED else ["team", "start_date"])
     return columns
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    """Return Arrow's type of a column; a column without a type is text."""
+    import pyarrow as pa  # Airflow's DAG processor imports this module
+
+    return {"string": pa.string(), "date32": pa.date32(), "float64": pa.float64()}[column.type or "string"]
 
 
 def personal_columns(report: str) -> frozenset[str]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
 
-from sei_provider.lake.columns import NULL_NUMBER, Column, declare
+from sei_provider.lake.columns import NULL_NUMBER, Column, arrow_type, declare
 from sei_provider.lake.errors import CsvError
 from sei_provider.lake.model import Slice
 from sei_provider.lake.staging.csv_stream import Body, Download, text_lines
@@ -21,13 +21,6 @@ from sei_provider.lake.staging.csv_validation import explain
 
 BLOCK = 512 << 10
 """Bytes parsed at a time; one row cannot be longer. Arrow reads some ahead, so this is what sets the peak memory."""
-
-_ARROW_TYPES = {"string": pa.string(), "date32": pa.date32(), "float64": pa.float64()}
-
-
-def arrow_type(column: Column) -> pa.DataType:
-    """Arrow's type of a column; text while nobody knows which it has."""
-    return _ARROW_TYPES[column.type or "string"]
 
 
 class _UnfitError(Exception):

@@ -13,12 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
-from sei_provider.lake.columns import NULL_NUMBER, Column, ColumnType
+from sei_provider.lake.columns import NULL_NUMBER, NUMBER, Column, ColumnType
 from sei_provider.lake.errors import CsvError
 from sei_provider.lake.model import Slice
-
-NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
-"""What counts as a number; `float()` would also take `nan`, `1_000` and digits of other scripts."""
 
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 

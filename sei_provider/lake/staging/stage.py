@@ -21,11 +21,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from upath import UPath
 
-from sei_provider.lake.columns import Column, personal_columns
+from sei_provider.lake.columns import Column, arrow_type, personal_columns
 from sei_provider.lake.errors import CsvError, StagingError
 from sei_provider.lake.model import Manifest, Slice
 from sei_provider.lake.periods import in_utc
-from sei_provider.lake.staging.csv_reader import arrow_type, read_batches, read_header
+from sei_provider.lake.staging.csv_reader import read_batches, read_header
 from sei_provider.lake.staging.csv_stream import LARGEST, Download
 from sei_provider.lake.staging.manifests import write_manifest
 from sei_provider.lake.staging.pii import PersonalData, Privacy

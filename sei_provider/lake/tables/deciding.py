@@ -8,9 +8,8 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sei_provider.lake.columns import LINEAGE, NULL_NUMBER, TEXT_SUFFIXES, ColumnType
+from sei_provider.lake.columns import LINEAGE, NULL_NUMBER, NUMBER, TEXT_SUFFIXES, ColumnType
 from sei_provider.lake.errors import SchemaError
-from sei_provider.lake.staging.csv_validation import NUMBER
 from sei_provider.lake.staging.staged_file import StagedFiles
 from sei_provider.lake.tables.schema import TableSchema
 

@@ -19,10 +19,9 @@ import stamina
 from upath import UPath
 
 from sei_provider.lake.column_metadata import HEADER_KEY, described
-from sei_provider.lake.columns import DERIVED, LINEAGE
+from sei_provider.lake.columns import DERIVED, LINEAGE, arrow_type
 from sei_provider.lake.errors import ConflictError, UnknownColumnError, UnknownTableError
 from sei_provider.lake.periods import next_month
-from sei_provider.lake.staging.csv_reader import arrow_type
 from sei_provider.lake.staging.staged_file import DICTIONARY_BYTES, by_bytes
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import fetch, lake_path, names, put, put_bytes, read, read_each
