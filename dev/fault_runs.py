@@ -49,7 +49,7 @@ def hurried() -> Iterator[None]:
             patches.enter_context(patch(f"sei_provider.api.{name}", value))
         # So are gigabytes to megabytes: a gzip bomb, and what is staged at the most.
         patches.enter_context(patch("sei_provider.sandbox.files.BOMB_BYTES", 64 << 20))
-        patches.enter_context(patch.dict(stage.__kwdefaults__, largest=16 << 20))
+        patches.enter_context(patch.dict(stage.__kwdefaults__, max_file_bytes=16 << 20))
         yield
 
 

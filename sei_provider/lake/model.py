@@ -36,8 +36,8 @@ class Slice:
     """What the table measures (DESIGN, decision 15): `aggregation`, `metric_groups`, `metrics`, …"""
 
     @property
-    def exact(self) -> bool:
-        """Whether it is exactly its scope and range: its rows have no dates, and no other slice replaces part of it."""
+    def replace_exact_range(self) -> bool:
+        """Whether it replaces its own scope and range only, because its rows have no dates."""
         return self.report in UNDATED
 
     @property

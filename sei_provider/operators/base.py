@@ -153,7 +153,7 @@ class SeiBatchOperator(BaseOperator):
         hashed = self.personal_data == "hash"
         if self.raw and self.personal_data != "keep":
             self.log.warning("No raw copies are kept: they would hold the personal data that the lake is not to hold")
-        limit = {} if self.largest is None else {"largest": self.largest}
+        limit = {} if self.largest is None else {"max_file_bytes": self.largest}
         return Staging(
             raw=ObjectStoragePath(self.raw) if self.raw and self.personal_data == "keep" else None,
             options={

@@ -199,7 +199,7 @@ def test_a_gzip_bomb_is_read_up_to_the_largest_allowed_and_no_further(bench, bom
     unpacked = []
     read = Body.read
     monkeypatch.setattr(Body, "read", lambda body, size=-1: unpacked.append(read(body, size)) or unpacked[-1])
-    bench.options = {"largest": 5_000_000, "on_bad_value": aside}
+    bench.options = {"max_file_bytes": 5_000_000, "on_bad_value": aside}
     error = refused(bench, gzip.compress(BOMBS[bomb], 1), LakeError)
     assert isinstance(error, TooLargeError if bomb == "rows" else CsvError), error
     if bomb == "rows":
@@ -208,9 +208,9 @@ def test_a_gzip_bomb_is_read_up_to_the_largest_allowed_and_no_further(bench, bom
 
 
 def test_a_body_of_just_the_largest_size_is_read(bench):
-    bench.options = {"largest": len(HEAD + ROW)}
+    bench.options = {"max_file_bytes": len(HEAD + ROW)}
     assert len(read(bench, gzip.compress(HEAD + ROW))) == 1
-    bench.options = {"largest": len(HEAD + ROW) - 1}
+    bench.options = {"max_file_bytes": len(HEAD + ROW) - 1}
     refused(bench, gzip.compress(HEAD + ROW), TooLargeError)
 
 

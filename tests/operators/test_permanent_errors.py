@@ -158,5 +158,5 @@ def test_a_report_that_sei_refuses_is_final_too(
 
 
 def test_a_file_that_unpacks_to_more_than_is_allowed_is_final(sandbox: SandboxControl, lake: Path) -> None:
-    with pytest.raises(SeiFinalExportError, match=r"3 of 3 scopes .* allow more with largest="):
+    with pytest.raises(SeiFinalExportError, match=r"3 of 3 scopes .* allow more with max_file_bytes="):
         Task(lake, state=None, largest=20).run()

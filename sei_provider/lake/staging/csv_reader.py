@@ -112,7 +112,7 @@ def _check_rules(rows: pa.RecordBatch, slice_: Slice) -> None:
     numbers = (array for array in rows.columns if pa.types.is_floating(array.type))
     if rows["team"].null_count or any(pc.is_finite(array).false_count for array in numbers):
         raise _UnfitError
-    if slice_.exact or not len(rows):
+    if slice_.replace_exact_range or not len(rows):
         return
     last = starts = rows["start_date"]
     if slice_.granularity == "sprint" and "end_date" in rows.schema.names:

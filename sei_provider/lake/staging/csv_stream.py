@@ -30,7 +30,7 @@ _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _HEAD = 512
 
-LARGEST = 16 << 30
+MAX_FILE_BYTES = 16 << 30
 """Bytes of CSV that a body may hold unless the caller says otherwise: forty times the 2.4 million developer rows of
 `make bench-lake`. Without a bound a gzip of a few megabytes could fill the disk, or keep a worker busy for days."""
 
@@ -40,13 +40,13 @@ class Body(io.RawIOBase):
 
     Reading past a damaged or missing end raises `TruncatedError`, since `igzip` checks length and sum of every
     gzip member; a bare `zlib.decompressobj` returns a cut file as if it were whole (DESIGN, decision 10). Reading
-    more than `largest` bytes raises `TooLargeError`.
+    more than `max_file_bytes` raises `TooLargeError`.
     """
 
-    def __init__(self, stream: Any, largest: int) -> None:
+    def __init__(self, stream: Any, max_file_bytes: int) -> None:
         super().__init__()
         self._stream = stream
-        self._largest = self._left = largest
+        self._max_file_bytes = self._left = max_file_bytes
         self._ahead = self._read(_HEAD).removeprefix(_BOM)
         self._quotes = 0
 
@@ -94,8 +94,8 @@ class Body(io.RawIOBase):
         self._left -= len(data)
         if self._left < 0:
             msg = (
-                f"the body holds more than {self._largest:,} bytes of CSV, so it was read no further: ask for fewer "
-                "teams or days, or allow more with largest= if SEI really has that much to say"
+                f"the body holds more than {self._max_file_bytes:,} bytes of CSV, so it was read no further: "
+                "ask for fewer teams or days, or allow more with max_file_bytes= if SEI really has that much to say"
             )
             raise TooLargeError(msg)
         return data
@@ -106,7 +106,7 @@ class Download:
     """A file as SEI sent it, on local disk, and how many bytes of CSV may be in it."""
 
     file: Path
-    largest: int = LARGEST
+    max_file_bytes: int = MAX_FILE_BYTES
 
     @contextmanager
     def open(self) -> Iterator[Body]:
@@ -118,7 +118,7 @@ class Download:
             zipped = raw.read(2) == _GZIP
             raw.seek(0)
             stream = igzip.open(raw) if zipped else raw  # type: ignore[no-untyped-call]
-            body = Body(stream, self.largest)
+            body = Body(stream, self.max_file_bytes)
             _refuse(body.head)
             yield body
 

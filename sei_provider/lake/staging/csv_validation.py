@@ -97,11 +97,11 @@ def _wrong_cell(line: int, row: Sequence[str], columns: Sequence[Column]) -> Csv
 
 def _wrong_row(line: int, row: Sequence[str], columns: Sequence[Column], slice_: Slice) -> CsvError | None:
     cells = {column.name: cell for column, cell in zip(columns, row, strict=True)}
-    for name in ("team",) if slice_.exact else ("team", "start_date"):
+    for name in ("team",) if slice_.replace_exact_range else ("team", "start_date"):
         if not cells[name] or (name == "start_date" and cells[name] == NULL_NUMBER):
             msg = f"line {line}: the {name} is empty"
             return CsvError(msg, line=line, column=name)
-    if slice_.exact:
+    if slice_.replace_exact_range:
         return None
     start = date.fromisoformat(cells["start_date"])
     until = _last_day(cells) if slice_.granularity == "sprint" else start

@@ -62,7 +62,7 @@ class Privacy:
                 rows = rows.set_column(rows.schema.get_field_index(name), name, hashes.take(coded.indices))
         return rows
 
-    def disguise(self, column: str, text: str) -> str | None:
+    def mask(self, column: str, text: str) -> str | None:
         """Give what may be kept of one cell's text."""
         if column not in self.columns or self.choice == "keep":
             return text

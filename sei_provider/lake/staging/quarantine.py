@@ -32,7 +32,7 @@ SCHEMA = pa.schema(
     ]
 )
 
-_AT_ONCE = 10_000
+BATCH_ROWS = 10_000
 
 
 def sift(
@@ -41,13 +41,13 @@ def sift(
     slice_: Slice,
     export_id: str,
     *,
-    disguise: Callable[[str, str], str | None],
+    mask: Callable[[str, str], str | None],
     good: Path,
     bad: Path,
 ) -> int:
     """Write the rows that fit as a CSV to `good`, the others as Parquet to `bad`; give how many those are.
 
-    `disguise` gives the text that may be kept of a cell, by its column and text. Raises `CsvError` if no row fits,
+    `mask` gives the text that may be kept of a cell, by its column and text. Raises `CsvError` if no row fits,
     since an export without rows would clear what the table holds, or where a quote is not closed, since nobody
     knows then what a row is.
     """
@@ -69,9 +69,9 @@ def sift(
                 continue
             if not record.cells:
                 raise record.fault
-            waiting.append(_put_aside(record, record.fault, header.columns, disguise, people))
+            waiting.append(_put_aside(record, record.fault, header.columns, mask, people))
             aside += 1
-            if len(waiting) == _AT_ONCE:
+            if len(waiting) == BATCH_ROWS:
                 writer.write_table(_table(waiting, slice_, export_id))
                 waiting = []
         writer.write_table(_table(waiting, slice_, export_id))
@@ -85,17 +85,17 @@ def _put_aside(
     record: Record,
     fault: CsvError,
     columns: Sequence[Column],
-    disguise: Callable[[str, str], str | None],
+    mask: Callable[[str, str], str | None],
     people: frozenset[str],
 ) -> Mapping[str, object]:
     cells = list(_readable(record.cells))
     row: object = None
     text = None
     if len(cells) == len(columns):
-        by_name = {column.name: disguise(column.name, cell) for column, cell in zip(columns, cells, strict=True)}
+        by_name = {column.name: mask(column.name, cell) for column, cell in zip(columns, cells, strict=True)}
         row = {column.header: by_name[column.name] for column in columns}
         text = by_name[fault.column] if fault.column and fault.column not in people else None
-    elif all(disguise(name, "x") == "x" for name in people.intersection(column.name for column in columns)):
+    elif all(mask(name, "x") == "x" for name in people.intersection(column.name for column in columns)):
         row = cells  # which of them would be a person's, nobody knows
     return {
         "line": fault.line,

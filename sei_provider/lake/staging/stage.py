@@ -26,7 +26,7 @@ from sei_provider.lake.errors import CsvError, StagingError
 from sei_provider.lake.model import Manifest, Slice
 from sei_provider.lake.periods import in_utc
 from sei_provider.lake.staging.csv_reader import read_batches, read_header
-from sei_provider.lake.staging.csv_stream import LARGEST, Download
+from sei_provider.lake.staging.csv_stream import MAX_FILE_BYTES, Download
 from sei_provider.lake.staging.manifests import write_manifest
 from sei_provider.lake.staging.pii import PersonalData, Privacy
 from sei_provider.lake.staging.quarantine import sift
@@ -63,7 +63,7 @@ def stage(
     on_bad_value: BadValue = "fail",
     personal_data: PersonalData = "keep",
     hash_key: bytes | None = None,
-    largest: int = LARGEST,
+    max_file_bytes: int = MAX_FILE_BYTES,
 ) -> Manifest:
     """Check and type the body in `file`, and put it into `folder` as Parquet, then its manifest.
 
@@ -75,7 +75,7 @@ def stage(
     `personal_data` says what becomes of developers' names and e-mail addresses: "hash" makes them HMAC-SHA256 under
     `hash_key` (16 bytes or more, hex, the same for the same person), "drop" leaves the columns out. Contributor
     reports name people as teams: these can be hashed, not dropped.
-    `largest` is how many bytes of CSV, unpacked, the file may hold; reading stops there with `TooLargeError`.
+    `max_file_bytes` is how many bytes of CSV, unpacked, the file may hold; reading stops there with `TooLargeError`.
     Memory is bounded whatever the size. Both puts are atomic, and the manifest comes last, so what `staged` lists is
     whole. Raises `BodyError` if the file is not one whole CSV, `CsvError` if a row or the header does not fit,
     `PersonalDataError` if the key is missing, `StoreError` if a disk is full or the lake cannot be written.
@@ -88,7 +88,7 @@ def stage(
         msg = f"on_bad_value={on_bad_value!r} is not known; it may be {', '.join(get_args(BadValue))}"
         raise ValueError(msg)
     aside = _quarantine(folder, slice.table) if on_bad_value == "quarantine" else None
-    source = Download(file, largest)
+    source = Download(file, max_file_bytes)
     header = read_header(source, slice, aliases)
     export = {
         "export_id": export_id,
@@ -112,9 +112,7 @@ def stage(
         except CsvError:
             if aside is None:
                 raise
-            export["quarantined"] = sift(
-                source, header, slice, export_id, disguise=privacy.disguise, good=good, bad=bad
-            )
+            export["quarantined"] = sift(source, header, slice, export_id, mask=privacy.mask, good=good, bad=bad)
             if not export["quarantined"]:  # no row is at fault by itself
                 raise
             fitting = Download(good, sys.maxsize)  # ours, made of no more than was allowed
@@ -168,7 +166,7 @@ def _completed(batch: pa.RecordBatch, schema: pa.Schema, slice_: Slice) -> pa.Ta
     team = arrays["team"]
     # Without a hierarchy a team is its own root, so that every row has a path to be owned by.
     arrays["team_hierarchy"] = pc.coalesce(arrays["team_hierarchy"], team) if "team_hierarchy" in arrays else team
-    if slice_.exact:
+    if slice_.replace_exact_range:
         arrays |= {name: pa.repeat(pa.scalar(day, pa.date32()), len(team)) for name, day in slice_.range.items()}
     arrays.setdefault("end_date", pa.nulls(len(team), pa.date32()))
     return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)

@@ -62,7 +62,7 @@ def _asking(month: date, ledgers: dict[date, tuple[Entry, ...]]) -> list[Entry]:
         for other, entries in ledgers.items()
         if other != month and abs(_number(other) - _number(month)) <= _FARTHEST
         for entry in entries
-        if not entry.exact
+        if not entry.replace_exact_range
         and ((entry.start < next_month(month) and month <= entry.end) or (entry.sprints and month < entry.start))
     }
     return list(found.values())

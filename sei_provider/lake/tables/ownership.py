@@ -28,8 +28,8 @@ class Entry:
     """The hierarchies that its scope covered when last published and does not name any more."""
     sprints: frozenset[tuple[str, str]] | None = None
     """The (hierarchy, sprint, or first day if it has no name) of its rows; None unless periods are sprints."""
-    exact: bool = False
-    """Whether it takes the place of its own scope and range only, as legacy reports do."""
+    replace_exact_range: bool = False
+    """Whether it replaces its own scope and range only, as legacy reports do."""
     rows: int = 0
     """How many rows of this month are its own now."""
     quarantined: int = 0
@@ -68,7 +68,7 @@ class Entry:
             "quarantined": self.quarantined,
             "published_at": self.published_at.isoformat(),
         }
-        value |= {"exact": True} if self.exact else {}
+        value |= {"exact": True} if self.replace_exact_range else {}
         return value if self.sprints is None else value | {"sprints": sorted(self.sprints)}
 
     @classmethod
@@ -84,7 +84,7 @@ class Entry:
             teams=frozenset(value["teams"]),
             clears=frozenset(value["clears"]),
             sprints=None if sprints is None else frozenset((team, sprint) for team, sprint in sprints),
-            exact=value.get("exact", False),
+            replace_exact_range=value.get("exact", False),
             rows=value["rows"],
             quarantined=value["quarantined"],
             published_at=datetime.fromisoformat(value["published_at"]),
@@ -110,7 +110,7 @@ def covers(newer: Entry, row: Place) -> bool:
     first day, last day or overlap, so the absence of one tells nothing unless it lies whole within the range, or
     the older request was no wider; one that is named again is replaced even if its dates have moved.
     """
-    if newer.exact:
+    if newer.replace_exact_range:
         return newer.scope == row.entry.scope and newer.has_range_of(row.entry)
     if newer.sprints is None:
         in_range = newer.start <= row.start <= newer.end
@@ -150,7 +150,7 @@ def entered(same_scope: Sequence[Entry], entry: Entry) -> Entry:
 
     An entry that arrives after a newer one of its scope inherits nothing: the newer has already had its say.
     """
-    if entry.exact:
+    if entry.replace_exact_range:
         return entry
     same = [other for other in same_scope if other.overlaps(entry)]
     last = max(same, key=lambda other: other.age, default=None)
@@ -174,7 +174,7 @@ def without_dominated(ledger: Sequence[Entry], first: date, last: date) -> list[
 
 
 def _dominates(newer: Entry, entry: Entry, first: date, last: date) -> bool:
-    if entry.exact:
+    if entry.replace_exact_range:
         return newer.has_range_of(entry)
     if entry.sprints is None:
         within = newer.start <= max(entry.start, first) and min(entry.end, last) <= newer.end

@@ -207,7 +207,7 @@ def _months_asked_for(
     slice_: Slice, existing: Collection[date], ledger: Callable[[date], Iterable[Entry]]
 ) -> set[date]:
     start, end = slice_.start, slice_.end
-    if slice_.exact:
+    if slice_.replace_exact_range:
         return {start.replace(day=1)}
     asked = set(period_months(start, end, slice_.granularity))
     asked |= {month for month in months_between(start, end) if month in existing}
@@ -236,7 +236,7 @@ def _entry(file: StagedFile, published_at: datetime) -> Entry:
         created_at=file.created_at,
         teams=file.paths,
         sprints=sprints,
-        exact=file.slice.exact,
+        replace_exact_range=file.slice.replace_exact_range,
         quarantined=file.quarantined,
         published_at=published_at,
     )
