@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sei_provider.sandbox.documents import REUSE_SECONDS
 from sei_provider.sandbox.faults import EVERY_FAULT, ExportFault
-from sei_provider.sandbox.files import GZIP_START, harmed, packed
+from sei_provider.sandbox.files import GZIP_START, build_file
 from sei_provider.sandbox.rows import csv_text
 
 if TYPE_CHECKING:
@@ -59,13 +59,13 @@ class Export:
     def file(self) -> bytes:
         """The whole file that SEI made, compressed where its document says so; the same bytes every time."""
         if self._file is None:
-            text = csv_text(self.request, header_only=self.fault.download == "header_only")
-            self._file = packed(text, self.fault, always_gzip=self.request.document.always_gzip)
+            text = csv_text(self.request)
+            self._file = build_file(text, self.fault, always_gzip=self.request.document.always_gzip)
         return self._file
 
     def download(self) -> tuple[str, bytes]:
-        """What is sent for the file: its content type and its bytes, harmed as the export's fault has it."""
-        return harmed(self.file(), self.fault)
+        """Return what is sent for the file: its content type and its bytes, both as the export's fault has it."""
+        return self.fault.content_type, self.fault.send(self.file())
 
     @property
     def filename(self) -> str:

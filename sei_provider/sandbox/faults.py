@@ -6,10 +6,11 @@ exports), by `weather` (to single calls), and by the calls themselves (lists and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from sei_provider.sandbox import files
 from sei_provider.sandbox.documents import DOCUMENTS
 from sei_provider.sandbox.legacy_body import LEGACY_DOCUMENTS
 
@@ -56,17 +57,16 @@ class ExportFault(Fault):
 
     final_status: Literal["completed", "failed", "cancelled", "archived", "processing"] = "completed"
     """Where an export ends up: `archived` is in no document, `processing` is never left."""
-    download: Literal[
-        "whole",
-        "header_only",
-        "html",
-        "zero_bytes",
-        "truncated_gzip",
-        "gzip_trailing_garbage",
-        "two_gzip_members",
-        "gzip_bomb",
-    ] = "whole"
-    """What is sent: a file without rows, another page or nothing in its place, a part, or an oddly compressed one."""
+    content: Callable[[str], bytes] = files.utf_8
+    """What the file holds, from the text of the right CSV."""
+    pack: Callable[[bytes], bytes] | None = None
+    """How the file is packed; None for as documented."""
+    send: Callable[[bytes], bytes] = files.whole
+    """What is sent of the file."""
+    content_type: str = "text/csv"
+    file: Literal["valid", "broken"] | None = None
+    """`valid` for an unusual file that lands, `broken` for one that must be refused, None for a file as documented.
+    None also if the reader decides: zero bytes are an empty legacy report, and a bomb is valid where there is room."""
     link: Literal["right", "missing", "to_other_host", "with_dots"] = "right"
     """Where replies say that the file is."""
     goes_back: bool = False
@@ -122,14 +122,48 @@ _EXPORT_FAULTS = (
         name="time_out", calls=_END, final_status="failed", error_code="EXPORT_TIMED_OUT", error="Export timed out"
     ),
     # The data of nobody: an answer that is valid, and not what there is.
-    ExportFault(name="header_only", calls=_FILE, download="header_only"),
-    ExportFault(name="html", calls=_FILE, download="html"),
-    ExportFault(name="zero_bytes", calls=_FILE, download="zero_bytes"),
-    ExportFault(name="truncated_gzip", calls=_FILE, download="truncated_gzip"),
-    ExportFault(name="gzip_trailing_garbage", calls=_FILE, download="gzip_trailing_garbage"),
+    ExportFault(name="header_only", calls=_FILE, file="valid", content=files.header_only),
+    ExportFault(
+        name="html", calls=_FILE, file="broken", send=files.login_page, content_type="text/html; charset=utf-8"
+    ),
+    ExportFault(name="zero_bytes", calls=_FILE, send=files.nothing),
+    ExportFault(name="truncated_gzip", calls=_FILE, file="broken", pack=files.gzip_file, send=files.half),
+    ExportFault(name="gzip_trailing_garbage", calls=_FILE, file="broken", pack=files.gzip_with_garbage),
     # Valid gzip (RFC 1952, section 2.2), although few servers send it.
-    ExportFault(name="two_gzip_members", calls=_FILE, download="two_gzip_members", passes=True),
-    ExportFault(name="gzip_bomb", calls=_FILE, download="gzip_bomb"),
+    ExportFault(name="two_gzip_members", calls=_FILE, file="valid", pack=files.gzip_of_two_members, passes=True),
+    ExportFault(name="gzip_bomb", calls=_FILE, pack=files.gzip_bomb),
+    *(
+        ExportFault(
+            name=f"header_{length}_{packing}",
+            calls=_FILE,
+            file="valid",
+            content=files.header_of(length),
+            pack=pack,
+            passes=True,
+        )
+        for length in (512, 600, 5_000, 100_000)
+        for packing, pack in (("plain", files.plain_file), ("gzip", files.gzip_file))
+    ),
+    ExportFault(name="crlf_in_cells", calls=_FILE, file="valid", content=files.crlf_every_512_bytes, passes=True),
+    ExportFault(name="stray_opening_quotes", calls=_FILE, file="broken", content=files.stray_opening_quotes),
+    ExportFault(
+        name="backslash_before_quote",
+        calls=_FILE,
+        file="broken",
+        content=files.team_written(r'"say \"hi\" now"'),
+    ),
+    ExportFault(
+        name="bare_quote_in_quoted_cell", calls=_FILE, file="broken", content=files.team_written('"say "hi" now"')
+    ),
+    ExportFault(name="nul_in_header", calls=_FILE, file="broken", content=files.nul_in_header),
+    ExportFault(name="utf_16", calls=_FILE, file="broken", content=files.utf_16),
+    ExportFault(name="utf_16_without_bom", calls=_FILE, file="broken", content=files.utf_16_without_bom),
+    ExportFault(name="digits_and_a_letter", calls=_FILE, file="broken", content=files.digits_and_a_letter),
+    ExportFault(name="separator_line", calls=_FILE, file="broken", content=files.separator_line),
+    ExportFault(name="zip", calls=_FILE, file="broken", pack=files.zip_file),
+    ExportFault(name="bz2", calls=_FILE, file="broken", pack=files.bz2_file),
+    ExportFault(name="xz", calls=_FILE, file="broken", pack=files.xz_file),
+    ExportFault(name="gzip_in_gzip", calls=_FILE, file="broken", pack=files.gzip_in_gzip),
     ExportFault(name="status_goes_back", calls=_EXPORT_CALLS, reports=EXPORTS, goes_back=True, passes=True),
     ExportFault(name="vanishes", calls=_EXPORT_CALLS, reports=EXPORTS, vanishes=True),
     ExportFault(
@@ -180,6 +214,12 @@ _READ_FAULTS = (
 
 EVERY_FAULT: Mapping[str, Fault] = {fault.name: fault for fault in (*_EXPORT_FAULTS, *_CALL_FAULTS, *_READ_FAULTS)}
 """All faults by name. An `ExportFault` is chosen when an export is created, the others when a call is made."""
+
+VALID_FILES = tuple(fault.name for fault in _EXPORT_FAULTS if fault.file == "valid")
+"""What makes a download an unusual file that is valid: it lands cell for cell."""
+
+BROKEN_FILES = tuple(fault.name for fault in _EXPORT_FAULTS if fault.file == "broken")
+"""What makes a download a file that must be refused."""
 
 WEATHER = tuple(fault.name for fault in _CALL_FAULTS if fault.passes and fault.name != "slow_body")
 """What passes and may befall any call: a `slow_body` may not, for a page of a list would take it hours."""

@@ -1,13 +1,24 @@
-"""How a CSV becomes the bytes that are sent: compressed or not, whole or harmed. Knows nothing of its rows."""
+"""Turns the text of a CSV into the bytes that are sent: as documented, in an unusual form, or broken.
+
+Each function is one step that a fault can replace: the content of the file, its packing, or what is sent of it.
+"""
 
 from __future__ import annotations
 
+import bz2
+import csv
 import gzip
+import io
+import lzma
+import zipfile
+from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 from sei_provider.sandbox.documents import LARGE_EXPORT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from sei_provider.sandbox.faults import ExportFault
 
 GZIP_START = b"\x1f\x8b"
@@ -20,46 +31,206 @@ BOMB_BYTES = 8 * 1024**3
 """About how large a gzip bomb is when unpacked; it is sent as some 30 MB."""
 
 
-def packed(text: str, fault: ExportFault, *, always_gzip: bool) -> bytes:
-    """The file that SEI made: gzip if its document says always or it is large (row 16); the same bytes every time."""
-    content = text.encode()
-    match fault.download:
-        case "truncated_gzip":
-            return _gzip(content)
-        case "gzip_trailing_garbage":
-            # In the file that SEI made, and so in its size: only its end tells.
-            return _gzip(content) + b"trailing garbage"
-        case "two_gzip_members":
-            half = content.find(b"\n", len(content) // 2) + 1
-            return _gzip(content[:half]) + _gzip(content[half:])
-        case "gzip_bomb":
-            return _bomb(content)
-        case _:
-            return _gzip(content) if always_gzip or len(content) >= LARGE_EXPORT else content
+def build_file(text: str, fault: ExportFault, *, always_gzip: bool) -> bytes:
+    """Return the file that SEI made: gzip if its document says always or it is large (CONTRACT row 16).
+
+    The same text and fault give the same bytes every time. A text without a header stays empty.
+    """
+    content = fault.content(text) if text else b""
+    if fault.pack is not None:
+        return fault.pack(content)
+    return gzip_file(content) if always_gzip or len(content) >= LARGE_EXPORT else content
 
 
-def harmed(whole: bytes, fault: ExportFault) -> tuple[str, bytes]:
-    """What is sent for a file: its content type and its bytes, as the fault has it."""
-    match fault.download:
-        case "html":
-            return "text/html; charset=utf-8", LOGIN_PAGE
-        case "zero_bytes":
-            return "text/csv", b""
-        case "truncated_gzip":
-            return "text/csv", whole[: len(whole) // 2]
-        case _:
-            return "text/csv", whole
+# Content: the text of a CSV → the bytes of a CSV.
 
 
-def _bomb(content: bytes) -> bytes:
-    """The content, and then its last row over and over: valid gzip, made of one small member, repeated as it is."""
-    *_, row = content.splitlines(keepends=True) or [b"\n"]  # no name in the sandbox holds a line break
-    member = row * (_MEMBER_BYTES // len(row))
-    return _gzip(content) + _gzip(member) * (BOMB_BYTES // len(member))
+def utf_8(text: str) -> bytes:
+    """Return the CSV as documented."""
+    return text.encode()
 
 
-def _gzip(content: bytes) -> bytes:
+def header_only(text: str) -> bytes:
+    """Leave out all rows."""
+    return text[: text.index("\n") + 1].encode()
+
+
+def header_of(length: int) -> Callable[[str], bytes]:
+    """Make the header line `length` bytes long: the last columns go if they do not fit, columns of counts are added."""
+
+    def content(text: str) -> bytes:
+        header, *rows = _parse(text)
+        while len(_join(header).encode()) > length - _LEAST_ADDED:
+            header.pop()
+        missing = length - len(_join(header).encode())
+        count = max(1, missing // 100)
+        sizes = [missing // count + (number < missing % count) for number in range(count)]
+        added = [f"Added_{number}_".ljust(size - len(",_count"), "x") + "_count" for number, size in enumerate(sizes)]
+        counts = [[str((place * 7 + number) % 1000) for number in range(count)] for place in range(len(rows))]
+        kept = [row[: len(header)] for row in rows]
+        return _format([header + added, *(row + more for row, more in zip(kept, counts, strict=True))]).encode()
+
+    return content
+
+
+def crlf_every_512_bytes(text: str) -> bytes:
+    """Add columns of notes with a CRLF across every multiple of 512 bytes, so that every edge of a block may cut one.
+
+    The first rows' notes are long enough that two such rows reach over 512 KiB; the other rows' are short.
+    """
+    header, *rows = _parse(text)
+    content = bytearray(_format([[*header, *_NOTES]]).encode())
+    for place, row in enumerate(rows):
+        content += _join(row).encode()
+        for _ in _NOTES:
+            content += b',"'
+            end = len(content) + (_NOTE_BYTES if place < _LONG_ROWS else 1)
+            while len(content) < end:
+                content += b"." * (-len(content) % 512 or 512)
+                content[-1:] = b"\r\n"
+            content += b'."'
+        content += b"\n"
+    return bytes(content)
+
+
+def stray_opening_quotes(text: str) -> bytes:
+    """Leave four rows, of which the first and the last begin with a quote that nothing closes."""
+    header, *rows = _parse(text)
+    lines = [_join(row) for row in islice(cycle(rows), 4)]
+    lines[::3] = [f'"{line}' for line in lines[::3]]
+    return "\n".join([_join(header), *lines, ""]).encode()
+
+
+def team_written(cell: str) -> Callable[[str], bytes]:
+    """Write the team's cell of the first row as it stands, its quotes included."""
+
+    def content(text: str) -> bytes:
+        header, *rows = _parse(text)
+        for first in rows[:1]:
+            first[header.index("Team") if "Team" in header else 0] = _MARK
+        return _format([header, *rows]).replace(_MARK, cell, 1).encode()
+
+    return content
+
+
+def nul_in_header(text: str) -> bytes:
+    """Put a NUL into the last column's name."""
+    end = text.index("\n")
+    return f"{text[: end - 1]}\0{text[end - 1 :]}".encode()
+
+
+def digits_and_a_letter(text: str) -> bytes:
+    """Write 40,000 digits and an `x` into the last number of the first row."""
+    header, *rows = _parse(text)
+    place = max(place for place, name in enumerate(header) if not name.endswith(" Rating"))
+    for first in rows[:1]:
+        first[place] = "9" * 40_000 + "x"
+    return _format([header, *rows]).encode()
+
+
+def separator_line(text: str) -> bytes:
+    """Begin with the line that tells spreadsheets how cells are separated."""
+    return f"sep=,\n{text}".encode()
+
+
+def utf_16(text: str) -> bytes:
+    """Encode as UTF-16, little-endian, with a byte order mark."""
+    return b"\xff\xfe" + utf_16_without_bom(text)
+
+
+def utf_16_without_bom(text: str) -> bytes:
+    """Encode as UTF-16, little-endian, with nothing that says so."""
+    return text.encode("utf-16-le")
+
+
+# Packing: the bytes of a CSV → the file that SEI made.
+
+
+def plain_file(content: bytes) -> bytes:
+    """Do not compress."""
+    return content
+
+
+def gzip_file(content: bytes) -> bytes:
+    """Compress as gzip without a time, which would differ."""
     return gzip.compress(content, mtime=0)
 
 
+def gzip_with_garbage(content: bytes) -> bytes:
+    """Append what is no gzip to the file itself, and so to its size: only its end tells."""
+    return gzip_file(content) + b"trailing garbage"
+
+
+def gzip_of_two_members(content: bytes) -> bytes:
+    """Compress both halves of the rows by themselves."""
+    half = content.find(b"\n", len(content) // 2) + 1
+    return gzip_file(content[:half]) + gzip_file(content[half:])
+
+
+def gzip_in_gzip(content: bytes) -> bytes:
+    """Compress twice."""
+    return gzip_file(gzip_file(content))
+
+
+def gzip_bomb(content: bytes) -> bytes:
+    """Repeat the last row over and over: valid gzip, made of one small member, repeated as it is."""
+    *_, row = content.splitlines(keepends=True) or [b"\n"]  # no name in the sandbox holds a line break
+    member = row * (_MEMBER_BYTES // len(row))
+    return gzip_file(content) + gzip_file(member) * (BOMB_BYTES // len(member))
+
+
+def zip_file(content: bytes) -> bytes:
+    """Put the CSV into a zip archive."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
+        files.writestr(zipfile.ZipInfo("export.csv"), content)
+    return archive.getvalue()
+
+
+bz2_file = bz2.compress
+xz_file = lzma.compress
+
+
+# Sending: the file that SEI made → the body of the answer.
+
+
+def whole(file: bytes) -> bytes:
+    """Send the file."""
+    return file
+
+
+def half(file: bytes) -> bytes:
+    """Send the first half."""
+    return file[: len(file) // 2]
+
+
+def nothing(_file: bytes) -> bytes:
+    """Send an empty body."""
+    return b""
+
+
+def login_page(_file: bytes) -> bytes:
+    """Send a page for people instead."""
+    return LOGIN_PAGE
+
+
+_LEAST_ADDED = 32
+_NOTES = ("Notes_1", "Notes_2", "Notes_3")
+_NOTE_BYTES = 100_000
+_LONG_ROWS = 4
 _MEMBER_BYTES = 16 * 1024**2
+_MARK = "@@"
+
+
+def _parse(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+
+
+def _format(rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _join(row: Sequence[str]) -> str:
+    return _format([row]).removesuffix("\n")

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 
 from sei_provider.sandbox.export_calls import file_response
-from sei_provider.sandbox.files import GZIP_START, harmed, packed
+from sei_provider.sandbox.files import GZIP_START, build_file
 from sei_provider.sandbox.legacy_body import read_legacy_body
 from sei_provider.sandbox.legacy_rows import legacy_csv_text
 from sei_provider.sandbox.recording import name_call, name_fault
@@ -52,8 +52,8 @@ class LegacyCalls:
         name_fault(request, fault.name)
         if fault.final_status != "completed":
             raise Refusal(500, fault.error_code, fault.error)
-        text = await run_in_threadpool(legacy_csv_text, asked, header_only=fault.download == "header_only")
-        content_type, body = harmed(packed(text, fault, always_gzip=False), fault)
+        text = await run_in_threadpool(legacy_csv_text, asked)
+        body = fault.send(await run_in_threadpool(build_file, text, fault, always_gzip=False))
         request.state.export_id = self._recorder.report_sent(asked.document.report, json.loads(raw), body)
         filename = f"{asked.document.report}.csv"
-        return file_response(content_type, body, f"{filename}.gz" if body.startswith(GZIP_START) else filename)
+        return file_response(fault.content_type, body, f"{filename}.gz" if body.startswith(GZIP_START) else filename)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NO_RATING = "—"
 
 
-def legacy_csv_text(request: ReportRequest, *, header_only: bool = False) -> str:
+def legacy_csv_text(request: ReportRequest) -> str:
     """The header and one row per team, children included; the empty text if there is no row (row 21).
 
     A contributor report has a row per collection: the teams, and after each its manager or its developers (row 20).
@@ -27,8 +27,7 @@ def legacy_csv_text(request: ReportRequest, *, header_only: bool = False) -> str
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["Collection Name", *_columns(request)])
-    if not header_only:
-        writer.writerows(rows)
+    writer.writerows(rows)
     return text.getvalue()
 
 

@@ -24,14 +24,13 @@ if TYPE_CHECKING:
     from sei_provider.sandbox.organisation import Team
 
 
-def csv_text(request: ExportRequest, *, header_only: bool = False) -> str:
+def csv_text(request: ExportRequest) -> str:
     """The header and the rows of the scope's team and all teams below it, parents first, then by date."""
     header, rows = _CONTENT[request.document.report](request)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    if not header_only:
-        writer.writerows(rows)
+    writer.writerows(rows)
     return text.getvalue()
 
 
