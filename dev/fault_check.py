@@ -104,10 +104,10 @@ def _passed(scenario: Scenario) -> bool:
 
 
 def _allowed(scenario: Scenario) -> int:
-    """A create whose answer was lost is sent again; what it made is found in a list, or by SEI, or not at all."""
+    """A create whose answer was lost is sent again; the sandbox gives the same export of productivity only."""
     fault = EVERY_FAULT[scenario.fault]
     lost_answer = isinstance(fault, CallFault) and not fault.before_work and "create" in scenario.calls
-    return 2 if lost_answer and scenario.report == "business_alignment" else 1
+    return 2 if lost_answer and scenario.report != "productivity" else 1
 
 
 def _landed(task: Task) -> set[str]:

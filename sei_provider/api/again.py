@@ -1,6 +1,7 @@
-"""Whether a call that failed is worth another attempt, and after how long. Neither waits nor sends.
+"""The retry policy of a call: whether one that failed is sent again, and after how long. Neither waits nor sends.
 
-One rule for all calls: five attempts for what may pass, 429 until the deadline, everything else once.
+One policy for all calls: five attempts after transient errors, 429 until the deadline, everything else once. A create
+whose answer was lost is sent again twice at most.
 """
 
 from __future__ import annotations
@@ -8,50 +9,33 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from sei_provider.api.errors import SeiError, SeiNotFoundError, SeiRateLimitError
 
 if TYPE_CHECKING:
-    from sei_provider.api.calls import Call, Flow
+    from sei_provider.api.calls import Call
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 _MOST = 5
+_MOST_REPEATED_CREATES = 2
 _PATIENCE_SECONDS = 300.0
 """How long a call is made again when the client was given no deadline."""
 _PAUSES: dict[str, Any] = {"attempts": None, "wait_initial": 0.5, "wait_max": 30.0, "wait_jitter": 1.0}
 
 
-class Attempts(Generic[T]):
-    """The attempts of one call, of which the last is made before `deadline` (Unix time in seconds).
+class Attempts:
+    """The attempts of one call, of which the last is made before `deadline` (Unix time in seconds)."""
 
-    `lost` is why nobody knows what came of an earlier attempt, which may have made something; None if there is no
-    such doubt.
-    """
-
-    def __init__(self, call: Call[T], deadline: float | None, *, clock: Callable[[], float] = time.time) -> None:
-        self.lost: Exception | None = None
+    def __init__(self, call: Call[Any], deadline: float | None, *, clock: Callable[[], float] = time.time) -> None:
         self._call = call
         self._clock = clock
         # A second at least: what was ready at the deadline shall not be lost to one reset.
         self._patience = _PATIENCE_SECONDS if deadline is None else max(1.0, deadline - clock())
         self._end = clock() + self._patience
         self._failures = 0
-
-    def attempt(self) -> Flow[T]:
-        """The calls of the next attempt: a look at what an earlier one made, where there is doubt, then the call.
-
-        Each of them is to be sent once: if one fails, so did the attempt.
-        """
-        if self.lost and self._call.look_up:
-            made = yield from self._call.look_up()
-            if made is not None:
-                return made
-        result: T = yield self._call
-        return result
+        self._repeats = 0
 
     @property
     def pauses(self) -> dict[str, Any]:
@@ -77,14 +61,15 @@ class Attempts(Generic[T]):
         return isinstance(error, SeiError) and error.is_transient
 
     def _may_repeat(self, error: Exception) -> bool:
-        """Whether sending again is right although the attempt that failed may have made something (decision 6)."""
+        """Whether the call may be sent again although the attempt that failed may have reached SEI.
+
+        SEI gives the same export for an identical request within 30 minutes (CONTRACT, "Reuse"). A cluster that does
+        not makes one export more for each repeat.
+        """
         if self._call.repeat_is_safe or not getattr(error, "sent", True):
             return True
-        if self._call.look_up is None:
-            if self.lost:
-                return False  # once is a risk worth taking, for who asked has nothing yet; twice is not
-            log.warning(
-                "No answer came when asked to %s; asking again once, so there may be two such exports", self._call.what
-            )
-        self.lost = error
+        self._repeats += 1
+        if self._repeats > _MOST_REPEATED_CREATES:
+            return False
+        log.info("No answer came when asked to %s; sending it again, which gives the same export", self._call.what)
         return True

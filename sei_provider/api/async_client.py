@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar, Unpack
 
@@ -17,7 +16,6 @@ from sei_provider.api.again import Attempts
 from sei_provider.api.calls import Call, Flow, Reply
 from sei_provider.api.errors import SeiConnectionError, SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, hiding
 from sei_provider.api.export import Export
-from sei_provider.api.finding import find_exports
 from sei_provider.api.listing import ExportFilters, export_pages
 from sei_provider.api.meter import Meter, check_encoding, lost_answers
 from sei_provider.api.paging import Walk
@@ -55,11 +53,7 @@ class AsyncSeiClient(Wire):
 
     async def create_export(self, request: ExportRequest) -> Export:
         """As `SeiClient.create_export`."""
-        return await self._run(self._create(request), self._send)
-
-    async def find_exports(self, requests: Iterable[ExportRequest], since: datetime) -> dict[str, Export]:
-        """As `SeiClient.find_exports`."""
-        return await self._run(find_exports(requests, since), self._send)
+        return await self._run(self._create(request))
 
     async def get_export(self, report: str, export_id: str) -> Export:
         """As `SeiClient.get_export`."""
@@ -81,11 +75,11 @@ class AsyncSeiClient(Wire):
 
     async def list_org_trees(self) -> list[OrgTree]:
         """As `SeiClient.list_org_trees`."""
-        return await self._run(calls.list_org_trees(self._account()), self._send)
+        return await self._run(calls.list_org_trees(self._account()))
 
     async def list_teams(self, tree: OrgTree | int | str) -> Team:
         """As `SeiClient.list_teams`."""
-        return await self._run(calls.list_teams(tree, self._account()), self._send)
+        return await self._run(calls.list_teams(tree, self._account()))
 
     async def ask(self, report: str, watch: Watch) -> None:
         """As `SeiClient.ask`."""
@@ -119,12 +113,12 @@ class AsyncSeiClient(Wire):
         attempts = Attempts(call, self._deadline)
         return await stamina.AsyncRetryingCaller(**attempts.pauses)(attempts.another, once)
 
-    async def _run(self, flow: Flow[T], send: Callable[[Call[Any]], Awaitable[Any]]) -> T:
+    async def _run(self, flow: Flow[T]) -> T:
         try:
             call = next(flow)
             while True:
                 try:
-                    result = await send(call)
+                    result = await self._send(call)
                 except SeiError as error:
                     call = flow.throw(error)
                 else:
@@ -134,11 +128,7 @@ class AsyncSeiClient(Wire):
 
     async def _send(self, call: Call[T]) -> T:
         attempts = Attempts(call, self._deadline)
-
-        async def once() -> T:
-            return await self._run(attempts.attempt(), self._send_once)
-
-        return await stamina.AsyncRetryingCaller(**attempts.pauses)(attempts.another, once)
+        return await stamina.AsyncRetryingCaller(**attempts.pauses)(attempts.another, self._send_once, call)
 
     async def _send_once(self, call: Call[T]) -> T:
         meter = Meter.of_reply(call)
@@ -146,7 +136,9 @@ class AsyncSeiClient(Wire):
             check_encoding(call, response.headers)
             content = b"".join([meter.pass_on(piece, response.headers) async for piece in response.aiter_bytes()])
         with hiding(self._key):
-            return call.read(Reply(what=call.what, status=response.status_code, content=content))
+            return call.read(
+                Reply(what=call.what, status=response.status_code, headers=response.headers, content=content)
+            )
 
     @asynccontextmanager
     async def _open(self, call: Call[Any]) -> AsyncIterator[httpx.Response]:

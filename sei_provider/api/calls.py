@@ -27,11 +27,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer of status 2xx: what was asked, its HTTP status and its body."""
+    """An answer of status 2xx: what was asked, its HTTP status, headers (found in any case) and body."""
 
     what: str
     status: int
     content: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +41,9 @@ class Call(Generic[T]):
 
     `what` names the call in errors and logs, as in "create the sprint export of team:456".
     `params` come on top of the identifiers that every V2 call carries. `repeat_is_safe` says that sending it
-    twice makes nothing twice; where it does, `look_up` finds what was made when the answer was lost, if there is a
-    way to. `absence_may_pass` says that a 404 may be one of timing. `legacy` calls carry the key in both headers, no
-    identifiers in the query, and are waited for longer, since SEI works before it answers (CONTRACT, "Every V2
-    call", and row 32).
+    again, however often and late, makes nothing twice. `absence_may_pass` says that a 404 may be one of timing.
+    `legacy` calls carry the key in both headers, no identifiers in the query, and are waited for longer, since SEI
+    works before it answers (CONTRACT, "Every V2 call", and row 32).
     """
 
     what: str
@@ -53,7 +53,6 @@ class Call(Generic[T]):
     params: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     repeat_is_safe: bool = True
-    look_up: Callable[[], Flow[T | None]] | None = None
     absence_may_pass: bool = False
     legacy: bool = False
 

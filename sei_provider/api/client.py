@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar, Unpack
 
@@ -23,7 +22,6 @@ from sei_provider.api.async_client import AsyncSeiClient as AsyncSeiClient  # no
 from sei_provider.api.calls import Call, Flow, Reply
 from sei_provider.api.errors import SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, hiding
 from sei_provider.api.export import Export
-from sei_provider.api.finding import find_exports
 from sei_provider.api.listing import ExportFilters, export_pages
 from sei_provider.api.meter import Meter, check_encoding, lost_answers
 from sei_provider.api.paging import Walk
@@ -61,20 +59,12 @@ class SeiClient(Wire):
         self._http.close()
 
     def create_export(self, request: ExportRequest) -> Export:
-        """Create an export; `Export.reused` says whether SEI answered with an older one of the same request.
+        """Create an export; `Export.reused` says whether SEI answered with an existing one of the same request.
 
-        If the answer is lost, what it made is looked up or asked for again (DESIGN, decision 6). A warning says where
-        there may now be two.
+        If the answer is lost, the request is sent again, at most twice: an identical request within 30 minutes gives
+        the same export (CONTRACT, "Reuse").
         """
-        return self._run(self._create(request), self._send)
-
-    def find_exports(self, requests: Iterable[ExportRequest], since: datetime) -> dict[str, Export]:
-        """By request key, the exports that SEI lists of these requests: made since then, not failed or cancelled.
-
-        Of two the newest; productivity and sprint only, since SEI lists no others. Costs a request for each 100
-        exports that anybody made since then. `since` has a time zone, and is taken a minute earlier, for clocks differ.
-        """
-        return self._run(find_exports(requests, since), self._send)
+        return self._run(self._create(request))
 
     def get_export(self, report: str, export_id: str) -> Export:
         """Read where an export stands. Raises `SeiNotFoundError` if SEI does not know it (any more)."""
@@ -109,7 +99,7 @@ class SeiClient(Wire):
 
     def list_org_trees(self) -> list[OrgTree]:
         """All org trees that the key may read. Raises `SeiInputError` without `account_identifier`."""
-        return self._run(calls.list_org_trees(self._account()), self._send)
+        return self._run(calls.list_org_trees(self._account()))
 
     def list_teams(self, tree: OrgTree | int | str) -> Team:
         """The root team of an org tree, with all teams below it; the tree by id, by name, or as listed.
@@ -118,7 +108,7 @@ class SeiClient(Wire):
         `SeiNotFoundError` for an unknown id, `SeiAuthError` for a tree that the key may not read, and
         `SeiReplyError` if what comes is no tree.
         """
-        return self._run(calls.list_teams(tree, self._account()), self._send)
+        return self._run(calls.list_teams(tree, self._account()))
 
     def ask(self, report: str, watch: Watch) -> None:
         """One round of questions about the exports of `report` that `watch` follows, with as few requests as will do.
@@ -154,12 +144,12 @@ class SeiClient(Wire):
         attempts = Attempts(call, self._deadline)
         return stamina.RetryingCaller(**attempts.pauses)(attempts.another, once)
 
-    def _run(self, flow: Flow[T], send: Callable[[Call[Any]], Any]) -> T:
+    def _run(self, flow: Flow[T]) -> T:
         try:
             call = next(flow)
             while True:
                 try:
-                    result = send(call)
+                    result = self._send(call)
                 except SeiError as error:
                     call = flow.throw(error)
                 else:
@@ -169,11 +159,7 @@ class SeiClient(Wire):
 
     def _send(self, call: Call[T]) -> T:
         attempts = Attempts(call, self._deadline)
-
-        def once() -> T:
-            return self._run(attempts.attempt(), self._send_once)
-
-        return stamina.RetryingCaller(**attempts.pauses)(attempts.another, once)
+        return stamina.RetryingCaller(**attempts.pauses)(attempts.another, self._send_once, call)
 
     def _send_once(self, call: Call[T]) -> T:
         meter = Meter.of_reply(call)
@@ -181,7 +167,9 @@ class SeiClient(Wire):
             check_encoding(call, response.headers)
             content = b"".join(meter.pass_on(piece, response.headers) for piece in response.iter_bytes())
         with hiding(self._key):
-            return call.read(Reply(what=call.what, status=response.status_code, content=content))
+            return call.read(
+                Reply(what=call.what, status=response.status_code, headers=response.headers, content=content)
+            )
 
     @contextmanager
     def _open(self, call: Call[Any]) -> Iterator[httpx.Response]:

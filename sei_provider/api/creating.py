@@ -1,34 +1,27 @@
-"""Making an export: which path takes the call, and how to see what it made when its answer was lost. Sends nothing."""
+"""The call that creates an export, and the path that takes it. Sends nothing."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
 from sei_provider.api.calls import Call, Flow, Reply, read_json
-from sei_provider.api.errors import SeiError, SeiHTTPError, SeiInputError, SeiReplyError
+from sei_provider.api.errors import SeiHTTPError, SeiInputError
 from sei_provider.api.export import Export
-from sei_provider.api.finding import find_exports
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest
 
-log = logging.getLogger(__name__)
-
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
+_REUSED_AGE = timedelta(seconds=5)
+"""An export that was older than this when SEI answered the create was not made by it (CONTRACT, "Reuse")."""
 
 
-def create_export(
-    request: ExportRequest, body: Mapping[str, Any], create_paths: dict[str, str], *, now: datetime
-) -> Flow[Export]:
-    """Create an export; answers 202, or 200 with an older export's id where the report reuses (CONTRACT, "Reuse").
-
-    When the answer is lost, productivity is asked again, since it reuses; an export of another report with a list is
-    looked for there, made since `now`, before it is asked for again; any other is asked for once more (DESIGN,
-    decision 6).
+def create_export(request: ExportRequest, body: Mapping[str, Any], create_paths: dict[str, str]) -> Flow[Export]:
+    """Create an export, or get the existing one of an identical request (CONTRACT, "Reuse").
 
     Sprint's create path is singular in its document, the later ones plural. As documented first; on 404 or 405
     the plural once, remembered in `create_paths` (report → path) only if it worked, since a 404 may mean an
@@ -40,8 +33,8 @@ def create_export(
         raise SeiInputError(msg)
 
     def read(reply: Reply) -> Export:
-        reused = report.reuses and reply.status == HTTPStatus.OK
-        return Export.from_reply(report.name, read_json(reply), reused=reused)
+        export = Export.from_reply(report.name, read_json(reply))
+        return replace(export, reused=_is_reused(export, reply))
 
     call = Call(
         what=f"create the {request.description}",
@@ -49,8 +42,7 @@ def create_export(
         path=create_paths.get(report.name, report.create_path),
         body=body,
         read=read,
-        repeat_is_safe=report.reuses,
-        look_up=(lambda: _made_since(request, now)) if report.has_list else None,
+        repeat_is_safe=False,
     )
     try:
         created: Export = yield call
@@ -65,21 +57,16 @@ def create_export(
     return created
 
 
-def _made_since(request: ExportRequest, since: datetime) -> Flow[Export | None]:
-    """The export that a create made whose answer was lost; None if SEI lists no such export."""
+def _is_reused(export: Export, reply: Reply) -> bool:
+    """Whether the export existed before this create, by SEI's own clock: ours may differ from it."""
+    if reply.status == HTTPStatus.OK:
+        return True
     try:
-        found = (yield from find_exports([request], since)).get(request.key)
-    except SeiError as error:
-        if error.affects_all_scopes or error.is_transient:
-            raise
-        msg = (
-            f"No answer came when asked to create the {request.description}, and SEI's list does not tell whether "
-            f"it was made, so it was not asked for again: {error}"
-        )
-        raise SeiReplyError(msg) from error
-    log.info(
-        "No answer came when asked to create the %s; %s",
-        request.description,
-        f"SEI lists it as export {found.id}" if found else "SEI lists no such export, so it is asked for again",
-    )
-    return found
+        answered_at = parsedate_to_datetime(reply.headers.get("date", ""))
+    except ValueError:
+        return False
+    return export.created_at < _with_zone(answered_at) - _REUSED_AGE
+
+
+def _with_zone(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

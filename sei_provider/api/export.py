@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, TypeGuard
@@ -18,9 +18,6 @@ from sei_provider.api.errors import SeiReplyError, presentable
 _LONGEST_TEXT = 2000
 """Characters of a link or a name that are believed: these texts travel through XComs."""
 _EXPORT_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
-
-
-_ASKED = ("metricGroups", "metrics", "metric", "options")
 
 
 class ExportStatus(StrEnum):
@@ -57,8 +54,7 @@ class Export:
     `status` is None where the create reply names none (CONTRACT row 15). `reused` says that SEI answered
     a create with an older export of the same request. `download_link` is as SEI sent it, unresolved.
     `size_bytes` is the size of the download, where given. `error` is what SEI said of a failure. `team_id`,
-    `org_tree`, `start` and `end` are what the export was asked for, where a reply tells it, else None; `asked` holds
-    the rest of that as SEI tells it (`metricGroups`, `metrics`, `options`), and stays behind when the export travels.
+    `org_tree`, `start` and `end` are what the export was asked for, where a reply tells it, else None.
     """
 
     report: str
@@ -74,10 +70,9 @@ class Export:
     org_tree: str | None = None
     start: date | None = None
     end: date | None = None
-    asked: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def from_reply(cls, report: str, reply: object, *, reused: bool = False) -> Export:
+    def from_reply(cls, report: str, reply: object) -> Export:
         """Read a create, status or list reply.
 
         Raises `SeiReplyError` if the id or the creation time is missing or makes no sense, the download link is no text
@@ -104,7 +99,6 @@ class Export:
             created_at=_time(export_id, "createdAt", reply.get("createdAt")),
             status=None if status is None else ExportStatus.parse(status),
             completed_at=_time(export_id, "completedAt", reply["completedAt"]) if reply.get("completedAt") else None,
-            reused=reused,
             download_link=_link(export_id, download.get("url") or reply.get("downloadUrl")),  # CONTRACT row 4
             size_bytes=size if isinstance(size, int) and not isinstance(size, bool) else None,
             error=_error_text(reply),
@@ -112,7 +106,6 @@ class Export:
             org_tree=org_tree if _is_usable(org_tree) else None,
             start=_date(dates.get("start")),
             end=_date(dates.get("end")),
-            asked={name: asked[name] for name in _ASKED if name in asked},
         )
 
     def to_reply(self) -> dict[str, Any]:

@@ -40,8 +40,6 @@ class Report:
     """Whether a scope may name both a team and its org tree (CONTRACT row 11)."""
     sends_format: bool = False
     """Whether `options.format` is part of the documented body (CONTRACT row 33)."""
-    reuses: bool = False
-    """Whether an identical create within 30 minutes answers 200 with the older id (CONTRACT, "Reuse")."""
     has_list: bool = False
     """Whether the exports of this report can be listed."""
     legacy: bool = False
@@ -81,7 +79,6 @@ _PRODUCTIVITY = Report(  # seeds 001 and 002
     default_aggregation="mean",
     team_and_tree=True,
     sends_format=True,
-    reuses=True,
     has_list=True,
     metric_groups={
         "activity": {"developer": ("CODING_DAYS",), "team": ("CODING_DAYS",)},

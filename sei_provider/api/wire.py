@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import ssl
-from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
 
@@ -128,7 +127,7 @@ class Wire:
         return self._account_identifier
 
     def _create(self, request: ExportRequest) -> Flow[Export]:
-        return create_export(request, request.body(**self._names), self._create_paths, now=datetime.now(UTC))
+        return create_export(request, request.body(**self._names), self._create_paths)
 
 
 class _Secret(str):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from sei_provider.api.errors import SeiError, SeiNotFoundError
 from sei_provider.api.export import Export, ExportStatus
-from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest
 from sei_provider.operators.work import Work, each
 
@@ -26,7 +25,6 @@ def make_exports(
     """Have `work` follow one export for each request, remembered as soon as it is known; note what SEI refuses."""
     recalled = memory.recall(requests)
     of_no_use = _take_up(client, requests, recalled, work, splitter)
-    _take_up_unsaved(client, [request for request in requests if request.key not in recalled], work, memory)
 
     def create(request: ExportRequest) -> Export:
         export = client.create_export(request)
@@ -86,37 +84,6 @@ def _take_up(
     return of_no_use
 
 
-def _take_up_unsaved(client: SeiClient, requests: list[ExportRequest], work: Work, memory: Memory) -> None:
-    """Follow the exports that an earlier try made without saving their ids, as far as SEI's list tells.
-
-    SEI itself gives productivity's again (CONTRACT, "Reuse"). Of reports without a list they are made twice.
-    """
-    if not requests or memory.begun is None or REPORTS[requests[0].report].reuses:
-        return
-    report = REPORTS[requests[0].report]
-    unknown = f"a {report.name} export that an earlier try made, and whose id it could not save, is made a second time"
-    if not report.has_list:
-        log.warning("SEI lists no %s exports: %s. Asked again: %s", report.name, unknown, _labels(requests))
-        return
-    try:
-        found = client.find_exports(requests, memory.begun)
-    except SeiError as error:
-        if error.affects_all_scopes:
-            raise
-        if not error.is_transient:
-            log.warning("%s, since SEI's list cannot be read: %s", unknown, error)
-            return
-        for request in requests:
-            work.fail(request, f"whether an earlier try made its export is not known now: {error}")
-        return
-    for request in requests:
-        export = found.get(request.key)
-        if export and not memory.is_of_no_use(request, export):
-            memory.save(request, export)
-            work.taken_up.append(request.key)
-            _follow(request, export, work)
-
-
 def _tell(requests: list[ExportRequest], work: Work, new: int, reused: int) -> None:
     followed = [request for request in requests if request.key in work.exports]
     times = [work.made_at[export_id] for export_id in work.exports.values() if export_id in work.made_at]
@@ -126,7 +93,3 @@ def _tell(requests: list[ExportRequest], work: Work, new: int, reused: int) -> N
         f", the oldest made at {min(times)}: " if times else ": ",
         ", ".join(f"{request.scope.label} {work.exports[request.key]}" for request in followed) or "none",
     )  # fmt: skip
-
-
-def _labels(requests: list[ExportRequest]) -> str:
-    return ", ".join(request.scope.label for request in requests)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_OF_NO_USE = "of_no_use"
 _BEGUN = "begun"
 """The key under which the store holds since when a task is unfinished."""
 
@@ -92,13 +91,8 @@ class Memory:
 
     def forget(self, request: ExportRequest) -> None:
         """Drop the id of an export that is of no use, so that the next try makes another."""
-        if self._store is not None and (export_id := self._store.get(_name(request))):
-            self._store.set(f"{_OF_NO_USE}:{request.key}", export_id)
+        if self._store is not None:
             self._store.delete(_name(request))
-
-    def is_of_no_use(self, request: ExportRequest, export: Export) -> bool:
-        """Whether an export is the one that was forgotten: SEI's list tells of it still."""
-        return self._store is not None and self._store.get(f"{_OF_NO_USE}:{request.key}") == export.id
 
     def finish(self) -> None:
         """Drop everything: all is staged, and a clear from here on exports anew."""

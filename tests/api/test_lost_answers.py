@@ -1,4 +1,4 @@
-"""A create whose answer is lost: one export per request all the same, wherever SEI lets us see what was made."""
+"""A create whose answer is lost is sent again: an identical request gives the same export (CONTRACT, "Reuse")."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,17 +14,14 @@ import httpx
 import pytest
 
 from sei_provider.api import (
-    AsyncSeiClient,
     SeiAuthError,
-    SeiClient,
     SeiConnectionError,
-    SeiReplyError,
-    SeiServerError,
 )
 from sei_provider.sandbox.control import SandboxControl
-from tests.api.conftest import SETTINGS, answering, export_request
+from tests.api.conftest import answering, export_request
 
 MakeClient = Callable[..., Any]
+REPORTS = ["productivity", "sprint", "business_alignment"]
 _days = itertools.count()
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
@@ -72,9 +68,9 @@ class Losing(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return httpx.Response(instead.status_code, headers=instead.headers, content=instead.content)
 
     @property
-    def kinds(self) -> list[str]:
-        """`create`, `list`, … of what was asked, in order."""
-        return ["create" if request.method == "POST" else "list" for request in self.asked]
+    def bodies(self) -> list[tuple[str, bytes]]:
+        """Method and body of what was asked, in order."""
+        return [(request.method, request.content) for request in self.asked]
 
 
 def asked_for(report: str, **changed: Any) -> Any:
@@ -99,82 +95,46 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-@pytest.mark.parametrize("report", ["productivity", "sprint"])
-def test_of_a_report_that_reuses_or_is_listed_one_export_is_made(
-    client_to: MakeClient, sandbox: SandboxControl, report: str, loss: httpx.Response | Exception
+def test_a_create_whose_answer_was_lost_is_sent_again_and_gives_the_same_export(
+    client_to: MakeClient, sandbox: SandboxControl, loss: httpx.Response | Exception
 ) -> None:
-    request, transport = asked_for(report), Losing(loss)
+    request, transport = asked_for("productivity"), Losing(loss)
     export = client_to(sandbox.base_url, transport=transport).create_export(request)
     assert made_for(sandbox, request) == [export.id]
-    assert transport.kinds == ["create", "create" if report == "productivity" else "list"]
+    assert transport.bodies == [transport.bodies[0]] * 2
 
 
-def test_a_sprint_export_that_was_not_made_is_asked_for_again(client_to: MakeClient, sandbox: SandboxControl) -> None:
-    request, transport = asked_for("sprint"), Losing(before=True, times=2)
-    export = client_to(sandbox.base_url, transport=transport).create_export(request)
-    assert made_for(sandbox, request) == [export.id]
-    assert transport.kinds == ["create", "list", "create", "list", "create"]
-
-
-def test_a_sprint_export_whose_answers_are_all_lost_and_that_is_never_made_fails_after_five_attempts(
-    client_to: MakeClient, sandbox: SandboxControl
+@pytest.mark.parametrize("report", REPORTS)
+def test_of_every_report_it_is_sent_again_and_nothing_else_is_asked(
+    client_to: MakeClient, sandbox: SandboxControl, report: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    request, transport = asked_for("sprint"), Losing(before=True, times=99)
-    with pytest.raises(SeiConnectionError, match="create the sprint export of team:1"):
-        client_to(sandbox.base_url, transport=transport).create_export(request)
-    assert transport.kinds == ["create", "list"] * 4 + ["create"]
-    assert made_for(sandbox, request) == []
-
-
-def test_of_another_report_it_is_asked_for_once_more_and_the_possible_duplicate_is_logged_once(
-    client_to: MakeClient, sandbox: SandboxControl, caplog: pytest.LogCaptureFixture
-) -> None:
-    request, transport = asked_for("business_alignment"), Losing()
+    caplog.set_level(logging.INFO, "sei_provider")
+    request, transport = asked_for(report), Losing(times=2)
     export = client_to(sandbox.base_url, transport=transport).create_export(request)
     assert made_for(sandbox, request)[-1] == export.id
-    assert transport.kinds == ["create", "create"]
-    said = [each.message for each in caplog.records if each.levelno == logging.WARNING]
-    (warning,) = said
-    assert warning.endswith("asking again once, so there may be two such exports")
-    assert request.description in warning
+    assert transport.bodies == [transport.bodies[0]] * 3
+    assert caplog.text.count(f"No answer came when asked to create the {request.description}") == 2
 
 
-def test_of_another_report_at_most_two_exports_are_made_whatever_is_lost(
-    client_to: MakeClient, sandbox: SandboxControl
-) -> None:
-    request, transport = asked_for("business_alignment"), Losing(times=99)
-    with pytest.raises(SeiConnectionError):
+@pytest.mark.parametrize("report", REPORTS)
+def test_at_most_twice(client_to: MakeClient, sandbox: SandboxControl, report: str) -> None:
+    request, transport = asked_for(report), Losing(times=99)
+    with pytest.raises(SeiConnectionError, match=f"create the {report} export of team:1"):
         client_to(sandbox.base_url, transport=transport).create_export(request)
-    assert len(made_for(sandbox, request)) == 2
+    assert len(transport.bodies) == 3
 
 
-@pytest.mark.parametrize("report", ["sprint", "business_alignment"])
+@pytest.mark.parametrize("report", REPORTS)
 def test_what_certainly_was_not_sent_is_simply_sent_again(
     client_to: MakeClient, sandbox: SandboxControl, report: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "sei_provider")
     request = asked_for(report)
     transport = Losing(httpx.ConnectError("refused"), httpx.Response(429), before=True, times=4)
     export = client_to(sandbox.base_url, transport=transport).create_export(request)
     assert made_for(sandbox, request) == [export.id]
-    assert transport.kinds == ["create"] * 5
-    assert "two such exports" not in caplog.text
-
-
-def test_a_list_that_fails_for_a_moment_is_one_of_the_five_attempts(client_to: MakeClient) -> None:
-    answer, asked = answering(httpx.Response(503))
-    with pytest.raises(SeiServerError):
-        client_to(answer).create_export(asked_for("sprint"))
-    assert [request.method for request in asked] == ["POST", "GET", "GET", "GET", "GET"]
-
-
-@pytest.mark.parametrize("status", [403, 404])
-def test_where_the_list_does_not_tell_nothing_is_made_twice(client_to: MakeClient, status: int) -> None:
-    answer, asked = answering(httpx.Response(502), httpx.Response(status))
-    with pytest.raises(
-        SeiReplyError, match=r"No answer came when asked to create the sprint .* not asked for again: SEI"
-    ):
-        client_to(answer).create_export(asked_for("sprint"))
-    assert [request.method for request in asked] == ["POST", "GET"]
+    assert transport.bodies == [transport.bodies[0]] * 5
+    assert "No answer came" not in caplog.text
 
 
 def test_the_wrong_key_is_still_an_error_of_the_key(client_to: MakeClient) -> None:
@@ -183,21 +143,27 @@ def test_the_wrong_key_is_still_an_error_of_the_key(client_to: MakeClient) -> No
         client_to(answer).create_export(asked_for("sprint"))
 
 
-def test_many_answers_lost_at_once_neither_wait_for_each_other_nor_take_each_others_exports(
-    sandbox: SandboxControl,
+NOW = "Thu, 01 Jan 2026 00:00:30 GMT"
+
+
+@pytest.mark.parametrize(
+    ("status", "created_at", "date", "reused"),
+    [
+        (202, "2026-01-01T00:00:30Z", NOW, False),
+        (202, "2026-01-01T00:00:25Z", NOW, False),
+        (202, "2026-01-01T00:00:24.9Z", NOW, True),
+        (202, "2026-01-01T01:00:24+01:00", NOW, True),
+        (202, "2026-01-01T00:00:24", NOW, True),
+        (202, "2025-12-31T00:00:00Z", None, False),
+        (202, "2025-12-31T00:00:00Z", "yesterday", False),
+        (202, "2025-12-31T00:00:00Z", "Thu, 01 Jan 2026 00:00:30 -0000", True),
+        (200, "2026-01-01T00:00:30Z", NOW, True),
+        (200, "2026-01-01T00:00:30Z", None, True),
+    ],
+)
+def test_reused_is_what_is_answered_with_200_or_was_made_5_seconds_before_the_answers_own_date(
+    client_to: MakeClient, status: int, created_at: str, date: str | None, reused: bool
 ) -> None:
-    requests = [asked_for("sprint", scope=number % 6 + 1) for number in range(24)]
-    transport = Losing(times=24)
-    with (
-        SeiClient(**SETTINGS, base_url=sandbox.base_url, transport=transport) as client,
-        ThreadPoolExecutor(8) as pool,
-    ):
-        exports = list(pool.map(client.create_export, requests))
-    assert [made_for(sandbox, request) for request in requests] == [[export.id] for export in exports]
-
-
-async def test_many_answers_lost_at_once_on_one_event_loop(sandbox: SandboxControl) -> None:
-    requests = [asked_for("sprint", scope=number % 6 + 1) for number in range(24)]
-    async with AsyncSeiClient(**SETTINGS, base_url=sandbox.base_url, transport=Losing(times=24)) as client:
-        exports = await asyncio.gather(*map(client.create_export, requests))
-    assert [made_for(sandbox, request) for request in requests] == [[export.id] for export in exports]
+    reply = {"exportId": "exp_1", "createdAt": created_at, "message": "Using existing export with identical parameters"}
+    answer, _ = answering(httpx.Response(status, json=reply, headers={"Date": date} if date else {}))
+    assert client_to(answer).create_export(export_request("sprint")).reused is reused

@@ -17,16 +17,9 @@ KILLED = "Process terminated by signal"
 """What Airflow says in a task's log if the task's process was killed and its worker lives to tell."""
 
 
-@pytest.mark.parametrize(
-    ("report", "taken_up"),
-    [
-        ("sprint", "2 new, 0 reused by SEI, 18 of an earlier try"),  # found in SEI's list
-        ("productivity", "2 new, 2 reused by SEI, 16 of an earlier try"),
-    ],
-    ids=["sprint", "productivity"],
-)
-def test_a_worker_killed_as_it_creates_leaves_exports_without_saved_ids_which_are_found_again(
-    chaos: Chaos, report: str, taken_up: str
+@pytest.mark.parametrize("report", ["sprint", "productivity", "business_alignment"])
+def test_a_worker_killed_as_it_creates_leaves_exports_without_saved_ids_which_sei_gives_again(
+    chaos: Chaos, report: str
 ) -> None:
     for team in NOT_MADE:
         chaos.sandbox.fault("429_seconds", team=team, call="create")
@@ -40,7 +33,7 @@ def test_a_worker_killed_as_it_creates_leaves_exports_without_saved_ids_which_ar
     chaos.landed(run, "task process, 16 of 20 exports made and saved, 2 made and not saved")
     assert run.tries() == [1, 2, 1]
     assert KILLED in run.log("export", BATCH, attempt=1)
-    assert f"Following 20 exports ({taken_up}" in run.log("export", BATCH)
+    assert "Following 20 exports (2 new, 2 reused by SEI, 16 of an earlier try" in run.log("export", BATCH)
 
 
 def test_a_worker_killed_as_it_creates_leaves_saved_ids_and_only_the_rest_is_made(chaos: Chaos) -> None:
@@ -55,19 +48,6 @@ def test_a_worker_killed_as_it_creates_leaves_saved_ids_and_only_the_rest_is_mad
     assert run.tries() == [1, 2, 1]
     assert KILLED in run.log("export", BATCH, attempt=1)
     assert "Following 20 exports (2 new, 0 reused by SEI, 18 of an earlier try" in run.log("export", BATCH)
-
-
-def test_only_an_answer_lost_on_a_report_without_list_makes_a_second_export(chaos: Chaos) -> None:
-    """Business alignment has no list and no reuse (CONTRACT, The calls): nobody can ask SEI whether it made one."""
-    for team in LOST:
-        chaos.sandbox.fault("slow_body", team=team, call="create", times=1)
-    run = chaos.start("business_alignment")
-    run.wait(lambda: run.saved(BATCH) == 18 and {*LOST} < {*run.per_scope()}, "18 ids saved and 2 on their way")
-    run.task_process(BATCH).kill()
-    chaos.landed(run, "task process, 18 of 20 exports made and saved, 2 made and not saved", twice=LOST)
-    log = run.log("export", BATCH)
-    assert "Following 20 exports (2 new, 0 reused by SEI, 18 of an earlier try" in log
-    assert f"is made a second time. Asked again: {', '.join(f'team:{team}' for team in LOST)}" in log
 
 
 @pytest.mark.parametrize(

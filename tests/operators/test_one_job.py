@@ -150,21 +150,6 @@ def test_a_task_that_died_or_was_cleared_while_it_waited_takes_up_what_it_made(
     assert asked_for(sandbox) == {"11": 1, "12": 1, "13": 1}
 
 
-@pytest.mark.parametrize("keeps_state", [True, False])
-def test_exports_whose_ids_could_not_be_saved_are_found_in_the_list(
-    sandbox: SandboxControl, lake: Path, keeps_state: bool
-) -> None:
-    state = TaskState() if keeps_state else None
-    task = Task(lake, state=state, deferrable=True)
-    made = first_try(task)
-    if state is not None:
-        lose_ids(state)
-    before = len(sandbox.requests())
-    assert first_try(task) == made
-    assert kinds(sandbox, since=before) == {"list": 1}
-    assert state is None or sum(key.startswith("export:") for key in state) == 3, "saved this time"
-
-
 def test_an_id_is_saved_by_the_thread_that_got_it_so_that_no_other_scopes_error_comes_between(
     sandbox: SandboxControl, lake: Path
 ) -> None:
@@ -178,26 +163,6 @@ def test_an_id_is_saved_by_the_thread_that_got_it_so_that_no_other_scopes_error_
     assert savers == {("begun", True), ("export", False)}
 
 
-def test_only_what_the_list_does_not_hold_is_made(sandbox: SandboxControl, lake: Path, state: TaskState) -> None:
-    sandbox.fault("cancel", team="12", times=1)
-    task = Task(lake, state=state, deferrable=True)
-    first_try(task)
-    lose_ids(state)
-    first_try(task)
-    assert asked_for(sandbox) == {"11": 1, "12": 2, "13": 1}
-
-
-def test_an_export_of_before_the_task_began_is_not_taken_for_its_own(
-    sandbox: SandboxControl, lake: Path, state: TaskState
-) -> None:
-    task = Task(lake, state=state, deferrable=True)
-    first_try(task)
-    lose_ids(state)
-    state["begun"] = sandbox.exports()[-1]["created_at"].replace("2026", "2999")
-    first_try(task)
-    assert asked_for(sandbox) == {"11": 2, "12": 2, "13": 2}
-
-
 def test_productivity_is_asked_again_since_sei_gives_the_same_export(
     sandbox: SandboxControl, lake: Path, state: TaskState
 ) -> None:
@@ -206,32 +171,6 @@ def test_productivity_is_asked_again_since_sei_gives_the_same_export(
     lose_ids(state)
     assert first_try(task) == made
     assert "list" not in kinds(sandbox)
-
-
-def test_of_a_report_without_a_list_the_log_names_what_may_be_made_twice(
-    sandbox: SandboxControl, lake: Path, state: TaskState, caplog: pytest.LogCaptureFixture
-) -> None:
-    task = Task(lake, state=state, deferrable=True, report="business_alignment")
-    first_try(task)
-    assert "second time" not in caplog.text
-    lose_ids(state)
-    first_try(task)
-    assert "SEI lists no business_alignment exports" in caplog.text
-    assert "is made a second time. Asked again: team:11, team:12, team:13" in caplog.text
-    assert asked_for(sandbox) == {"11": 2, "12": 2, "13": 2}
-
-
-def test_while_the_list_cannot_be_read_nothing_is_made_that_may_be_there(
-    sandbox: SandboxControl, lake: Path, state: TaskState, no_waiting: None
-) -> None:
-    task = Task(lake, state=state, deferrable=True)
-    made = first_try(task)
-    lose_ids(state)
-    sandbox.fault("500", call="list")
-    with pytest.raises(SeiExportError, match=r"whether an earlier try made its export is not known now: .* HTTP 500"):
-        task.run()
-    sandbox.clear_faults()
-    assert first_try(task) == made
 
 
 def test_without_task_state_a_cleared_task_says_what_it_cannot_know_and_exports_anew(
