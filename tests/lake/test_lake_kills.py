@@ -28,7 +28,7 @@ class Steps:
 
     def __init__(self, monkeypatch, bench, fatal=None, *, before=True):
         self.count = 0
-        kind = type(stores._store(bench.lake))
+        kind = type(stores._backend(bench.lake))
         for name in ("put", "remove"):
             monkeypatch.setattr(kind, name, self._counted(getattr(kind, name), fatal, before=before))
 

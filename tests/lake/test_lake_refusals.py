@@ -50,7 +50,9 @@ def test_a_disk_without_room_or_right_is_an_error_that_says_so_and_the_old_rows_
     for step in ("stage", "publish"):
         assert words in found[step], found[step]
         assert str(disk if how != "limit" else tmp_path) in found[step]
-        assert any(advice in found[step] for advice in ("free some room", "free its disk", "the right to")), found[step]
+        assert any(
+            advice in found[step] for advice in ("free some space", "free space on that disk", "write access")
+        ), found[step]
     assert found["unchanged"]
     assert (found["rows"], found["staged"], found["scratch"]) == (1, 1, [])
     assert found["afterwards"] == 300
@@ -110,7 +112,7 @@ def s3(address):
 
 @pytest.mark.parametrize(
     ("status", "code", "advice"),
-    [(403, "AccessDenied", "the right to"), (404, "NoSuchBucket", "look at the store"), (500, "InternalError", "run")],
+    [(403, "AccessDenied", "write access"), (404, "NoSuchBucket", "check the store"), (500, "InternalError", "run")],
 )
 def test_what_s3_refuses_is_an_error_that_says_what_and_what_to_do(bench, refusing, status, code, advice):
     staged = bench.stage("team:1", [team_row("Eng/A", "2026-01-01")], age=1)

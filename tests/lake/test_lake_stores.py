@@ -11,7 +11,8 @@ from upath import UPath
 
 from sei_provider import lake
 from sei_provider.lake import ConflictError, UnsupportedStoreError
-from sei_provider.lake.storage.store import ABSENT, fetch, names, put_bytes, read
+from sei_provider.lake.storage.backend import MISSING
+from sei_provider.lake.storage.store import fetch, names, put_bytes, read
 
 JAN = "2026-01-01"
 everywhere = pytest.mark.parametrize("store", STORES, indirect=True)
@@ -60,13 +61,13 @@ def test_the_lake_may_be_a_path_an_address_or_airflows_own_path_object(bench, ki
 def test_a_store_that_cannot_keep_two_writers_apart_wants_to_hear_that_there_is_one(bench, step):
     staged = bench.stage("team:1", [team_row("Eng/A", JAN)], age=1)
     bench.single_writer = False
-    with pytest.raises(UnsupportedStoreError, match=r"memory://.*only on local disk and on S3.*single_writer=True"):
+    with pytest.raises(UnsupportedStoreError, match=r"memory://.*only local disk and S3 can.*single_writer=True"):
         bench.publish(staged) if step == "publish" else bench.stage("team:1", [], age=2)
 
 
 def test_a_store_whose_puts_may_be_seen_half_done_is_refused_even_to_a_single_writer(bench):
     bench.root, bench.single_writer = UPath("http://localhost/lake"), True
-    with pytest.raises(UnsupportedStoreError, match="half done in a http store; the lake may lie on local disk, S3"):
+    with pytest.raises(UnsupportedStoreError, match="puts to a http store are not atomic; use local disk, S3"):
         bench.stage("team:1", [], age=1)
 
 
@@ -102,24 +103,24 @@ def test_an_object_that_is_not_there_has_no_content_no_version_and_no_name(bench
     path = bench.lake / "nothing" / "here"
     assert read(path, lambda data: data.read()) is None
     fetched = fetch(path, tmp_path / "object")
-    assert (fetched.file, fetched.version) == (None, ABSENT)
+    assert (fetched.file, fetched.version) == (None, MISSING)
     assert names(path.parent) == []
 
 
 @conditional
 def test_a_put_on_s3_goes_through_only_in_place_of_the_version_that_was_read(bench, tmp_path):
     path = bench.lake / "object"
-    put_bytes(path, b"1", replacing=ABSENT)
+    put_bytes(path, b"1", if_match=MISSING)
     with pytest.raises(ConflictError, match="changed by another writer"):
-        put_bytes(path, b"2", replacing=ABSENT)
+        put_bytes(path, b"2", if_match=MISSING)
     version = fetch(path, tmp_path / "object").version
-    put_bytes(path, b"3", replacing=version)
+    put_bytes(path, b"3", if_match=version)
     with pytest.raises(ConflictError):
-        put_bytes(path, b"4", replacing=version)
+        put_bytes(path, b"4", if_match=version)
     assert read(path, lambda data: data.read()) == b"3"
     path.unlink()
     with pytest.raises(ConflictError):
-        put_bytes(path, b"5", replacing=version)
+        put_bytes(path, b"5", if_match=version)
     assert read(path, lambda data: data.read()) is None
 
 
@@ -151,4 +152,4 @@ def test_a_botocore_that_knows_no_conditions_is_refused_rather_than_trusted(benc
         property(lambda shape: {name: member for name, member in members(shape).items() if name != "IfNoneMatch"}),
     )
     with pytest.raises(UnsupportedStoreError, match="upgrade s3fs and aiobotocore"):
-        put_bytes(bench.lake / "other", b"1", replacing=ABSENT)
+        put_bytes(bench.lake / "other", b"1", if_match=MISSING)

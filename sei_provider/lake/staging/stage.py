@@ -39,7 +39,7 @@ from sei_provider.lake.staging.staged_file import (
     by_bytes,
 )
 from sei_provider.lake.storage.scratch import scratch_folder
-from sei_provider.lake.storage.store import check_writers, lake_path, put
+from sei_provider.lake.storage.store import lake_path, put, require_safe_writes
 
 _FEW_BYTES = 64 << 10
 
@@ -81,7 +81,7 @@ def stage(
     `PersonalDataError` if the key is missing, `StoreError` if a disk is full or the lake cannot be written.
     """
     folder = lake_path(folder)
-    check_writers(folder, single_writer=single_writer)
+    require_safe_writes(folder, single_writer=single_writer)
     created_at, exported_at = in_utc(created_at, "created_at"), in_utc(exported_at, "exported_at")
     privacy = Privacy(personal_data, hash_key, personal_columns(slice.report))
     if on_bad_value not in get_args(BadValue):

@@ -1,13 +1,13 @@
-"""S3, where one conditional put does what a lock does on disk: If-Match, If-None-Match (DESIGN, decision 14).
+"""S3: conditional puts (If-Match, If-None-Match) keep writers apart, as the lock does on disk (DESIGN, decision 14).
 
-Single puts only: a condition on the end of a multi-part upload is not checked by every store that speaks S3.
+Single puts only: not every S3-compatible store checks a condition on the end of a multi-part upload.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import stamina
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,50 +18,48 @@ from s3fs.utils import FileExpired
 from upath import UPath
 
 from sei_provider.lake.errors import ConflictError, UnsupportedStoreError
-from sei_provider.lake.storage.store import ABSENT, Fetched, OneStepStore
-
-Result = TypeVar("Result")
+from sei_provider.lake.storage.backend import MISSING, AtomicPutStore, Fetched, Result
 
 _LARGEST = 5 << 30
-_LOST = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"}
+_CONFLICT_CODES = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"}
 
 
-class S3(OneStepStore):
-    """Versions are ETags."""
+class S3(AtomicPutStore):
+    """S3 bucket. Versions are ETags."""
 
     conditional = True
     errors = (OSError, BotoCoreError, ClientError, *S3_RETRYABLE_ERRORS)
 
     def read(self, path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None:
-        """As `store.read`; s3fs pins the ETag when it opens, and says so when that is replaced."""
+        """As `store.read`. s3fs pins the ETag and raises `FileExpired` if the object is replaced meanwhile."""
         for attempt in stamina.retry_context(on=FileExpired, attempts=10, timeout=None, wait_initial=0.05, wait_max=1):
             with attempt:
                 return super().read(path, use)
         return None
 
     def fetch(self, path: UPath, into: Path) -> Fetched:
-        """As `store.fetch`; bytes and ETag are of one answer, so they belong together."""
+        """As `store.fetch`. Bytes and ETag come from one response, so they belong together."""
         for attempt in stamina.retry_context(on=S3_RETRYABLE_ERRORS, attempts=5, timeout=None):
             with attempt:
                 try:
                     return Fetched(into, sync(path.fs.loop, _download, path.fs, path.path, into))
                 except FileNotFoundError:
                     break
-        return Fetched(None, ABSENT)
+        return Fetched(None, MISSING)
 
-    def put(self, target: UPath, source: Path, replacing: str | None) -> None:
+    def put(self, target: UPath, source: Path, if_match: str | None) -> None:
         """As `store.put`."""
         if source.stat().st_size > _LARGEST:
-            msg = f"{target} would be over 5 GiB, more than one S3 put takes: publish fewer teams to one table (table=)"
+            msg = f"{target} would exceed 5 GiB, the limit of one S3 put: publish fewer teams to one table (table=)"
             raise UnsupportedStoreError(msg)
         condition: dict[str, str] = {}
-        if replacing is not None:
-            condition = {"IfNoneMatch": "*"} if replacing == ABSENT else {"IfMatch": replacing}
+        if if_match is not None:
+            condition = {"IfNoneMatch": "*"} if if_match == MISSING else {"IfMatch": if_match}
         try:
             sync(target.fs.loop, _upload, target.fs, target.path, source, condition)
         except ClientError as error:
-            # If-Match on an object that is gone meanwhile is answered with NoSuchKey.
-            if condition and error.response["Error"].get("Code") in _LOST:
+            # S3 answers If-Match on an object that was removed meanwhile with NoSuchKey.
+            if condition and error.response["Error"].get("Code") in _CONFLICT_CODES:
                 msg = f"{target} was changed by another writer since it was read"
                 raise ConflictError(msg) from error
             raise translate_boto_error(error) from error
@@ -73,7 +71,7 @@ async def _download(fs: Any, path: str, into: Path) -> str:
     answer = await fs._call_s3("get_object", Bucket=bucket, Key=key)  # noqa: SLF001  call_s3 cannot stream
     with into.open("wb") as file:
         body = answer["Body"]
-        async with body:  # what this gives is not always the body: in older versions of aiobotocore what it wraps
+        async with body:  # older versions of aiobotocore return the wrapped stream here, not the body
             while chunk := await body.read(1 << 20):
                 file.write(chunk)
     return str(answer["ETag"])
@@ -85,10 +83,10 @@ async def _upload(fs: Any, path: str, source: Path, condition: dict[str, str]) -
     client = await fs.get_s3(bucket)
     known = client.meta.service_model.operation_model("PutObject").input_shape.members
     if not condition.keys() <= known.keys():
-        # s3fs leaves out what botocore does not know: the put would go through unconditionally.
-        msg = "the installed botocore knows no conditional put (If-Match): upgrade s3fs and aiobotocore"
+        # s3fs drops parameters that botocore does not know: the put would be unconditional.
+        msg = "the installed botocore has no conditional put (If-Match): upgrade s3fs and aiobotocore"
         raise UnsupportedStoreError(msg)
     with source.open("rb") as body:
-        # Straight to botocore, which rewinds the file when it tries again; s3fs would send what is left of it.
-        options = fs._get_s3_method_kwargs(client.put_object, Bucket=bucket, Key=key, Body=body, **condition)  # noqa: SLF001  it holds the user's encryption settings
+        # Straight to botocore, which rewinds the file for a retry; s3fs would send only the rest of it.
+        options = fs._get_s3_method_kwargs(client.put_object, Bucket=bucket, Key=key, Body=body, **condition)  # noqa: SLF001  adds the user's encryption settings
         await client.put_object(**options)

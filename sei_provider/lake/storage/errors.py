@@ -1,6 +1,6 @@
-"""What to say when a disk or a store does not let us: what was being done where, what it said, what to do.
+"""Errors of disks and stores as `StoreError`: the operation, the path, the system's message and a remedy.
 
-Knows error numbers, and no store.
+Knows error numbers and no particular store.
 """
 
 from __future__ import annotations
@@ -11,31 +11,32 @@ from contextlib import contextmanager
 
 from sei_provider.lake.errors import StoreError
 
-_NO_ROOM = "free some room there, or raise the quota, and run it again"
-_NO_RIGHT = "give this process the right to, or mount it for writing, and run it again"
-_ELSE = "run it again; if it stays so, look at the store, its address and its credentials"
+_FULL = "free some space there, or raise the quota, and run the task again"
+_FORBIDDEN = "give this process write access, or mount it for writing, and run the task again"
+_OTHER = "run the task again; if the error persists, check the store, its address and its credentials"
 _ADVICE = {
-    errno.ENOSPC: _NO_ROOM,
-    errno.EDQUOT: _NO_ROOM,
-    errno.EFBIG: _NO_ROOM,
-    errno.EROFS: _NO_RIGHT,
-    errno.EACCES: _NO_RIGHT,
-    errno.EPERM: _NO_RIGHT,
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: _FULL,
+    errno.EROFS: _FORBIDDEN,
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
 }
 
 
 @contextmanager
-def naming(doing: str, path: object, errors: tuple[type[Exception], ...]) -> Iterator[None]:
-    """Turn the store's `errors` into a `StoreError` that names path and remedy."""
+def store_errors(operation: str, path: object, errors: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Raise the store's `errors` as a `StoreError` that names the operation, the path and a remedy."""
     try:
         yield
     except errors as error:
-        number = errno.EACCES if isinstance(error, PermissionError) else getattr(error, "errno", None)  # s3fs has none
-        advice = _ADVICE.get(number or 0, _ELSE)
-        msg = f"cannot {doing} {path}: {said(error)}; {advice}. Every object of the lake is whole, old or new"
+        # s3fs raises PermissionError without a number.
+        number = errno.EACCES if isinstance(error, PermissionError) else getattr(error, "errno", None)
+        advice = _ADVICE.get(number or 0, _OTHER)
+        msg = f"cannot {operation} {path}: {message_of(error)}; {advice}. No object of the lake is left incomplete"
         raise StoreError(msg) from error
 
 
-def said(error: Exception) -> str:
-    """What the system or the store said."""
+def message_of(error: Exception) -> str:
+    """Return the message of the system or the store."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Local disk for objects while they are built, before anything of them is in the lake."""
+"""Temporary files: local disk for objects while they are built, before they are put into the lake."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sei_provider.lake.errors import StoreError
-from sei_provider.lake.storage.errors import said
+from sei_provider.lake.storage.errors import message_of
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Give a local folder to build objects in; it is gone afterwards. Raises `StoreError` if its disk gives no room."""
+    """Create a temporary folder and remove it afterwards. Raises `StoreError` if its disk fails or is full."""
     try:
         with tempfile.TemporaryDirectory(prefix="sei-") as folder:
             yield Path(folder)
     except OSError as error:
-        if error.errno is None:  # a damaged object, say: not the disk's
+        if error.errno is None:  # not the disk's error: a damaged object, for example
             raise
-        where = os.environ.get("TMPDIR", "the system's, since TMPDIR is not set")
+        where = os.environ.get("TMPDIR", "the system's temporary folder, since TMPDIR is not set")
         msg = (
-            f"cannot write scratch files in the temporary folder ({where}): {said(error)}; "
-            "free its disk, or set TMPDIR to a larger one. Nothing was changed in the lake"
+            f"cannot write temporary files ({where}): {message_of(error)}; "
+            "free space on that disk, or set TMPDIR to a larger one. Nothing was changed in the lake"
         )
         raise StoreError(msg) from error

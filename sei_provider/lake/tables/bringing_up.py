@@ -49,11 +49,11 @@ def _rewrite(folder: UPath, month: date) -> None:
             return
         schema = arrow_schema(read_schema(folder))
         rows = (conform(table, schema) for table in content.tables())
-        put_month(folder, month, rows, content.ledger, schema=schema, replacing=version, scratch=scratch)
+        put_month(folder, month, rows, content.ledger, schema=schema, if_match=version, scratch=scratch)
 
 
 @again
 def _unmark(folder: UPath, done: pa.Schema) -> None:
     schema, version = fetch_schema(folder)
     if schema.behind and arrow_schema(schema) == done:  # else somebody has widened it again, and goes on themselves
-        put_schema(folder, replace(schema, behind=False), replacing=version)
+        put_schema(folder, replace(schema, behind=False), if_match=version)

@@ -80,5 +80,5 @@ def _enter(folder: UPath, month: date, asking: list[Entry]) -> int | None:
         merged = merge(content.ledger, fresh, content.tables(), schema=schema, month=month, scratch=scratch)
         if tuple(merged.ledger) == content.ledger:
             return None
-        put_month(folder, month, merged.pieces(), merged.ledger, schema=schema, replacing=version, scratch=scratch)
+        put_month(folder, month, merged.pieces(), merged.ledger, schema=schema, if_match=version, scratch=scratch)
         return merged.rows

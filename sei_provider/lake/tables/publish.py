@@ -21,7 +21,14 @@ from sei_provider.lake.model import Manifest, Published, Slice
 from sei_provider.lake.periods import in_utc, months_between, period_months, previous_month
 from sei_provider.lake.staging.staged_file import StagedFile, StagedFiles
 from sei_provider.lake.storage.scratch import scratch_folder
-from sei_provider.lake.storage.store import check_writers, fetch_each, lake_path, locked, remove_each, remove_if_empty
+from sei_provider.lake.storage.store import (
+    fetch_each,
+    lake_path,
+    locked,
+    remove_each,
+    remove_if_empty,
+    require_safe_writes,
+)
 from sei_provider.lake.tables.bringing_up import bring_up
 from sei_provider.lake.tables.deciding import decide, typed
 from sei_provider.lake.tables.done import Done
@@ -59,7 +66,7 @@ def publish(
     anything of the table concerned is written.
     """
     root, published_at = lake_path(lake), in_utc(published_at, "published_at")
-    check_writers(root, single_writer=single_writer)
+    require_safe_writes(root, single_writer=single_writer)
     by_table: dict[str, list[_Staged]] = defaultdict(list)
     for manifest in manifests:
         if manifest["path"] is not None and manifest["error"] is None:
@@ -125,7 +132,7 @@ def _widen_schema(folder: UPath, staged: StagedFiles) -> tuple[list[str], list[s
     if before.columns and schema.columns != before.columns:
         schema = replace(schema, behind=True)
     if schema != before:
-        put_schema(folder, schema, replacing=version)
+        put_schema(folder, schema, if_match=version)
     known = {column.name for column in before.columns}
     seen = {column.name for columns in staged.columns.values() for column in columns}
     new = [column.name for column in schema.columns if column.name not in known] if known else []
@@ -160,7 +167,7 @@ def _publish_month(batch: _Batch, month: date, visitors: Sequence[tuple[str, str
                 merged.pieces(),
                 merged.ledger,
                 schema=arrow_schema(schema),
-                replacing=version,
+                if_match=version,
                 scratch=scratch,
             )
     asked = {*batch.entries, *batch.done.identities}

@@ -146,7 +146,7 @@ def put_month(
     ledger: Iterable[Entry],
     *,
     schema: pa.Schema,
-    replacing: str,
+    if_match: str,
     scratch: Path,
 ) -> None:
     """Put rows, in their order, and ledger in one atomic put, in place of the version that they were made from.
@@ -158,7 +158,7 @@ def put_month(
         for group in by_bytes(rows):
             writer.write_table(group, row_group_size=max(1, len(group)))
         writer.add_key_value_metadata({LEDGER_KEY: json.dumps([entry.to_json() for entry in ledger])})
-    put(object_path(folder, month), file, replacing=replacing)
+    put(object_path(folder, month), file, if_match=if_match)
 
 
 def known_table(root: UPath, table: str) -> TableSchema:
@@ -183,9 +183,9 @@ def fetch_schema(folder: UPath) -> tuple[TableSchema, str]:
         return (TableSchema.from_bytes(fetched.file.read_bytes()) if fetched.file else TableSchema()), fetched.version
 
 
-def put_schema(folder: UPath, schema: TableSchema, *, replacing: str) -> None:
+def put_schema(folder: UPath, schema: TableSchema, *, if_match: str) -> None:
     """Put `_schema.json`; to be done before the data that needs it. Raises `ConflictError` as `put_month` does."""
-    put_bytes(folder / _SCHEMA_FILE, schema.to_bytes(), replacing=replacing)
+    put_bytes(folder / _SCHEMA_FILE, schema.to_bytes(), if_match=if_match)
 
 
 def arrow_schema(schema: TableSchema) -> pa.Schema:
