@@ -12,7 +12,6 @@ import httpx
 import stamina
 
 from sei_provider.api import calls, rounds
-from sei_provider.api.again import Attempts
 from sei_provider.api.calls import Call, Flow, Reply
 from sei_provider.api.errors import SeiConnectionError, SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, hiding
 from sei_provider.api.export import Export
@@ -21,6 +20,7 @@ from sei_provider.api.meter import Meter, check_encoding, lost_answers
 from sei_provider.api.paging import Walk
 from sei_provider.api.refusal import refusal
 from sei_provider.api.request import ExportRequest
+from sei_provider.api.retry import RetryState
 from sei_provider.api.teams import OrgTree, Team
 from sei_provider.api.watch import Watch
 from sei_provider.api.wire import Wire
@@ -110,8 +110,8 @@ class AsyncSeiClient(Wire):
                     await asyncio.to_thread(file.write, meter.pass_on(piece, response.headers))
                 return meter.total(response.headers)
 
-        attempts = Attempts(call, self._deadline)
-        return await stamina.AsyncRetryingCaller(**attempts.pauses)(attempts.another, once)
+        retry = RetryState(call, self._deadline)
+        return await stamina.AsyncRetryingCaller(**retry.backoff)(retry.should_retry, once)
 
     async def _run(self, flow: Flow[T]) -> T:
         try:
@@ -127,8 +127,8 @@ class AsyncSeiClient(Wire):
             return stop.value  # type: ignore[no-any-return]
 
     async def _send(self, call: Call[T]) -> T:
-        attempts = Attempts(call, self._deadline)
-        return await stamina.AsyncRetryingCaller(**attempts.pauses)(attempts.another, self._send_once, call)
+        retry = RetryState(call, self._deadline)
+        return await stamina.AsyncRetryingCaller(**retry.backoff)(retry.should_retry, self._send_once, call)
 
     async def _send_once(self, call: Call[T]) -> T:
         meter = Meter.of_reply(call)

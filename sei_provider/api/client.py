@@ -17,7 +17,6 @@ import httpx
 import stamina
 
 from sei_provider.api import calls, rounds
-from sei_provider.api.again import Attempts
 from sei_provider.api.async_client import AsyncSeiClient as AsyncSeiClient  # noqa: PLC0414 - both are found here
 from sei_provider.api.calls import Call, Flow, Reply
 from sei_provider.api.errors import SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, hiding
@@ -27,6 +26,7 @@ from sei_provider.api.meter import Meter, check_encoding, lost_answers
 from sei_provider.api.paging import Walk
 from sei_provider.api.refusal import refusal
 from sei_provider.api.request import ExportRequest
+from sei_provider.api.retry import RetryState
 from sei_provider.api.teams import OrgTree, Team
 from sei_provider.api.watch import Watch
 from sei_provider.api.wire import Wire
@@ -141,8 +141,8 @@ class SeiClient(Wire):
                     file.write(meter.pass_on(piece, response.headers))
                 return meter.total(response.headers)
 
-        attempts = Attempts(call, self._deadline)
-        return stamina.RetryingCaller(**attempts.pauses)(attempts.another, once)
+        retry = RetryState(call, self._deadline)
+        return stamina.RetryingCaller(**retry.backoff)(retry.should_retry, once)
 
     def _run(self, flow: Flow[T]) -> T:
         try:
@@ -158,8 +158,8 @@ class SeiClient(Wire):
             return stop.value  # type: ignore[no-any-return]
 
     def _send(self, call: Call[T]) -> T:
-        attempts = Attempts(call, self._deadline)
-        return stamina.RetryingCaller(**attempts.pauses)(attempts.another, self._send_once, call)
+        retry = RetryState(call, self._deadline)
+        return stamina.RetryingCaller(**retry.backoff)(retry.should_retry, self._send_once, call)
 
     def _send_once(self, call: Call[T]) -> T:
         meter = Meter.of_reply(call)

@@ -22,10 +22,10 @@ from sei_provider.api import (
     SeiReplyError,
     SeiServerError,
 )
-from sei_provider.api.again import Attempts
 from sei_provider.api.calls import get_export
 from sei_provider.api.errors import SeiRateLimitError
 from sei_provider.api.refusal import refusal
+from sei_provider.api.retry import RetryState
 from sei_provider.api.watch import Watch
 from tests.api.raw_server import Answer, http, raw_server, reset, said, sent, trickle
 
@@ -249,8 +249,8 @@ def test_a_redirect_to_a_login_page_is_an_error_that_says_so(client_to: MakeClie
         assert len(server.requests) == 1
 
 
-def attempts(deadline: float | None = None) -> Attempts[Export]:
-    return Attempts(get_export("sprint", "exp_1"), deadline, clock=lambda: 1000.0)
+def attempts(deadline: float | None = None) -> RetryState[Export]:
+    return RetryState(get_export("sprint", "exp_1"), deadline, clock=lambda: 1000.0)
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -22,10 +22,10 @@ _MOST = 5
 _MOST_REPEATED_CREATES = 2
 _PATIENCE_SECONDS = 300.0
 """How long a call is made again when the client was given no deadline."""
-_PAUSES: dict[str, Any] = {"attempts": None, "wait_initial": 0.5, "wait_max": 30.0, "wait_jitter": 1.0}
+_BACKOFF: dict[str, Any] = {"attempts": None, "wait_initial": 0.5, "wait_max": 30.0, "wait_jitter": 1.0}
 
 
-class Attempts:
+class RetryState:
     """The attempts of one call, of which the last is made before `deadline` (Unix time in seconds)."""
 
     def __init__(self, call: Call[Any], deadline: float | None, *, clock: Callable[[], float] = time.time) -> None:
@@ -38,11 +38,11 @@ class Attempts:
         self._repeats = 0
 
     @property
-    def pauses(self) -> dict[str, Any]:
+    def backoff(self) -> dict[str, Any]:
         """How stamina's callers wait between attempts."""
-        return {**_PAUSES, "timeout": self._patience}
+        return {**_BACKOFF, "timeout": self._patience}
 
-    def another(self, error: Exception) -> bool | float:
+    def should_retry(self, error: Exception) -> bool | float:
         """Whether there is to be another attempt after `error`; if SEI said when, the seconds until then."""
         if not isinstance(error, SeiRateLimitError):  # that one is never the scope's error (DESIGN, decision 3)
             if not self._may_pass(error):
