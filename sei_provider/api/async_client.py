@@ -152,7 +152,7 @@ class AsyncSeiClient(Wire):
                     raise await self._refusal(call, response)
                 yield response
             except SeiRateLimitError:
-                await asyncio.to_thread(self._limit.slow_down)
+                await asyncio.to_thread(self._limit.penalize)
                 raise
             finally:
                 await response.aclose()

@@ -183,7 +183,7 @@ class SeiClient(Wire):
                     raise self._refusal(call, response)
                 yield response
             except SeiRateLimitError:
-                self._limit.slow_down()
+                self._limit.penalize()
                 raise
             finally:
                 response.close()

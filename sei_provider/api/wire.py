@@ -18,7 +18,7 @@ from sei_provider.api.calls import Call, Flow
 from sei_provider.api.creating import create_export
 from sei_provider.api.errors import SeiInputError
 from sei_provider.api.export import Export
-from sei_provider.api.limit import shared_rate_limit
+from sei_provider.api.rate_limit import shared_rate_limit
 from sei_provider.api.request import ExportRequest
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)

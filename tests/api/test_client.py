@@ -26,7 +26,7 @@ from sei_provider.api import (
     SeiReplyError,
     SeiServerError,
 )
-from sei_provider.api.limit import shared_rate_limit
+from sei_provider.api.rate_limit import shared_rate_limit
 from sei_provider.api.wire import Wire
 from sei_provider.sandbox.control import SandboxControl
 from tests.api.conftest import BASE_URL, SETTINGS, answering, export_request

@@ -13,14 +13,14 @@ import pytest
 import redis
 
 from sei_provider.api import SeiClient, SeiConnectionError, SeiInputError
-from sei_provider.api.limit import FileLimit, RateLimit, RedisLimit, shared_rate_limit
+from sei_provider.api.rate_limit import FileLimit, RateLimit, RedisLimit, shared_rate_limit
 from tests.api.conftest import BASE_URL, SETTINGS, answering
 from tests.redis_server import redis_server
 
 WORKER = """
 import sys, time
 from pathlib import Path
-from sei_provider.api.limit import FileLimit, RedisLimit
+from sei_provider.api.rate_limit import FileLimit, RedisLimit
 place, at_most, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 if place.startswith("redis:"):
     limit = RedisLimit(place, "key", at_most, seconds=seconds)
@@ -79,7 +79,7 @@ def test_three_processes_together_never_exceed_the_limit_in_any_window_and_use_a
 
 def test_a_429_halves_what_is_left_for_every_process(place: str) -> None:
     mine, theirs = limit_in(place, 10), limit_in(place, 10)
-    mine.slow_down()
+    mine.penalize()
     taken = [theirs.try_acquire() == 0.0 for _ in range(10)]
     assert taken == [True] * 5 + [False] * 5
     assert 0 < mine.try_acquire() <= 61
@@ -88,7 +88,7 @@ def test_a_429_halves_what_is_left_for_every_process(place: str) -> None:
 def test_a_429_when_the_limit_is_used_up_does_not_add_to_it(place: str) -> None:
     limit = limit_in(place, 4)
     assert [limit.try_acquire() for _ in range(4)] == [0.0] * 4
-    limit.slow_down()
+    limit.penalize()
     assert limit.try_acquire() > 50
 
 
@@ -160,7 +160,7 @@ def test_nobody_counts_between_anothers_look_at_the_clock_and_its_counting(place
 def test_a_process_that_died_while_counting_in_redis_holds_nobody_up_for_long(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sei_provider.api.limit._REDIS_SECONDS", 0.5)
+    monkeypatch.setattr("sei_provider.api.rate_limit._REDIS_SECONDS", 0.5)
     dying = redis.Redis.from_url(redis_url).lock("key:lock", timeout=0.3)
     dying.acquire()
     assert limit_in(redis_url, 1000).try_acquire() == 0.0
@@ -170,7 +170,7 @@ def test_a_process_that_died_while_counting_in_redis_holds_nobody_up_for_long(
 def test_while_redis_is_down_nothing_is_sent_and_the_error_says_so(
     client_to: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sei_provider.api.limit._REDIS_SECONDS", 0.2)
+    monkeypatch.setattr("sei_provider.api.rate_limit._REDIS_SECONDS", 0.2)
     answer, asked = answering(httpx.Response(200, json={}))
     with redis_server() as url:
         gone = url

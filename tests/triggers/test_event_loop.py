@@ -16,7 +16,7 @@ import pytest
 from blockbuster import BlockingError, blockbuster_ctx
 
 from sei_provider.api import AsyncSeiClient
-from sei_provider.api.limit import RateLimit
+from sei_provider.api.rate_limit import RateLimit
 from sei_provider.api.watch import Watch
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.organisation import Organisation

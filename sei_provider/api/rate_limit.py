@@ -51,7 +51,7 @@ class RateLimit(ABC):
                 return 0.0
             return max(_SHORTEST_WAIT, cast("int", bucket.waiting(item)) / 1000)
 
-    def slow_down(self) -> None:
+    def penalize(self) -> None:
         """Halve what is left of this window, for everybody: SEI said 429, so somebody else uses the key too."""
         with self._counting() as (bucket, now):
             weight = (self._at_most - cast("int", bucket.count())) // 2
