@@ -106,10 +106,10 @@ def part(work: Mapping[str, list[dict[str, Any]]], report: str) -> list[dict[str
 
 def chunks_of(start: str, end: str, chunk: str, *, not_after: date) -> Iterator[tuple[date, date]]:
     """First and last days of the months or quarters from `start` to `end`, in whole months up to the run's day."""
-    from sei_provider.api.checks import checked_day
     from sei_provider.api.periods import period_of, whole_periods
+    from sei_provider.api.validation import parse_day
 
-    first, last = whole_periods(checked_day("from", start), checked_day("to", end), "monthly", not_after=not_after)
+    first, last = whole_periods(parse_day("from", start), parse_day("to", end), "monthly", not_after=not_after)
     while first <= last:
         _, chunk_end = period_of(first, f"{chunk}ly")
         yield first, min(chunk_end, last)

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any, TypedDict, Unpack
 
 from sei_provider.api import calls
-from sei_provider.api.checks import checked_day, is_id, spelled
 from sei_provider.api.errors import SeiInputError
 from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.paging import Walk
 from sei_provider.api.reports import REPORTS
+from sei_provider.api.validation import is_id, normalize_choice, parse_day
 
 MOST_PER_PAGE = 100
 """As many exports as SEI puts on one page."""
@@ -49,7 +49,7 @@ def export_pages(report: str, *, first_page: int = 0, **filters: Unpack[ExportFi
 
     Raises `SeiInputError` for a report without a list, or a wrong filter.
     """
-    name = spelled("report", report, REPORTS)
+    name = normalize_choice("report", report, REPORTS)
     if not REPORTS[name].has_list:
         listed = ", ".join(each.name for each in REPORTS.values() if each.has_list)
         msg = f"SEI documents no list of {name} exports; those that can be listed are: {listed}"
@@ -69,8 +69,8 @@ def _params(
     sort_by: str = "createdAt",
     sort_order: str = "desc",
 ) -> dict[str, str]:
-    first = None if date_from is None else checked_day("date_from", date_from)
-    last = None if date_to is None else checked_day("date_to", date_to)
+    first = None if date_from is None else parse_day("date_from", date_from)
+    last = None if date_to is None else parse_day("date_to", date_to)
     if first and last and first > last:
         msg = f"date_from ({first}) is after date_to ({last})"
         raise SeiInputError(msg)
@@ -79,15 +79,17 @@ def _params(
         raise SeiInputError(msg)
     asked: dict[str, Any] = {
         # The filter is in capitals, whatever the replies use (CONTRACT, "The list's reply").
-        "status": None if status is None else spelled("status", status, [each.upper() for each in ExportStatus]),
-        "scope": spelled("scope", scope, _SCOPES),
+        "status": None
+        if status is None
+        else normalize_choice("status", status, [each.upper() for each in ExportStatus]),
+        "scope": normalize_choice("scope", scope, _SCOPES),
         "teamId": _id("team_id", team_id),
         "createdBy": _id("created_by", created_by),
         "dateFrom": first and first.isoformat(),
         "dateTo": last and last.isoformat(),
         "limit": limit,
-        "sortBy": spelled("sort field", sort_by, _SORT_FIELDS),
-        "sortOrder": spelled("sort order", sort_order, _SORT_ORDERS),
+        "sortBy": normalize_choice("sort field", sort_by, _SORT_FIELDS),
+        "sortOrder": normalize_choice("sort order", sort_order, _SORT_ORDERS),
     }
     return {name: str(value) for name, value in asked.items() if value is not None}
 

@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import Any
 
 from sei_provider.api import bodies
-from sei_provider.api.checks import checked_day, is_id, spelled, spelled_all
 from sei_provider.api.errors import SeiInputError
 from sei_provider.api.reports import REPORTS, Report
+from sei_provider.api.validation import is_id, normalize_choice, normalize_choices, parse_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,11 @@ class ExportRequest:
         def put(name: str, value: object) -> None:
             object.__setattr__(self, name, value)
 
-        report = REPORTS[spelled("report", self.report, REPORTS)]
+        report = REPORTS[normalize_choice("report", self.report, REPORTS)]
         put("report", report.name)
         put("scope", _checked_scope(report, Scope.parse(self.scope)))
-        put("start", checked_day("start", self.start))
-        put("end", checked_day("end", self.end))
+        put("start", parse_day("start", self.start))
+        put("end", parse_day("end", self.end))
         if self.start > self.end:
             msg = f"the {report.name} request ends ({self.end}) before it starts ({self.start}); both are inclusive"
             raise SeiInputError(msg)
@@ -114,7 +114,7 @@ class ExportRequest:
             msg = f"{report.name} takes no single metrics; choose metric groups: {', '.join(report.metric_groups)}"
             raise SeiInputError(msg)
         kind = f"{self.level}-level metric" if self.level else "metric"
-        return spelled_all(kind, self.metrics, sorted(report.metrics(self.level)), report)
+        return normalize_choices(kind, self.metrics, sorted(report.metrics(self.level)), report)
 
     @property
     def description(self) -> str:
@@ -167,14 +167,14 @@ def _checked_scope(report: Report, scope: Scope) -> Scope:
 
 def _checked_granularity(report: Report, granularity: str | None) -> str:
     granularity = granularity or report.default_granularity
-    return granularity and spelled("granularity", granularity, report.granularities, report)
+    return granularity and normalize_choice("granularity", granularity, report.granularities, report)
 
 
 def _checked_groups(report: Report, groups: object) -> tuple[str, ...]:
     if report.legacy and groups:
         msg = f"{report.name} has no metric groups; name metrics, or nothing for all of them (got {groups!r})"
         raise SeiInputError(msg)
-    return spelled_all("metric group", groups, report.metric_groups, report)
+    return normalize_choices("metric group", groups, report.metric_groups, report)
 
 
 def _checked_level(report: Report, level: str | None) -> str | None:
@@ -183,7 +183,7 @@ def _checked_level(report: Report, level: str | None) -> str | None:
             msg = f"{report.name} has no levels; leave level out (got {level!r})"
             raise SeiInputError(msg)
         return None
-    return spelled("level", level or report.default_level, report.levels, report)
+    return normalize_choice("level", level or report.default_level, report.levels, report)
 
 
 def _checked_aggregation(report: Report, aggregation: str | None) -> str | None:
@@ -201,7 +201,7 @@ def _checked_mode(report: Report, mode: str | None) -> str | None:
     if not report.computation_modes:
         msg = f"{report.name} has no computation mode; leave it out (got {mode!r})"
         raise SeiInputError(msg)
-    return spelled("computation mode", mode, report.computation_modes, report)
+    return normalize_choice("computation mode", mode, report.computation_modes, report)
 
 
 _NAMED_OPTIONS = {

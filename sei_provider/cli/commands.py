@@ -90,13 +90,13 @@ def show_coverage(args: Namespace) -> None:
     from airflow.sdk import ObjectStoragePath
 
     from sei_provider import lake as sei_lake
-    from sei_provider.api.checks import checked_day
+    from sei_provider.api.validation import parse_day
 
     place: Any = ObjectStoragePath(args.lake)
     grid: dict[str, dict[str, Any]] = {}
     with _errors_as_lines():
-        start = checked_day("--from", args.start) if args.start else None
-        end = checked_day("--to", args.end) if args.end else None
+        start = parse_day("--from", args.start) if args.start else None
+        end = parse_day("--to", args.end) if args.end else None
         for part in sei_lake.coverage(place, args.table, start=start, end=end):
             row = grid.setdefault(part["scope"], {"scope": part["scope"]})
             row[part["month"]] = "-" if part["published_at"] is None else part["rows"]

@@ -260,22 +260,22 @@ def attempts(deadline: float | None = None) -> RetryState[Export]:
 )
 def test_seis_own_retry_after_is_waited_for_within_bounds(status: int, told: str, seconds: float | None) -> None:
     error = refusal("ask", status, {"retry-after": told}, b"")
-    assert attempts().another(error) == (seconds or True)
+    assert attempts().should_retry(error) == (seconds or True)
 
 
 def test_a_retry_after_may_be_a_date() -> None:
     error = refusal("ask", 429, {"retry-after": formatdate(time.time() + 100, usegmt=True)}, b"")
-    assert attempts().another(error) == pytest.approx(100, abs=3)
+    assert attempts().should_retry(error) == pytest.approx(100, abs=3)
     past = refusal("ask", 429, {"retry-after": "Mon, 01 Jan 2001 00:00:00 GMT"}, b"")
-    assert attempts().another(past) == 0.1
+    assert attempts().should_retry(past) == 0.1
     for odd in ("Mon, 01 Jan 0001 00:00:00 -0000", "Mon, 99 Jan 2001 00:00:00 GMT"):
-        assert attempts().another(refusal("ask", 429, {"retry-after": odd}, b"")) in {0.1, True}
+        assert attempts().should_retry(refusal("ask", 429, {"retry-after": odd}, b"")) in {0.1, True}
 
 
 def test_nothing_is_waited_for_that_comes_after_the_deadline() -> None:
     busy = SeiRateLimitError("busy", status=429, retry_after=60.0)
-    assert attempts(deadline=1061.0).another(busy) == 60.0
-    assert attempts(deadline=1059.0).another(busy) is False
+    assert attempts(deadline=1061.0).should_retry(busy) == 60.0
+    assert attempts(deadline=1059.0).should_retry(busy) is False
 
 
 def processing(id_: str = "exp_1") -> Export:

@@ -14,7 +14,7 @@ def is_id(value: object) -> bool:
     return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
 
 
-def spelled(kind: str, name: object, allowed: Iterable[str], report: Report | None = None) -> str:
+def normalize_choice(kind: str, name: object, allowed: Iterable[str], report: Report | None = None) -> str:
     """The documented spelling of `name`, found without regard to case. Raises `SeiInputError` if there is none."""
     by_folded = {known.casefold(): known for known in allowed}
     known = by_folded.get(name.strip().casefold()) if isinstance(name, str) else None
@@ -25,7 +25,7 @@ def spelled(kind: str, name: object, allowed: Iterable[str], report: Report | No
     return known
 
 
-def spelled_all(kind: str, names: object, allowed: Iterable[str], report: Report) -> tuple[str, ...]:
+def normalize_choices(kind: str, names: object, allowed: Iterable[str], report: Report) -> tuple[str, ...]:
     """The documented spelling of several names, each once; () for None."""
     if names is None:
         return ()
@@ -33,10 +33,10 @@ def spelled_all(kind: str, names: object, allowed: Iterable[str], report: Report
         msg = f"{kind}s must be a list of names, not {names!r}"
         raise SeiInputError(msg)
     allowed = tuple(allowed)
-    return tuple(dict.fromkeys(spelled(kind, name, allowed, report) for name in names))
+    return tuple(dict.fromkeys(normalize_choice(kind, name, allowed, report) for name in names))
 
 
-def checked_day(name: str, value: object) -> date:
+def parse_day(name: str, value: object) -> date:
     """A day given as a date or as `yyyy-MM-dd`; `name` is the argument that an error names."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
