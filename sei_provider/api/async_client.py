@@ -17,7 +17,7 @@ from sei_provider.api.errors import SeiConnectionError, SeiError, SeiHTTPError, 
 from sei_provider.api.export import Export
 from sei_provider.api.listing import ExportFilters, export_pages
 from sei_provider.api.meter import Meter, check_encoding, lost_answers
-from sei_provider.api.paging import Walk
+from sei_provider.api.pagination import Paginator
 from sei_provider.api.refusal import refusal
 from sei_provider.api.request import ExportRequest
 from sei_provider.api.retry import RetryState
@@ -71,7 +71,7 @@ class AsyncSeiClient(Wire):
 
     def list_exports(self, report: str, **filters: Unpack[ExportFilters]) -> AsyncIterator[Export]:
         """As `SeiClient.list_exports`, for `async for`."""
-        return self._walk(export_pages(report, **filters))
+        return self._read_pages(export_pages(report, **filters))
 
     async def list_org_trees(self) -> list[OrgTree]:
         """As `SeiClient.list_org_trees`."""
@@ -95,9 +95,9 @@ class AsyncSeiClient(Wire):
         except SeiError as error:
             return error
 
-    async def _walk(self, walk: Walk[T]) -> AsyncIterator[T]:
-        while walk.next_call:
-            for item in walk.heard(await self._send(walk.next_call)):
+    async def _read_pages(self, paginator: Paginator[T]) -> AsyncIterator[T]:
+        while paginator.next_call:
+            for item in paginator.record(await self._send(paginator.next_call)):
                 yield item
 
     async def _fetch(self, call: Call[None], file: IO[bytes], new_meter: Callable[[], Meter]) -> int:

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 
 from sei_provider.api.errors import SeiConnectionError, SeiInputError, SeiReplyError, presentable
 from sei_provider.api.export import Export, ExportStatus
-from sei_provider.api.paging import Page, Walk
+from sei_provider.api.pagination import Page, Paginator
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest
 from sei_provider.api.teams import OrgTree, Team
@@ -134,10 +134,10 @@ def list_org_trees(account: str) -> Flow[list[OrgTree]]:
             read=lambda reply: _tree_page(read_json(reply)),
         )
 
-    walk = Walk(page_call, lambda tree: tree.id)
+    paginator = Paginator(page_call, lambda tree: tree.id)
     trees: list[OrgTree] = []
-    while walk.next_call:
-        trees += walk.heard((yield walk.next_call))
+    while paginator.next_call:
+        trees += paginator.record((yield paginator.next_call))
     return trees
 
 

@@ -23,7 +23,7 @@ from sei_provider.api.errors import SeiError, SeiHTTPError, SeiRateLimitError, S
 from sei_provider.api.export import Export
 from sei_provider.api.listing import ExportFilters, export_pages
 from sei_provider.api.meter import Meter, check_encoding, lost_answers
-from sei_provider.api.paging import Walk
+from sei_provider.api.pagination import Paginator
 from sei_provider.api.refusal import refusal
 from sei_provider.api.request import ExportRequest
 from sei_provider.api.retry import RetryState
@@ -95,7 +95,7 @@ class SeiClient(Wire):
         status to filter by, an export that changes meanwhile may be missed. Raises `SeiInputError` at once for a
         wrong filter or a report without a list, and `SeiReplyError` for a list that does not end.
         """
-        return self._walk(export_pages(report, **filters))
+        return self._read_pages(export_pages(report, **filters))
 
     def list_org_trees(self) -> list[OrgTree]:
         """All org trees that the key may read. Raises `SeiInputError` without `account_identifier`."""
@@ -127,9 +127,9 @@ class SeiClient(Wire):
         except SeiError as error:
             return error
 
-    def _walk(self, walk: Walk[T]) -> Iterator[T]:
-        while walk.next_call:
-            yield from walk.heard(self._send(walk.next_call))
+    def _read_pages(self, paginator: Paginator[T]) -> Iterator[T]:
+        while paginator.next_call:
+            yield from paginator.record(self._send(paginator.next_call))
 
     def _fetch(self, call: Call[None], file: IO[bytes], new_meter: Callable[[], Meter]) -> int:
         def once() -> int:

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack
 from sei_provider.api import calls
 from sei_provider.api.errors import SeiInputError
 from sei_provider.api.export import Export, ExportStatus
-from sei_provider.api.paging import Walk
+from sei_provider.api.pagination import Paginator
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.validation import is_id, normalize_choice, parse_day
 
@@ -44,7 +44,7 @@ class ExportFilters(TypedDict, total=False):
     sort_order: str
 
 
-def export_pages(report: str, *, first_page: int = 0, **filters: Unpack[ExportFilters]) -> Walk[Export]:
+def export_pages(report: str, *, first_page: int = 0, **filters: Unpack[ExportFilters]) -> Paginator[Export]:
     """The walk over a report's exports, from page `first_page` on.
 
     Raises `SeiInputError` for a report without a list, or a wrong filter.
@@ -54,7 +54,9 @@ def export_pages(report: str, *, first_page: int = 0, **filters: Unpack[ExportFi
         listed = ", ".join(each.name for each in REPORTS.values() if each.has_list)
         msg = f"SEI documents no list of {name} exports; those that can be listed are: {listed}"
         raise SeiInputError(msg)
-    return Walk(partial(calls.list_exports, name, _params(**filters)), lambda export: export.id, first_page=first_page)
+    return Paginator(
+        partial(calls.list_exports, name, _params(**filters)), lambda export: export.id, first_page=first_page
+    )
 
 
 def _params(

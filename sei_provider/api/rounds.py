@@ -14,7 +14,7 @@ from sei_provider.api.calls import Call
 from sei_provider.api.errors import SeiError
 from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.listing import MOST_PER_PAGE, export_pages
-from sei_provider.api.paging import Page, Walk
+from sei_provider.api.pagination import Page, Paginator
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.watch import Watch
 
@@ -38,7 +38,7 @@ def questions(report: str, watch: Watch) -> Questions:
         some = ids[start : start + AT_ONCE]
         answers = yield [calls.get_export(report, export_id) for export_id in some]
         for export_id, answer in zip(some, answers, strict=True):
-            watch.heard(export_id, answer)
+            watch.record(export_id, answer)
 
 
 def _cost_of_listing(watch: Watch) -> float:
@@ -56,15 +56,15 @@ def _by_list(report: str, watch: Watch) -> Generator[list[Call[Any]], list[Any],
     no dearer: even where the list is of no use, this round takes at most twice the status calls, and the next no list.
     """
     first_page = watch.first_list_page
-    walk = export_pages(report, first_page=first_page)
+    paginator = export_pages(report, first_page=first_page)
     missing = dict.fromkeys(watch.pending)
     without_reason: list[str] = []
     pages_with_ours: list[int] = []
     pages = 0
-    while walk.next_call and pages < len(missing):
-        (page,) = yield [walk.next_call]
+    while paginator.next_call and pages < len(missing):
+        (page,) = yield [paginator.next_call]
         try:
-            exports = _new_on(page, walk)
+            exports = _new_on(page, paginator)
         except SeiError as error:
             if error.affects_all_scopes:
                 raise
@@ -79,7 +79,7 @@ def _by_list(report: str, watch: Watch) -> Generator[list[Call[Any]], list[Any],
             if export.status is ExportStatus.FAILED and not export.error:
                 without_reason.append(export.id)  # a list does not tell why it failed; its own status may
             else:
-                watch.heard(export.id, export)
+                watch.record(export.id, export)
         pages_with_ours += [pages] if ours else []
         pages += 1
     skipped = pages_with_ours[0] if pages_with_ours else 0
@@ -88,7 +88,7 @@ def _by_list(report: str, watch: Watch) -> Generator[list[Call[Any]], list[Any],
     return [*missing, *without_reason]
 
 
-def _new_on(page: Page[Export] | SeiError, walk: Walk[Export]) -> list[Export]:
+def _new_on(page: Page[Export] | SeiError, paginator: Paginator[Export]) -> list[Export]:
     if isinstance(page, SeiError):
         raise page
-    return walk.heard(page)
+    return paginator.record(page)

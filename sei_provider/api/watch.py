@@ -69,7 +69,7 @@ class Watch:
         pause = next(self._pauses) * self._vary(1 - self._jitter, 1 + self._jitter)
         return max(0.0, min(pause, self._deadline - self._clock()))
 
-    def heard(self, export_id: str, answer: Export | SeiError) -> None:
+    def record(self, export_id: str, answer: Export | SeiError) -> None:
         """Take note of what came of asking about an export.
 
         An export that SEI does not know, a refused question or an answer that makes no sense ends the watch over

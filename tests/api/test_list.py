@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sei_provider.api import AsyncSeiClient, Export, SeiClient, SeiInputError, SeiReplyError
 from sei_provider.api.calls import Call
-from sei_provider.api.paging import Page, Walk
+from sei_provider.api.pagination import Page, Paginator
 from sei_provider.sandbox.control import SandboxControl
 from tests.api.conftest import BASE_URL, SETTINGS, answering, export_request
 
@@ -199,11 +199,11 @@ def test_a_list_of_the_sandbox_that_never_ends_is_an_error(
         list(client.list_exports(report))
 
 
-def walk(**settings: Any) -> Walk[int]:
+def walk(**settings: Any) -> Paginator[int]:
     def page_call(number: int) -> Call[Page[int]]:
         return Call(what=f"page {number}", method="GET", path=str(number), read=lambda _: Page(items=()))
 
-    return Walk(page_call, lambda item: item, **settings)
+    return Paginator(page_call, lambda item: item, **settings)
 
 
 @settings(deadline=None)
@@ -229,7 +229,7 @@ def test_whatever_is_added_meanwhile_each_item_comes_once_and_none_is_missed(
             "has_more": (number + 1) * limit < len(items),
         }
         here = tuple(items[number * limit : (number + 1) * limit])
-        met += walking.heard(Page(items=here, **{name: said[name] for name in told}))
+        met += walking.record(Page(items=here, **{name: said[name] for name in told}))
         more = min(added[number] if number < len(added) else 0, room)
         room -= more
         for _ in range(more):
@@ -244,7 +244,7 @@ def endless(page_of: Callable[[int], Page[int]]) -> int:
     walking = walk()
     for number in range(10_000):
         try:
-            walking.heard(page_of(number))
+            walking.record(page_of(number))
         except SeiReplyError as error:
             assert f"page {number}, SEI's list does not end" in str(error)  # noqa: PT017 - the number is the point
             return number + 1

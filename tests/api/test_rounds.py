@@ -19,7 +19,7 @@ from sei_provider.api import (
     SeiServerError,
 )
 from sei_provider.api.calls import Call
-from sei_provider.api.paging import Page
+from sei_provider.api.pagination import Page
 from sei_provider.api.rounds import AT_ONCE, questions
 from sei_provider.api.watch import Watch
 from sei_provider.sandbox.control import SandboxControl

@@ -66,18 +66,18 @@ def test_no_pause_reaches_past_the_deadline() -> None:
 
 def test_row_17_it_is_over_when_every_export_has_ended_the_failed_ones_too() -> None:
     following = watch(["a", "b", "c"])
-    following.heard("a", export("a", "completed"))
-    following.heard("b", export("b", "FAILED", error="too large"))
+    following.record("a", export("a", "completed"))
+    following.record("b", export("b", "FAILED", error="too large"))
     assert not following.is_over
-    following.heard("c", export("c", "cancelled"))
+    following.record("c", export("c", "cancelled"))
     assert following.is_over
 
 
 def test_the_outcome_is_json_that_says_all_there_is_to_say() -> None:
     following = watch(["a", "b", "c", "d"])
-    following.heard("a", export("a", "completed", download={"url": "/v2/a", "sizeBytes": 7}))
-    following.heard("b", export("b", "processing"))
-    following.heard("c", SeiReplyError("unknown status 'archived'"))
+    following.record("a", export("a", "completed", download={"url": "/v2/a", "sizeBytes": 7}))
+    following.record("b", export("b", "processing"))
+    following.record("c", SeiReplyError("unknown status 'archived'"))
     outcome = json.loads(json.dumps(following.outcome()))
     assert Export.from_reply("sprint", outcome["ended"]["a"]) == export(
         "a", "completed", download={"url": "/v2/a", "sizeBytes": 7}
@@ -92,18 +92,18 @@ def test_the_outcome_is_json_that_says_all_there_is_to_say() -> None:
 )
 def test_an_answer_that_will_not_change_ends_the_watch_over_that_export(error: SeiError) -> None:
     following = watch(["a", "b"])
-    following.heard("a", error)
+    following.record("a", error)
     assert list(following.pending) == ["b"]
 
 
 @pytest.mark.parametrize("error", [SeiConnectionError("reset"), SeiServerError("down", status=503)])
 def test_after_a_failure_on_the_way_an_export_is_asked_about_again(error: SeiError) -> None:
     following = watch(["a"])
-    following.heard("a", error)
+    following.record("a", error)
     assert list(following.pending) == ["a"]
     assert following.lost == {}
 
 
 def test_the_wrong_key_ends_it_all() -> None:
     with pytest.raises(SeiAuthError):
-        watch(["a", "b"]).heard("a", SeiAuthError("no", status=401))
+        watch(["a", "b"]).record("a", SeiAuthError("no", status=401))

@@ -284,12 +284,12 @@ def processing(id_: str = "exp_1") -> Export:
 
 def test_a_status_that_goes_back_changes_nothing_of_what_has_ended() -> None:
     watch = Watch(["exp_1", "exp_2"], interval=1.0, deadline=1e12)
-    watch.heard("exp_1", processing())
-    watch.heard("exp_1", Export.from_reply("sprint", DONE | {"status": "queued"}))
+    watch.record("exp_1", processing())
+    watch.record("exp_1", Export.from_reply("sprint", DONE | {"status": "queued"}))
     assert watch.pending["exp_1"] is not None
-    watch.heard("exp_1", Export.from_reply("sprint", DONE))
+    watch.record("exp_1", Export.from_reply("sprint", DONE))
     for later in (processing(), SeiNotFoundError("gone", status=404), SeiConnectionError("reset")):
-        watch.heard("exp_1", later)
+        watch.record("exp_1", later)
     assert (list(watch.pending), list(watch.ended), watch.lost) == (["exp_2"], ["exp_1"], {})
 
 

@@ -30,7 +30,7 @@ class Page(Generic[T]):
     has_more: bool | None = None
 
 
-class Walk(Generic[T]):
+class Paginator(Generic[T]):
     """Page after page of one list; each item once.
 
     `page_call` gives the call for a page, counted from 0; `identity` what tells items apart. While new items come
@@ -51,7 +51,7 @@ class Walk(Generic[T]):
         self.next_call: Call[Page[T]] | None = page_call(first_page)
         """The call to make next; None when the list has ended."""
 
-    def heard(self, page: Page[T]) -> list[T]:
+    def record(self, page: Page[T]) -> list[T]:
         """Take note of the page that `next_call` brought; gives what is new on it.
 
         Raises `SeiReplyError` if the list shows no sign of ever ending.
