@@ -15,7 +15,7 @@ from sei_provider.api import calls, rounds
 from sei_provider.api.calls import Call, Flow, Reply
 from sei_provider.api.errors import SeiConnectionError, SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, hiding
 from sei_provider.api.export import Export
-from sei_provider.api.listing import ExportFilters, export_pages
+from sei_provider.api.list_filters import ExportFilters, paginate_exports
 from sei_provider.api.meter import Meter, check_encoding, lost_answers
 from sei_provider.api.pagination import Paginator
 from sei_provider.api.refusal import refusal
@@ -71,7 +71,7 @@ class AsyncSeiClient(Wire):
 
     def list_exports(self, report: str, **filters: Unpack[ExportFilters]) -> AsyncIterator[Export]:
         """As `SeiClient.list_exports`, for `async for`."""
-        return self._read_pages(export_pages(report, **filters))
+        return self._read_pages(paginate_exports(report, **filters))
 
     async def list_org_trees(self) -> list[OrgTree]:
         """As `SeiClient.list_org_trees`."""

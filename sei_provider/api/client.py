@@ -21,7 +21,7 @@ from sei_provider.api.async_client import AsyncSeiClient as AsyncSeiClient  # no
 from sei_provider.api.calls import Call, Flow, Reply
 from sei_provider.api.errors import SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, hiding
 from sei_provider.api.export import Export
-from sei_provider.api.listing import ExportFilters, export_pages
+from sei_provider.api.list_filters import ExportFilters, paginate_exports
 from sei_provider.api.meter import Meter, check_encoding, lost_answers
 from sei_provider.api.pagination import Paginator
 from sei_provider.api.refusal import refusal
@@ -95,7 +95,7 @@ class SeiClient(Wire):
         status to filter by, an export that changes meanwhile may be missed. Raises `SeiInputError` at once for a
         wrong filter or a report without a list, and `SeiReplyError` for a list that does not end.
         """
-        return self._read_pages(export_pages(report, **filters))
+        return self._read_pages(paginate_exports(report, **filters))
 
     def list_org_trees(self) -> list[OrgTree]:
         """All org trees that the key may read. Raises `SeiInputError` without `account_identifier`."""

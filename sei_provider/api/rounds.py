@@ -13,7 +13,7 @@ from sei_provider.api import calls
 from sei_provider.api.calls import Call
 from sei_provider.api.errors import SeiError
 from sei_provider.api.export import Export, ExportStatus
-from sei_provider.api.listing import MOST_PER_PAGE, export_pages
+from sei_provider.api.list_filters import MOST_PER_PAGE, paginate_exports
 from sei_provider.api.pagination import Page, Paginator
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.watch import Watch
@@ -56,7 +56,7 @@ def _by_list(report: str, watch: Watch) -> Generator[list[Call[Any]], list[Any],
     no dearer: even where the list is of no use, this round takes at most twice the status calls, and the next no list.
     """
     first_page = watch.first_list_page
-    paginator = export_pages(report, first_page=first_page)
+    paginator = paginate_exports(report, first_page=first_page)
     missing = dict.fromkeys(watch.pending)
     without_reason: list[str] = []
     pages_with_ours: list[int] = []

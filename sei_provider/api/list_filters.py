@@ -44,7 +44,7 @@ class ExportFilters(TypedDict, total=False):
     sort_order: str
 
 
-def export_pages(report: str, *, first_page: int = 0, **filters: Unpack[ExportFilters]) -> Paginator[Export]:
+def paginate_exports(report: str, *, first_page: int = 0, **filters: Unpack[ExportFilters]) -> Paginator[Export]:
     """The walk over a report's exports, from page `first_page` on.
 
     Raises `SeiInputError` for a report without a list, or a wrong filter.
