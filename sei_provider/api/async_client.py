@@ -12,6 +12,7 @@ import httpx
 import stamina
 
 from sei_provider.api import calls, rounds
+from sei_provider.api.base_client import BaseClient
 from sei_provider.api.calls import Call, Flow, Reply
 from sei_provider.api.errors import SeiConnectionError, SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, hiding
 from sei_provider.api.export import Export
@@ -23,12 +24,11 @@ from sei_provider.api.request import ExportRequest
 from sei_provider.api.retry import RetryState
 from sei_provider.api.teams import OrgTree, Team
 from sei_provider.api.watch import Watch
-from sei_provider.api.wire import Wire
 
 T = TypeVar("T")
 
 
-class AsyncSeiClient(Wire):
+class AsyncSeiClient(BaseClient):
     """The SEI export API for asyncio: an async context manager; the same calls, checks and errors as `SeiClient`.
 
     Nothing in it blocks the event loop: the limit's file lock and file writes are waited for in threads.

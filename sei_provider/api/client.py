@@ -18,6 +18,7 @@ import stamina
 
 from sei_provider.api import calls, rounds
 from sei_provider.api.async_client import AsyncSeiClient as AsyncSeiClient  # noqa: PLC0414 - both are found here
+from sei_provider.api.base_client import BaseClient
 from sei_provider.api.calls import Call, Flow, Reply
 from sei_provider.api.errors import SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, hiding
 from sei_provider.api.export import Export
@@ -29,15 +30,14 @@ from sei_provider.api.request import ExportRequest
 from sei_provider.api.retry import RetryState
 from sei_provider.api.teams import OrgTree, Team
 from sei_provider.api.watch import Watch
-from sei_provider.api.wire import Wire
 
 T = TypeVar("T")
 
 
-class SeiClient(Wire):
+class SeiClient(BaseClient):
     """The SEI export API, synchronously: a context manager, safe to share between threads.
 
-    Takes what `Wire` takes, and `transport` (of httpx, for tests). Calls wait for the key's limit, are made
+    Takes what `BaseClient` takes, and `transport` (of httpx, for tests). Calls wait for the key's limit, are made
     again with backoff after 429, 5xx and lost connections, and raise the errors of `sei_provider.api.errors`.
     """
 

@@ -26,8 +26,8 @@ from sei_provider.api import (
     SeiReplyError,
     SeiServerError,
 )
+from sei_provider.api.base_client import BaseClient
 from sei_provider.api.rate_limit import shared_rate_limit
-from sei_provider.api.wire import Wire
 from sei_provider.sandbox.control import SandboxControl
 from tests.api.conftest import BASE_URL, SETTINGS, answering, export_request
 
@@ -382,7 +382,7 @@ def test_a_missing_part_of_every_call_is_named_before_any_call(client_to: MakeCl
 )
 def test_what_is_no_base_url_is_refused(url: str) -> None:
     with pytest.raises(SeiInputError, match="is not a base URL"):
-        Wire(**SETTINGS, base_url=url)
+        BaseClient(**SETTINGS, base_url=url)
 
 
 @pytest.mark.usefixtures("no_waiting")

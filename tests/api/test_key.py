@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from sei_provider.api import Export, SeiClient, SeiConnectionError, SeiError, SeiInputError, SeiReplyError
+from sei_provider.api.base_client import BaseClient
 from sei_provider.api.errors import hiding, presentable
-from sei_provider.api.wire import Wire
 from tests.api.conftest import BASE_URL, SETTINGS, answering, export_request
 from tests.api.raw_server import raw_server, reset, said
 
@@ -68,15 +68,15 @@ def test_http_to_another_machine_is_refused_saying_how_to_allow_it(url: str) -> 
     with pytest.raises(
         SeiInputError, match=r"would send the API key unencrypted; use https.*extra allow_http \(true\)"
     ):
-        Wire(**SETTINGS, base_url=url)
-    assert Wire(**SETTINGS, base_url=url, allow_http=True).base_url.startswith("http://")
+        BaseClient(**SETTINGS, base_url=url)
+    assert BaseClient(**SETTINGS, base_url=url, allow_http=True).base_url.startswith("http://")
 
 
 @pytest.mark.parametrize(
     "url", ["http://localhost:1", "http://127.0.0.1", "http://127.1.2.3:8765/x", "http://[::1]:80"]
 )
 def test_http_to_this_machine_needs_no_leave(url: str) -> None:
-    Wire(**SETTINGS, base_url=url)
+    BaseClient(**SETTINGS, base_url=url)
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_what_is_on_this_machine(
@@ -112,7 +112,7 @@ def test_a_netrc_does_not_replace_the_key(
 @pytest.mark.parametrize("name", ["api_key", "account_identifier"])
 def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(name: str, key: str) -> None:
     with pytest.raises(SeiInputError, match=f"{name} holds characters that no header can carry") as refused:
-        Wire(**SETTINGS | {name: key}, base_url=BASE_URL)
+        BaseClient(**SETTINGS | {name: key}, base_url=BASE_URL)
     assert key not in str(refused.value)
 
 
@@ -124,12 +124,12 @@ def test_a_key_pasted_with_a_line_break_at_its_end_is_the_key(client_to: MakeCli
 
 def test_a_key_of_nothing_but_spaces_is_missing() -> None:
     with pytest.raises(SeiInputError, match="api_key is missing"):
-        Wire(**SETTINGS | {"api_key": " \n"}, base_url=BASE_URL)
+        BaseClient(**SETTINGS | {"api_key": " \n"}, base_url=BASE_URL)
 
 
 def test_a_base_url_with_a_password_is_refused_without_showing_it() -> None:
     with pytest.raises(SeiInputError, match=r"'https://\*\*\*@sei.test' is not a base URL") as refused:
-        Wire(**SETTINGS, base_url="https://somebody:secret@sei.test")
+        BaseClient(**SETTINGS, base_url="https://somebody:secret@sei.test")
     assert "secret" not in str(refused.value)
 
 

@@ -148,7 +148,7 @@ async def test_headers_that_trickle_in_do_not_hold_the_event_loop_up(monkeypatch
     from sei_provider.api import AsyncSeiClient
     from tests.api.conftest import SETTINGS
 
-    monkeypatch.setattr("sei_provider.api.wire._TIMEOUT", httpx.Timeout(0.2))
+    monkeypatch.setattr("sei_provider.api.base_client._TIMEOUT", httpx.Timeout(0.2))
     with raw_server(slow(b"HTTP/1.1 200 OK\r\nX-Filler: ")) as server:
         async with AsyncSeiClient(**SETTINGS, base_url=server.base_url) as client:
             with pytest.raises(SeiConnectionError, match="did not begin within"):

@@ -28,7 +28,7 @@ _LEGACY_TIMEOUT = httpx.Timeout(900.0, connect=10.0)
 _USER_INFO = re.compile("//[^/]*@")
 
 
-class Wire:
+class BaseClient:
     """The settings of a client.
 
     - `base_url`: the cluster's, with its path, as in `https://app.harness.io/prod1/sei/api`; `http` for this machine
