@@ -14,7 +14,14 @@ import stamina
 from sei_provider.api import calls, rounds
 from sei_provider.api.base_client import BaseClient
 from sei_provider.api.calls import Call, Flow, Reply
-from sei_provider.api.errors import SeiConnectionError, SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, hiding
+from sei_provider.api.errors import (
+    SeiConnectionError,
+    SeiError,
+    SeiHTTPError,
+    SeiRateLimitError,
+    SeiReplyError,
+    redacting,
+)
 from sei_provider.api.export import Export
 from sei_provider.api.list_filters import ExportFilters, paginate_exports
 from sei_provider.api.meter import Meter, check_encoding, lost_answers
@@ -135,7 +142,7 @@ class AsyncSeiClient(BaseClient):
         async with self._open(call) as response:
             check_encoding(call, response.headers)
             content = b"".join([meter.pass_on(piece, response.headers) async for piece in response.aiter_bytes()])
-        with hiding(self._key):
+        with redacting(self._key):
             return call.read(
                 Reply(what=call.what, status=response.status_code, headers=response.headers, content=content)
             )
@@ -145,7 +152,7 @@ class AsyncSeiClient(BaseClient):
         async with self._turn:
             while wait := await asyncio.to_thread(self._limit.try_acquire):  # noqa: ASYNC110 - other processes hold it
                 await asyncio.sleep(wait)
-        with hiding(self._key), lost_answers(call):
+        with redacting(self._key), lost_answers(call):
             response = await self._headers(call)
             try:
                 if not response.is_success:

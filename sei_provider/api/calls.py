@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, unquote
 
-from sei_provider.api.errors import SeiConnectionError, SeiInputError, SeiReplyError, presentable
+from sei_provider.api.errors import SeiConnectionError, SeiInputError, SeiReplyError, sanitize
 from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.pagination import Page, Paginator
 from sei_provider.api.reports import REPORTS
@@ -170,7 +170,7 @@ def read_json(reply: Reply) -> Any:
         msg = f"Asked to {reply.what}, SEI sent JSON that is nested too deep ({len(reply.content)} bytes)"
         raise SeiReplyError(msg) from None
     except ValueError:
-        start = presentable(reply.content[:200].decode("utf-8", "replace"))
+        start = sanitize(reply.content[:200].decode("utf-8", "replace"))
         got = f"({len(reply.content)} bytes, starting {start!r})"
         if reply.content.lstrip()[:1] in {b"", b"{", b"["}:
             msg = f"Asked to {reply.what}, SEI sent JSON that is not whole {got}"
@@ -184,7 +184,7 @@ def _named(name: str, trees: list[OrgTree]) -> OrgTree:
     if len(found) != 1:
         said = f"{len(found)} org trees are" if found else "no org tree is"
         known = ", ".join(f"{tree.name!r} (id {tree.id})" for tree in trees) or "none that this key may read"
-        msg = f"{said} called {name!r}; there are: {presentable(known)}"
+        msg = f"{said} called {name!r}; there are: {sanitize(known)}"
         raise SeiInputError(msg)
     return found[0]
 
@@ -233,7 +233,7 @@ def _entries(what: str, reply: Any, name: str) -> list[Any]:
     entries = reply.get(name) if isinstance(reply, Mapping) else None
     if not isinstance(entries, list):
         got = ", ".join(sorted(map(str, reply))) if isinstance(reply, Mapping) else type(reply).__name__
-        msg = f"SEI's {what} has no list {name!r} but: {presentable(got)}"
+        msg = f"SEI's {what} has no list {name!r} but: {sanitize(got)}"
         raise SeiReplyError(msg)
     return entries
 
@@ -242,7 +242,7 @@ def _told(what: str, reply: Mapping[str, Any], name: str, kind: type[T]) -> T | 
     """What a list says of itself, None if it does not say it."""
     value = reply.get(name)
     if value is not None and type(value) is not kind:
-        msg = f"SEI's {what} has no usable {name}: got {presentable(str(value))!r}"
+        msg = f"SEI's {what} has no usable {name}: got {sanitize(str(value))!r}"
         raise SeiReplyError(msg)
     return value
 
@@ -258,7 +258,7 @@ def _download_path(export: Export, base_url: str) -> str:
     before_first_slash, *parts = unquote(path).split("/")
     if before_first_slash or "\\" in unquote(path) or {"", ".", ".."}.intersection(parts):
         msg = (
-            f"the download link of {export.report} export {export.id} leads elsewhere: {presentable(link)!r}. "
+            f"the download link of {export.report} export {export.id} leads elsewhere: {sanitize(link)!r}. "
             f"The key is sent to {base_url} only; if that host is right, make it the connection's host"
         )
         raise SeiReplyError(msg)

@@ -20,7 +20,7 @@ from sei_provider.api import calls, rounds
 from sei_provider.api.async_client import AsyncSeiClient as AsyncSeiClient  # noqa: PLC0414 - both are found here
 from sei_provider.api.base_client import BaseClient
 from sei_provider.api.calls import Call, Flow, Reply
-from sei_provider.api.errors import SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, hiding
+from sei_provider.api.errors import SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, redacting
 from sei_provider.api.export import Export
 from sei_provider.api.list_filters import ExportFilters, paginate_exports
 from sei_provider.api.meter import Meter, check_encoding, lost_answers
@@ -166,7 +166,7 @@ class SeiClient(BaseClient):
         with self._open(call) as response:
             check_encoding(call, response.headers)
             content = b"".join(meter.pass_on(piece, response.headers) for piece in response.iter_bytes())
-        with hiding(self._key):
+        with redacting(self._key):
             return call.read(
                 Reply(what=call.what, status=response.status_code, headers=response.headers, content=content)
             )
@@ -176,7 +176,7 @@ class SeiClient(BaseClient):
         with self._turn:  # one asks at a time, so that threads do not crowd the limit's file lock
             while wait := self._limit.try_acquire():
                 time.sleep(wait)
-        with hiding(self._key), lost_answers(call):
+        with redacting(self._key), lost_answers(call):
             response = self._http.send(self._request(self._http, call), stream=True)
             try:
                 if not response.is_success:

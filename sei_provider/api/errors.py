@@ -33,8 +33,8 @@ _secret: ContextVar[str] = ContextVar("secret", default="")
 
 
 @contextmanager
-def hiding(secret: str) -> Iterator[None]:
-    """Have `presentable` mask `secret` within the block: what an answer says is made of it in many places."""
+def redacting(secret: str) -> Iterator[None]:
+    """Have `sanitize` mask `secret` within the block: what an answer says is made of it in many places."""
     before = _secret.set(secret)
     try:
         yield
@@ -42,7 +42,7 @@ def hiding(secret: str) -> Iterator[None]:
         _secret.reset(before)
 
 
-def presentable(text: str) -> str:
+def sanitize(text: str) -> str:
     """The server's own words made fit for a log and a database: one line of printable text, cut, without e-mail
     addresses and without what is being hidden."""
     if secret := _secret.get():

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, TypeGuard
 
-from sei_provider.api.errors import SeiReplyError, presentable
+from sei_provider.api.errors import SeiReplyError, sanitize
 
 _LONGEST_TEXT = 2000
 """Characters of a link or a name that are believed: these texts travel through XComs."""
@@ -40,7 +40,7 @@ class ExportStatus(StrEnum):
         try:
             return cls(str(text).strip().lower())
         except ValueError:
-            shown = presentable(str(text))
+            shown = sanitize(str(text))
             msg = (
                 f"SEI reported the unknown status {shown!r}; known are: {', '.join(cls)}. A newer provider may know it"
             )
@@ -84,7 +84,7 @@ class Export:
         export_id = reply.get("exportId")
         if not isinstance(export_id, str) or not _EXPORT_ID.fullmatch(export_id):
             fields = ", ".join(sorted(map(str, reply)))
-            msg = f"SEI's reply about a {report} export has no usable exportId; its fields are: {presentable(fields)}"
+            msg = f"SEI's reply about a {report} export has no usable exportId; its fields are: {sanitize(fields)}"
             raise SeiReplyError(msg)
         download = _part(reply, "download")
         asked = _part(reply, "metadata")
@@ -137,7 +137,7 @@ def _link(export_id: str, link: object) -> str | None:
         return None
     if _is_usable(link):
         return link
-    msg = f"SEI's reply about export {export_id} has no usable download link: got {presentable(str(link))!r}"
+    msg = f"SEI's reply about export {export_id} has no usable download link: got {sanitize(str(link))!r}"
     raise SeiReplyError(msg)
 
 
@@ -162,7 +162,7 @@ def _time(export_id: str, name: str, value: Any) -> datetime:
     try:
         time = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        msg = f"SEI's reply about export {export_id} has no usable {name}: got {presentable(str(value))!r}"
+        msg = f"SEI's reply about export {export_id} has no usable {name}: got {sanitize(str(value))!r}"
         raise SeiReplyError(msg) from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
@@ -172,4 +172,4 @@ def _error_text(reply: Mapping[str, Any]) -> str | None:
     error = reply.get("error")
     if isinstance(error, Mapping):
         error = " ".join(str(error[part]) for part in ("code", "message") if error.get(part))
-    return presentable(error) if isinstance(error, str) and error else None
+    return sanitize(error) if isinstance(error, str) and error else None

@@ -13,7 +13,7 @@ from typing import Any, Self
 import httpx
 
 from sei_provider.api.calls import Call
-from sei_provider.api.errors import SeiConnectionError, SeiDownloadError, SeiReplyError, presentable
+from sei_provider.api.errors import SeiConnectionError, SeiDownloadError, SeiReplyError, sanitize
 from sei_provider.api.export import Export
 from sei_provider.api.refusal import page_instead_of_data
 
@@ -109,7 +109,7 @@ def check_encoding(call: Call[Any], headers: Mapping[str, str]) -> None:
     """Raise `SeiReplyError` for an answer that is packed as we did not ask for and cannot unpack within bounds."""
     encoding = headers.get("content-encoding", "").strip().lower()
     if encoding not in _KNOWN_ENCODINGS:
-        msg = f"Asked to {call.what}, SEI answered with the unknown Content-Encoding {presentable(encoding)!r}"
+        msg = f"Asked to {call.what}, SEI answered with the unknown Content-Encoding {sanitize(encoding)!r}"
         raise SeiReplyError(msg)
 
 
@@ -127,4 +127,4 @@ def lost_answers(call: Call[Any]) -> Iterator[None]:
 
 
 def _words(error: Exception) -> str:
-    return presentable(str(error)) or type(error).__name__
+    return sanitize(str(error)) or type(error).__name__

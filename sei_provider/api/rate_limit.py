@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from pyrate_limiter import AbstractBucket, Rate, RateItem, RedisBucket, SQLiteBucket
 
-from sei_provider.api.errors import SeiConnectionError, SeiInputError, presentable
+from sei_provider.api.errors import SeiConnectionError, SeiInputError, sanitize
 
 # Longer than SEI's minute by the time a request may spend on its way: two requests that leave a full minute
 # apart may arrive less than a minute apart.
@@ -146,7 +146,7 @@ def shared_rate_limit(base_url: str, api_key: str, per_minute: int, redis_url: s
 
 
 def _cannot_count(place: str, advice: str, error: Exception) -> SeiConnectionError:
-    why = presentable(str(error)) or type(error).__name__
+    why = sanitize(str(error)) or type(error).__name__
     msg = (
         f"The key's requests per minute cannot be counted in {place}: {why}. "
         f"Nothing was sent, since a limit that is not counted is not kept; {advice}"

@@ -20,7 +20,7 @@ from sei_provider.api.errors import (
     SeiNotFoundError,
     SeiRateLimitError,
     SeiServerError,
-    presentable,
+    sanitize,
 )
 
 _LONGEST_RETRY_AFTER = 300.0
@@ -79,21 +79,21 @@ def _kind(status: int) -> tuple[type[SeiHTTPError], str]:
 def _server_words(headers: Mapping[str, str], body: bytes) -> tuple[str, str | None]:
     """What the server said, fit for a log, and its id of the request."""
     text = body.decode("utf-8", "replace").strip()
-    request_id = presentable(headers.get("x-request-id", "")) or None
+    request_id = sanitize(headers.get("x-request-id", "")) or None
     if text[:1] == "<":
         return "an HTML page", request_id
     try:
         reply = json.loads(text)
     except (ValueError, RecursionError):
-        return presentable(text), request_id
+        return sanitize(text), request_id
     if not isinstance(reply, dict):
-        return presentable(text), request_id
+        return sanitize(text), request_id
     error = reply.get("error")
     if isinstance(error, dict):
         error = error.get("message") or error.get("code")
     message = reply.get("message") or error or reply.get("code") or ""
     correlation_id = reply.get("correlationId")
-    return presentable(str(message)), presentable(str(correlation_id)) if correlation_id else request_id
+    return sanitize(str(message)), sanitize(str(correlation_id)) if correlation_id else request_id
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sei_provider.api.errors import SeiReplyError, presentable
+from sei_provider.api.errors import SeiReplyError, sanitize
 
 _DEEPEST = 100
 """Levels of teams that are believed: far more than an organization has, far fewer than a reply that never ends."""
@@ -118,4 +118,4 @@ def _no_team(reply: object) -> SeiReplyError:
 
 def _shape(reply: object) -> str:
     """What a reply looks like without what is in it: its fields, or its type."""
-    return presentable(", ".join(sorted(map(str, reply)))) if isinstance(reply, Mapping) else type(reply).__name__
+    return sanitize(", ".join(sorted(map(str, reply)))) if isinstance(reply, Mapping) else type(reply).__name__

@@ -13,7 +13,7 @@ import pytest
 
 from sei_provider.api import Export, SeiClient, SeiConnectionError, SeiError, SeiInputError, SeiReplyError
 from sei_provider.api.base_client import BaseClient
-from sei_provider.api.errors import hiding, presentable
+from sei_provider.api.errors import redacting, sanitize
 from tests.api.conftest import BASE_URL, SETTINGS, answering, export_request
 from tests.api.raw_server import raw_server, reset, said
 
@@ -184,8 +184,8 @@ def test_nothing_that_a_debugger_or_a_report_of_an_error_shows_holds_the_key(cli
 
 
 def test_server_words_of_any_length_are_masked_and_cut_in_no_time() -> None:
-    with hiding(KEY):
-        assert presentable(f"{KEY} of developer-1-01@example.com") == "<key> of <e-mail>"
+    with redacting(KEY):
+        assert sanitize(f"{KEY} of developer-1-01@example.com") == "<key> of <e-mail>"
         for words in (
             "x" * 10_000_000,
             "a@" * 100_000,
@@ -193,8 +193,8 @@ def test_server_words_of_any_length_are_masked_and_cut_in_no_time() -> None:
             "developer-1-01@example.com " * 10_000,
             " " * 100_000,
         ):
-            shown = presentable(words)
+            shown = sanitize(words)
             assert len(shown) <= 301
             assert "example" not in shown
             assert "sesame" not in shown
-    assert presentable(KEY) == KEY, "outside, nothing is hidden"
+    assert sanitize(KEY) == KEY, "outside, nothing is hidden"
