@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperatorLink
 
-from sei_provider.api import calls
+from sei_provider.api import endpoints
 from sei_provider.api.reports import REPORTS
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
-    from sei_provider.api.calls import Call
+    from sei_provider.api.call import Call
 
 
 class SeiExportLink(BaseOperatorLink):
@@ -34,5 +34,5 @@ class SeiExportLink(BaseOperatorLink):
 def call_behind(report: str, export_ids: Sequence[str]) -> Call[Any]:
     """What shows these exports: the record of a single one; of several the list, where SEI has one, or the first."""
     if len(export_ids) > 1 and REPORTS[report].has_list:
-        return calls.list_exports(report, {}, page=0)
-    return calls.get_export(report, export_ids[0])
+        return endpoints.list_exports(report, {}, page=0)
+    return endpoints.get_export(report, export_ids[0])

@@ -11,9 +11,9 @@ from typing import IO, Any, Self, TypeVar, Unpack
 import httpx
 import stamina
 
-from sei_provider.api import calls, rounds
+from sei_provider.api import endpoints, rounds
 from sei_provider.api.base_client import BaseClient
-from sei_provider.api.calls import Call, Flow, Reply
+from sei_provider.api.call import Call, Flow, Reply
 from sei_provider.api.errors import (
     SeiConnectionError,
     SeiError,
@@ -64,11 +64,11 @@ class AsyncSeiClient(BaseClient):
 
     async def get_export(self, report: str, export_id: str) -> Export:
         """As `SeiClient.get_export`."""
-        return await self._send(calls.get_export(report, export_id))
+        return await self._send(endpoints.get_export(report, export_id))
 
     async def download_export(self, export: Export, file: IO[bytes]) -> int:
         """As `SeiClient.download_export`."""
-        call = calls.download_export(export, self.base_url)
+        call = endpoints.download_export(export, self.base_url)
         return await self._fetch(call, file, lambda: Meter.of_download(call, export))
 
     async def run_report(self, request: ExportRequest, file: IO[bytes]) -> int:
@@ -82,11 +82,11 @@ class AsyncSeiClient(BaseClient):
 
     async def list_org_trees(self) -> list[OrgTree]:
         """As `SeiClient.list_org_trees`."""
-        return await self._run(calls.list_org_trees(self._account()))
+        return await self._run(endpoints.list_org_trees(self._account()))
 
     async def list_teams(self, tree: OrgTree | int | str) -> Team:
         """As `SeiClient.list_teams`."""
-        return await self._run(calls.list_teams(tree, self._account()))
+        return await self._run(endpoints.list_teams(tree, self._account()))
 
     async def ask(self, report: str, watch: Watch) -> None:
         """As `SeiClient.ask`."""
@@ -143,8 +143,10 @@ class AsyncSeiClient(BaseClient):
             check_encoding(call, response.headers)
             content = b"".join([meter.pass_on(piece, response.headers) async for piece in response.aiter_bytes()])
         with redacting(self._key):
-            return call.read(
-                Reply(what=call.what, status=response.status_code, headers=response.headers, content=content)
+            return call.parse(
+                Reply(
+                    description=call.description, status=response.status_code, headers=response.headers, content=content
+                )
             )
 
     @asynccontextmanager
@@ -172,7 +174,7 @@ class AsyncSeiClient(BaseClient):
             async with asyncio.timeout(2 * seconds):  # the other half is for connecting and sending
                 return await self._http.send(request, stream=True)
         except TimeoutError:
-            msg = f"Asked to {call.what}, SEI's answer did not begin within {2 * seconds:.0f} seconds"
+            msg = f"Asked to {call.description}, SEI's answer did not begin within {2 * seconds:.0f} seconds"
             raise SeiConnectionError(msg) from None
 
     @staticmethod
@@ -184,4 +186,4 @@ class AsyncSeiClient(BaseClient):
                 body += piece
                 if not meter.wants_more(piece):
                     break
-        return refusal(call.what, response.status_code, response.headers, body)
+        return refusal(call.description, response.status_code, response.headers, body)

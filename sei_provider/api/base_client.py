@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 
 from sei_provider import __version__
-from sei_provider.api import calls
-from sei_provider.api.calls import Call, Flow
-from sei_provider.api.creating import create_export
+from sei_provider.api import endpoints
+from sei_provider.api.call import Call, Flow
+from sei_provider.api.endpoints import create_export
 from sei_provider.api.errors import SeiInputError
 from sei_provider.api.export import Export
 from sei_provider.api.rate_limit import shared_rate_limit
@@ -115,7 +115,7 @@ class BaseClient:
         return http.build_request(call.method, url, params={**self._params, **call.params}, json=call.body)
 
     def _report(self, request: ExportRequest) -> Call[None]:
-        return calls.run_report(request, request.body(**self._names))
+        return endpoints.run_report(request, request.body(**self._names))
 
     def _account(self) -> str:
         if not self._account_identifier:

@@ -16,10 +16,10 @@ from typing import IO, Any, Self, TypeVar, Unpack
 import httpx
 import stamina
 
-from sei_provider.api import calls, rounds
+from sei_provider.api import endpoints, rounds
 from sei_provider.api.async_client import AsyncSeiClient as AsyncSeiClient  # noqa: PLC0414 - both are found here
 from sei_provider.api.base_client import BaseClient
-from sei_provider.api.calls import Call, Flow, Reply
+from sei_provider.api.call import Call, Flow, Reply
 from sei_provider.api.errors import SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, redacting
 from sei_provider.api.export import Export
 from sei_provider.api.list_filters import ExportFilters, paginate_exports
@@ -68,7 +68,7 @@ class SeiClient(BaseClient):
 
     def get_export(self, report: str, export_id: str) -> Export:
         """Read where an export stands. Raises `SeiNotFoundError` if SEI does not know it (any more)."""
-        return self._send(calls.get_export(report, export_id))
+        return self._send(endpoints.get_export(report, export_id))
 
     def download_export(self, export: Export, file: IO[bytes]) -> int:
         """Write a completed export's bytes, as SEI stored them, to `file` (seekable); returns their number.
@@ -76,7 +76,7 @@ class SeiClient(BaseClient):
         The number is checked against Content-Length and `sizeBytes`; whether a gzip file is whole is for who
         reads it. Raises `SeiDownloadError` for an empty or cut body, `SeiAuthError` for an HTML page.
         """
-        call = calls.download_export(export, self.base_url)
+        call = endpoints.download_export(export, self.base_url)
         return self._fetch(call, file, lambda: Meter.of_download(call, export))
 
     def run_report(self, request: ExportRequest, file: IO[bytes]) -> int:
@@ -99,7 +99,7 @@ class SeiClient(BaseClient):
 
     def list_org_trees(self) -> list[OrgTree]:
         """All org trees that the key may read. Raises `SeiInputError` without `account_identifier`."""
-        return self._run(calls.list_org_trees(self._account()))
+        return self._run(endpoints.list_org_trees(self._account()))
 
     def list_teams(self, tree: OrgTree | int | str) -> Team:
         """The root team of an org tree, with all teams below it; the tree by id, by name, or as listed.
@@ -108,7 +108,7 @@ class SeiClient(BaseClient):
         `SeiNotFoundError` for an unknown id, `SeiAuthError` for a tree that the key may not read, and
         `SeiReplyError` if what comes is no tree.
         """
-        return self._run(calls.list_teams(tree, self._account()))
+        return self._run(endpoints.list_teams(tree, self._account()))
 
     def ask(self, report: str, watch: Watch) -> None:
         """One round of questions about the exports of `report` that `watch` follows, with as few requests as will do.
@@ -167,8 +167,10 @@ class SeiClient(BaseClient):
             check_encoding(call, response.headers)
             content = b"".join(meter.pass_on(piece, response.headers) for piece in response.iter_bytes())
         with redacting(self._key):
-            return call.read(
-                Reply(what=call.what, status=response.status_code, headers=response.headers, content=content)
+            return call.parse(
+                Reply(
+                    description=call.description, status=response.status_code, headers=response.headers, content=content
+                )
             )
 
     @contextmanager
@@ -197,4 +199,4 @@ class SeiClient(BaseClient):
                 body += piece
                 if not meter.wants_more(piece):
                     break
-        return refusal(call.what, response.status_code, response.headers, body)
+        return refusal(call.description, response.status_code, response.headers, body)

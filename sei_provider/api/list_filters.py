@@ -6,7 +6,7 @@ from datetime import date
 from functools import partial
 from typing import Any, TypedDict, Unpack
 
-from sei_provider.api import calls
+from sei_provider.api import endpoints
 from sei_provider.api.errors import SeiInputError
 from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.pagination import Paginator
@@ -55,7 +55,7 @@ def paginate_exports(report: str, *, first_page: int = 0, **filters: Unpack[Expo
         msg = f"SEI documents no list of {name} exports; those that can be listed are: {listed}"
         raise SeiInputError(msg)
     return Paginator(
-        partial(calls.list_exports, name, _params(**filters)), lambda export: export.id, first_page=first_page
+        partial(endpoints.list_exports, name, _params(**filters)), lambda export: export.id, first_page=first_page
     )
 
 

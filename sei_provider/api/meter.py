@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import httpx
 
-from sei_provider.api.calls import Call
+from sei_provider.api.call import Call
 from sei_provider.api.errors import SeiConnectionError, SeiDownloadError, SeiReplyError, sanitize
 from sei_provider.api.export import Export
 from sei_provider.api.refusal import page_instead_of_data
@@ -78,14 +78,14 @@ class Meter:
         Raises `SeiAuthError` if the answer begins as an HTML page, `SeiConnectionError` if it took too long,
         `SeiReplyError` if it is too large.
         """
-        if self._passed == 0 and (page := page_instead_of_data(self._call.what, 200, headers, chunk)):
+        if self._passed == 0 and (page := page_instead_of_data(self._call.description, 200, headers, chunk)):
             raise page
         self._passed += len(chunk)
         if time.monotonic() > self._end:
-            msg = f"Asked to {self._call.what}, SEI's answer was not whole after {self._seconds:.0f} seconds"
+            msg = f"Asked to {self._call.description}, SEI's answer was not whole after {self._seconds:.0f} seconds"
             raise SeiConnectionError(msg)
         if self._at_most is not None and self._passed > self._at_most:
-            msg = f"Asked to {self._call.what}, SEI's answer is larger than {self._at_most} bytes"
+            msg = f"Asked to {self._call.description}, SEI's answer is larger than {self._at_most} bytes"
             raise SeiReplyError(msg)
         return chunk
 
@@ -94,13 +94,16 @@ class Meter:
 
         An empty page of HTML is no report without rows either: it raises `SeiAuthError`.
         """
-        if self._passed == 0 and (page := page_instead_of_data(self._call.what, 200, headers, b"")):
+        if self._passed == 0 and (page := page_instead_of_data(self._call.description, 200, headers, b"")):
             raise page
         if self._passed == 0 and not self._may_be_empty:  # CONTRACT row 21: an empty export still has its header line
-            msg = f"Asked to {self._call.what}, SEI sent an empty body; an export without rows still has a header line"
+            msg = (
+                f"Asked to {self._call.description}, SEI sent an empty body; "
+                "an export without rows still has a header line"
+            )
             raise SeiDownloadError(msg)
         if self._exactly is not None and self._passed != self._exactly:
-            msg = f"Asked to {self._call.what}, SEI sent {self._passed} bytes of {self._exactly}"
+            msg = f"Asked to {self._call.description}, SEI sent {self._passed} bytes of {self._exactly}"
             raise SeiDownloadError(msg)
         return self._passed
 
@@ -109,7 +112,7 @@ def check_encoding(call: Call[Any], headers: Mapping[str, str]) -> None:
     """Raise `SeiReplyError` for an answer that is packed as we did not ask for and cannot unpack within bounds."""
     encoding = headers.get("content-encoding", "").strip().lower()
     if encoding not in _KNOWN_ENCODINGS:
-        msg = f"Asked to {call.what}, SEI answered with the unknown Content-Encoding {sanitize(encoding)!r}"
+        msg = f"Asked to {call.description}, SEI answered with the unknown Content-Encoding {sanitize(encoding)!r}"
         raise SeiReplyError(msg)
 
 
@@ -119,10 +122,10 @@ def lost_answers(call: Call[Any]) -> Iterator[None]:
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        msg = f"Could not reach SEI to {call.what}: {_words(error)}. Check host and network"
+        msg = f"Could not reach SEI to {call.description}: {_words(error)}. Check host and network"
         raise SeiConnectionError(msg, sent=False) from error
     except httpx.RequestError as error:
-        msg = f"Asked to {call.what}, SEI's answer was lost: {_words(error)}"
+        msg = f"Asked to {call.description}, SEI's answer was lost: {_words(error)}"
         raise SeiConnectionError(msg) from error
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from sei_provider.api.errors import SeiReplyError
 
 if TYPE_CHECKING:
-    from sei_provider.api.calls import Call
+    from sei_provider.api.call import Call
 
 T = TypeVar("T")
 
@@ -88,6 +88,6 @@ class Paginator(Generic[T]):
             why = "that is as many as this provider reads; ask for fewer"
         else:
             return
-        what = self.next_call.what if self.next_call else "read a list"
+        what = self.next_call.description if self.next_call else "read a list"
         msg = f"Asked to {what}, SEI's list does not end by page {self._next_page - 1}: {why}"
         raise SeiReplyError(msg)

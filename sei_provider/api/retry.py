@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sei_provider.api.errors import SeiError, SeiNotFoundError, SeiRateLimitError
 
 if TYPE_CHECKING:
-    from sei_provider.api.calls import Call
+    from sei_provider.api.call import Call
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class RetryState:
 
     def _may_pass(self, error: Exception) -> bool:
         if isinstance(error, SeiNotFoundError):
-            return self._call.absence_may_pass
+            return self._call.retry_on_404
         return isinstance(error, SeiError) and error.is_transient
 
     def _may_repeat(self, error: Exception) -> bool:
@@ -66,10 +66,12 @@ class RetryState:
         SEI gives the same export for an identical request within 30 minutes (CONTRACT, "Reuse"). A cluster that does
         not makes one export more for each repeat.
         """
-        if self._call.repeat_is_safe or not getattr(error, "sent", True):
+        if self._call.idempotent or not getattr(error, "sent", True):
             return True
         self._repeats += 1
         if self._repeats > _MOST_REPEATED_CREATES:
             return False
-        log.info("No answer came when asked to %s; sending it again, which gives the same export", self._call.what)
+        log.info(
+            "No answer came when asked to %s; sending it again, which gives the same export", self._call.description
+        )
         return True

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import Any
 
-from sei_provider.api import calls
-from sei_provider.api.calls import Call
+from sei_provider.api import endpoints
+from sei_provider.api.call import Call
 from sei_provider.api.errors import SeiError
 from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.list_filters import MOST_PER_PAGE, paginate_exports
@@ -36,7 +36,7 @@ def questions(report: str, watch: Watch) -> Questions:
     ids = list(by_status)
     for start in range(0, len(ids), AT_ONCE):
         some = ids[start : start + AT_ONCE]
-        answers = yield [calls.get_export(report, export_id) for export_id in some]
+        answers = yield [endpoints.get_export(report, export_id) for export_id in some]
         for export_id, answer in zip(some, answers, strict=True):
             watch.record(export_id, answer)
 

@@ -20,7 +20,7 @@ from sei_provider.api.periods import weekday
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from sei_provider.api.calls import Call
+    from sei_provider.api.call import Call
     from sei_provider.api.client import AsyncSeiClient, SeiClient
     from sei_provider.api.teams import Team
 

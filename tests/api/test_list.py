@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sei_provider.api import AsyncSeiClient, Export, SeiClient, SeiInputError, SeiReplyError
-from sei_provider.api.calls import Call
+from sei_provider.api.call import Call
 from sei_provider.api.pagination import Page, Paginator
 from sei_provider.sandbox.control import SandboxControl
 from tests.api.conftest import BASE_URL, SETTINGS, answering, export_request
@@ -201,7 +201,7 @@ def test_a_list_of_the_sandbox_that_never_ends_is_an_error(
 
 def walk(**settings: Any) -> Paginator[int]:
     def page_call(number: int) -> Call[Page[int]]:
-        return Call(what=f"page {number}", method="GET", path=str(number), read=lambda _: Page(items=()))
+        return Call(description=f"page {number}", method="GET", path=str(number), parse=lambda _: Page(items=()))
 
     return Paginator(page_call, lambda item: item, **settings)
 

@@ -18,7 +18,7 @@ from sei_provider.api import (
     SeiReplyError,
     SeiServerError,
 )
-from sei_provider.api.calls import Call
+from sei_provider.api.call import Call
 from sei_provider.api.pagination import Page
 from sei_provider.api.rounds import AT_ONCE, questions
 from sei_provider.api.watch import Watch

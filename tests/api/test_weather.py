@@ -22,7 +22,7 @@ from sei_provider.api import (
     SeiReplyError,
     SeiServerError,
 )
-from sei_provider.api.calls import get_export
+from sei_provider.api.endpoints import get_export
 from sei_provider.api.errors import SeiRateLimitError
 from sei_provider.api.refusal import refusal
 from sei_provider.api.retry import RetryState

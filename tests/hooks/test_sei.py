@@ -17,7 +17,7 @@ import pytest
 from airflow.sdk._shared.secrets_masker import redact
 
 from sei_provider.api import SeiInputError
-from sei_provider.api.calls import get_export
+from sei_provider.api.endpoints import get_export
 from sei_provider.hooks import sei
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.provider_info import get_provider_info

@@ -6,14 +6,17 @@ URL, which may have a path of its own (CONTRACT, "Base URL").
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
-from sei_provider.api.errors import SeiConnectionError, SeiInputError, SeiReplyError, sanitize
+from sei_provider.api.call import Call, Flow, Reply, parse_json
+from sei_provider.api.errors import SeiHTTPError, SeiInputError, SeiReplyError, sanitize
 from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.pagination import Page, Paginator
 from sei_provider.api.reports import REPORTS
@@ -24,89 +27,94 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """An answer of status 2xx: what was asked, its HTTP status, headers (found in any case) and body."""
-
-    what: str
-    status: int
-    content: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+_ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
+_REUSED_AGE = timedelta(seconds=5)
+"""An export that was older than this when SEI answered the create was not made by it (CONTRACT, "Reuse")."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call(Generic[T]):
-    """One HTTP call and how to read its answer.
+def create_export(request: ExportRequest, body: Mapping[str, Any], create_paths: dict[str, str]) -> Flow[Export]:
+    """Create an export, or get the existing one of an identical request (CONTRACT, "Reuse").
 
-    `what` names the call in errors and logs, as in "create the sprint export of team:456".
-    `params` come on top of the identifiers that every V2 call carries. `repeat_is_safe` says that sending it
-    again, however often and late, makes nothing twice. `absence_may_pass` says that a 404 may be one of timing.
-    `legacy` calls carry the key in both headers, no identifiers in the query, and are waited for longer, since SEI
-    works before it answers (CONTRACT, "Every V2 call", and row 32).
+    Sprint's create path is singular in its document, the later ones plural. As documented first; on 404 or 405
+    the plural once, remembered in `create_paths` (report → path) only if it worked, since a 404 may mean an
+    unknown team (CONTRACT row 1).
     """
+    report = REPORTS[request.report]
+    if report.legacy:
+        msg = f"{report.name} is answered at once and makes no export; ask for it with run_report (SeiReportOperator)"
+        raise SeiInputError(msg)
 
-    what: str
-    method: str
-    path: str
-    read: Callable[[Reply], T]
-    params: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
-    repeat_is_safe: bool = True
-    absence_may_pass: bool = False
-    legacy: bool = False
+    def parse(reply: Reply) -> Export:
+        export = Export.from_reply(report.name, parse_json(reply))
+        return replace(export, reused=_is_reused(export, reply))
 
-
-Flow = Generator[Call[Any], Any, T]
-"""Calls that depend on each other: yields a call, is sent what it read (or thrown its error), returns the result."""
+    call = Call(
+        description=f"create the {request.description}",
+        method="POST",
+        path=create_paths.get(report.name, report.create_path),
+        body=body,
+        parse=parse,
+        idempotent=False,
+    )
+    try:
+        created: Export = yield call
+    except SeiHTTPError as error:
+        if error.status not in _ABSENT or call.path == report.path:
+            raise
+        try:
+            created = yield replace(call, path=report.path)
+        except SeiHTTPError as second:
+            raise error if second.status in _ABSENT else second from None
+        create_paths[report.name] = report.path
+    return created
 
 
 def get_export(report: str, export_id: str) -> Call[Export]:
     """Read where an export stands. An answer about another export raises `SeiReplyError`: its rows are not ours."""
 
-    def read(reply: Reply) -> Export:
-        export = Export.from_reply(report, read_json(reply))
+    def parse(reply: Reply) -> Export:
+        export = Export.from_reply(report, parse_json(reply))
         if export.id != export_id:
             msg = f"Asked to read the status of {report} export {export_id}, SEI answered about export {export.id}"
             raise SeiReplyError(msg)
         return export
 
     return Call(
-        what=f"read the status of {report} export {export_id}",
+        description=f"read the status of {report} export {export_id}",
         method="GET",
         path=f"{REPORTS[report].path}/{quote(export_id, safe='')}",
-        read=read,
+        parse=parse,
     )
 
 
 def download_export(export: Export, base_url: str) -> Call[None]:
-    """Read a completed export's file. Its body is not for `Call.read`: it is streamed.
+    """Read a completed export's file. Its body is not for `Call.parse`: it is streamed.
 
     Raises `SeiReplyError` if the export's link leads anywhere but below `base_url`.
     """
     return Call(
-        what=f"download {export.report} export {export.id}",
+        description=f"download {export.report} export {export.id}",
         method="GET",
         path=_download_path(export, base_url),
-        read=lambda _: None,
+        parse=lambda _: None,
         # "Not complete yet" is a 404 too (CONTRACT, "Limits"): what SEI called completed may need a moment.
-        absence_may_pass=export.status is ExportStatus.COMPLETED,
+        retry_on_404=export.status is ExportStatus.COMPLETED,
     )
 
 
 def run_report(request: ExportRequest, body: Mapping[str, Any]) -> Call[None]:
-    """Ask for a legacy report, whose answer is the CSV itself (seed 002). Not for `Call.read`: it is streamed."""
+    """Ask for a legacy report, whose answer is the CSV itself (seed 002). Not for `Call.parse`: it is streamed."""
     report = REPORTS[request.report]
     if not report.legacy:
         msg = f"{report.name} is not answered at once: create an export of it (create_export, SeiExportOperator)"
         raise SeiInputError(msg)
     return Call(
-        what=f"run the {request.description}",
+        description=f"run the {request.description}",
         method="POST",
         path=report.create_path,
         params={"format": "csv"},
         body=body,
-        read=lambda _: None,
+        parse=lambda _: None,
         legacy=True,
     )
 
@@ -114,11 +122,11 @@ def run_report(request: ExportRequest, body: Mapping[str, Any]) -> Call[None]:
 def list_exports(report: str, params: Mapping[str, str], page: int) -> Call[Page[Export]]:
     """Read one page, counted from 0, of a report's exports; `params` are the filters, checked by `listing`."""
     return Call(
-        what=f"list {report} exports, page {page}",
+        description=f"list {report} exports, page {page}",
         method="GET",
         path=REPORTS[report].path,
         params={**params, "page": str(page)},
-        read=lambda reply: _export_page(report, read_json(reply)),
+        parse=lambda reply: _export_page(report, parse_json(reply)),
     )
 
 
@@ -127,11 +135,11 @@ def list_org_trees(account: str) -> Flow[list[OrgTree]]:
 
     def page_call(page: int) -> Call[Page[OrgTree]]:
         return Call(
-            what=f"list the org trees, page {page}",
+            description=f"list the org trees, page {page}",
             method="GET",
             path="/v2/org-trees",
             params={"accountIdentifier": account, "pageIndex": str(page), "pageSize": "100"},
-            read=lambda reply: _tree_page(read_json(reply)),
+            parse=lambda reply: _tree_page(parse_json(reply)),
         )
 
     paginator = Paginator(page_call, lambda tree: tree.id)
@@ -147,36 +155,15 @@ def list_teams(tree: OrgTree | int | str, account: str) -> Flow[Team]:
         tree = _named(tree, (yield from list_org_trees(account)))
     tree_id = tree.id if isinstance(tree, OrgTree) else tree
     teams: Team = yield Call(
-        what=f"read the teams of org tree {tree.name!r}"
+        description=f"read the teams of org tree {tree.name!r}"
         if isinstance(tree, OrgTree)
         else f"read the teams of org tree {tree}",
         method="GET",
         path=f"/v2/org-trees/{tree_id:d}/teams",
         params={"accountIdentifier": account},
-        read=lambda reply: Team.from_reply(read_json(reply)),
+        parse=lambda reply: Team.from_reply(parse_json(reply)),
     )
     return teams
-
-
-def read_json(reply: Reply) -> Any:
-    """The JSON of an answer.
-
-    Raises `SeiConnectionError` for one that was cut short, which is an accident of its way, and `SeiReplyError` for
-    what is no JSON at all, or none that can be read.
-    """
-    try:
-        return json.loads(reply.content)
-    except RecursionError:
-        msg = f"Asked to {reply.what}, SEI sent JSON that is nested too deep ({len(reply.content)} bytes)"
-        raise SeiReplyError(msg) from None
-    except ValueError:
-        start = sanitize(reply.content[:200].decode("utf-8", "replace"))
-        got = f"({len(reply.content)} bytes, starting {start!r})"
-        if reply.content.lstrip()[:1] in {b"", b"{", b"["}:
-            msg = f"Asked to {reply.what}, SEI sent JSON that is not whole {got}"
-            raise SeiConnectionError(msg) from None
-        msg = f"Asked to {reply.what}, SEI sent what is not JSON {got}"
-        raise SeiReplyError(msg) from None
 
 
 def _named(name: str, trees: list[OrgTree]) -> OrgTree:
@@ -263,3 +250,18 @@ def _download_path(export: Export, base_url: str) -> str:
         )
         raise SeiReplyError(msg)
     return path
+
+
+def _is_reused(export: Export, reply: Reply) -> bool:
+    """Whether the export existed before this create, by SEI's own clock: ours may differ from it."""
+    if reply.status == HTTPStatus.OK:
+        return True
+    try:
+        answered_at = parsedate_to_datetime(reply.headers.get("date", ""))
+    except ValueError:
+        return False
+    return export.created_at < _with_zone(answered_at) - _REUSED_AGE
+
+
+def _with_zone(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
