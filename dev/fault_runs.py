@@ -38,11 +38,11 @@ EXPORT_SECONDS = 0.3
 def hurried() -> Iterator[None]:
     """Shrink minutes to seconds; the rules stay as they are."""
     shorter = {
-        "again._PATIENCE_SECONDS": 8.0,
-        "again._PAUSES": {"attempts": None, "wait_initial": 0.1, "wait_max": 1.0, "wait_jitter": 0.1},
-        "meter._WHOLE_REPLY_SECONDS": 3.0,
-        "meter._WHOLE_DOWNLOAD_SECONDS": 3.0,
-        "meter._REFUSAL_SECONDS": 1.0,
+        "retry._PATIENCE_SECONDS": 8.0,
+        "retry._BACKOFF": {"attempts": None, "wait_initial": 0.1, "wait_max": 1.0, "wait_jitter": 0.1},
+        "response._REPLY_SECONDS": 3.0,
+        "response._DOWNLOAD_SECONDS": 3.0,
+        "response._ERROR_SECONDS": 1.0,
     }
     with ExitStack() as patches:
         for name, value in shorter.items():

@@ -24,10 +24,9 @@ from sei_provider.api.errors import (
 )
 from sei_provider.api.export import Export
 from sei_provider.api.list_filters import ExportFilters, paginate_exports
-from sei_provider.api.meter import Meter, check_encoding, lost_answers
 from sei_provider.api.pagination import Paginator
-from sei_provider.api.refusal import refusal
 from sei_provider.api.request import ExportRequest
+from sei_provider.api.response import BodyLimits, check_encoding, error_from_response, map_transport_errors
 from sei_provider.api.retry import RetryState
 from sei_provider.api.teams import OrgTree, Team
 from sei_provider.api.watch import Watch
@@ -69,12 +68,12 @@ class AsyncSeiClient(BaseClient):
     async def download_export(self, export: Export, file: IO[bytes]) -> int:
         """As `SeiClient.download_export`."""
         call = endpoints.download_export(export, self.base_url)
-        return await self._fetch(call, file, lambda: Meter.of_download(call, export))
+        return await self._fetch(call, file, lambda: BodyLimits.for_download(call, export))
 
     async def run_report(self, request: ExportRequest, file: IO[bytes]) -> int:
         """As `SeiClient.run_report`."""
         call = self._report(request)
-        return await self._fetch(call, file, lambda: Meter.of_report(call))
+        return await self._fetch(call, file, lambda: BodyLimits.for_report(call))
 
     def list_exports(self, report: str, **filters: Unpack[ExportFilters]) -> AsyncIterator[Export]:
         """As `SeiClient.list_exports`, for `async for`."""
@@ -107,15 +106,15 @@ class AsyncSeiClient(BaseClient):
             for item in paginator.record(await self._send(paginator.next_call)):
                 yield item
 
-    async def _fetch(self, call: Call[None], file: IO[bytes], new_meter: Callable[[], Meter]) -> int:
+    async def _fetch(self, call: Call[None], file: IO[bytes], new_limits: Callable[[], BodyLimits]) -> int:
         async def once() -> int:
             file.seek(0)
             file.truncate()
-            meter = new_meter()
+            limits = new_limits()
             async with self._open(call) as response:
                 async for piece in response.aiter_raw():
-                    await asyncio.to_thread(file.write, meter.pass_on(piece, response.headers))
-                return meter.total(response.headers)
+                    await asyncio.to_thread(file.write, limits.feed(piece, response.headers))
+                return limits.finish(response.headers)
 
         retry = RetryState(call, self._deadline)
         return await stamina.AsyncRetryingCaller(**retry.backoff)(retry.should_retry, once)
@@ -138,10 +137,10 @@ class AsyncSeiClient(BaseClient):
         return await stamina.AsyncRetryingCaller(**retry.backoff)(retry.should_retry, self._send_once, call)
 
     async def _send_once(self, call: Call[T]) -> T:
-        meter = Meter.of_reply(call)
+        limits = BodyLimits.for_reply(call)
         async with self._open(call) as response:
             check_encoding(call, response.headers)
-            content = b"".join([meter.pass_on(piece, response.headers) async for piece in response.aiter_bytes()])
+            content = b"".join([limits.feed(piece, response.headers) async for piece in response.aiter_bytes()])
         with redacting(self._key):
             return call.parse(
                 Reply(
@@ -154,11 +153,11 @@ class AsyncSeiClient(BaseClient):
         async with self._turn:
             while wait := await asyncio.to_thread(self._limit.try_acquire):  # noqa: ASYNC110 - other processes hold it
                 await asyncio.sleep(wait)
-        with redacting(self._key), lost_answers(call):
+        with redacting(self._key), map_transport_errors(call):
             response = await self._headers(call)
             try:
                 if not response.is_success:
-                    raise await self._refusal(call, response)
+                    raise await self._error(call, response)
                 yield response
             except SeiRateLimitError:
                 await asyncio.to_thread(self._limit.penalize)
@@ -178,12 +177,12 @@ class AsyncSeiClient(BaseClient):
             raise SeiConnectionError(msg) from None
 
     @staticmethod
-    async def _refusal(call: Call[Any], response: httpx.Response) -> SeiHTTPError:
-        meter, body = Meter.of_refusal(call), b""
+    async def _error(call: Call[Any], response: httpx.Response) -> SeiHTTPError:
+        limits, body = BodyLimits.for_error(call), b""
         with suppress(httpx.RequestError, SeiReplyError):
             check_encoding(call, response.headers)
             async for piece in response.aiter_bytes():
                 body += piece
-                if not meter.wants_more(piece):
+                if not limits.wants_more(piece):
                     break
-        return refusal(call.description, response.status_code, response.headers, body)
+        return error_from_response(call.description, response.status_code, response.headers, body)

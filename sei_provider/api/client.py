@@ -23,10 +23,9 @@ from sei_provider.api.call import Call, Flow, Reply
 from sei_provider.api.errors import SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, redacting
 from sei_provider.api.export import Export
 from sei_provider.api.list_filters import ExportFilters, paginate_exports
-from sei_provider.api.meter import Meter, check_encoding, lost_answers
 from sei_provider.api.pagination import Paginator
-from sei_provider.api.refusal import refusal
 from sei_provider.api.request import ExportRequest
+from sei_provider.api.response import BodyLimits, check_encoding, error_from_response, map_transport_errors
 from sei_provider.api.retry import RetryState
 from sei_provider.api.teams import OrgTree, Team
 from sei_provider.api.watch import Watch
@@ -77,7 +76,7 @@ class SeiClient(BaseClient):
         reads it. Raises `SeiDownloadError` for an empty or cut body, `SeiAuthError` for an HTML page.
         """
         call = endpoints.download_export(export, self.base_url)
-        return self._fetch(call, file, lambda: Meter.of_download(call, export))
+        return self._fetch(call, file, lambda: BodyLimits.for_download(call, export))
 
     def run_report(self, request: ExportRequest, file: IO[bytes]) -> int:
         """Ask for a legacy report and write its CSV to `file` (seekable); returns the number of bytes.
@@ -86,7 +85,7 @@ class SeiClient(BaseClient):
         Raises `SeiInputError` for a report that is exported instead, `SeiAuthError` for an HTML page.
         """
         call = self._report(request)
-        return self._fetch(call, file, lambda: Meter.of_report(call))
+        return self._fetch(call, file, lambda: BodyLimits.for_report(call))
 
     def list_exports(self, report: str, **filters: Unpack[ExportFilters]) -> Iterator[Export]:
         """The exports of productivity or sprint, newest first, read page by page as they are asked for.
@@ -131,15 +130,15 @@ class SeiClient(BaseClient):
         while paginator.next_call:
             yield from paginator.record(self._send(paginator.next_call))
 
-    def _fetch(self, call: Call[None], file: IO[bytes], new_meter: Callable[[], Meter]) -> int:
+    def _fetch(self, call: Call[None], file: IO[bytes], new_limits: Callable[[], BodyLimits]) -> int:
         def once() -> int:
             file.seek(0)
             file.truncate()
-            meter = new_meter()
+            limits = new_limits()
             with self._open(call) as response:
-                for piece in response.iter_raw():  # as it comes: the meter is to see a trickle
-                    file.write(meter.pass_on(piece, response.headers))
-                return meter.total(response.headers)
+                for piece in response.iter_raw():  # as it comes: the limits must see a trickle
+                    file.write(limits.feed(piece, response.headers))
+                return limits.finish(response.headers)
 
         retry = RetryState(call, self._deadline)
         return stamina.RetryingCaller(**retry.backoff)(retry.should_retry, once)
@@ -162,10 +161,10 @@ class SeiClient(BaseClient):
         return stamina.RetryingCaller(**retry.backoff)(retry.should_retry, self._send_once, call)
 
     def _send_once(self, call: Call[T]) -> T:
-        meter = Meter.of_reply(call)
+        limits = BodyLimits.for_reply(call)
         with self._open(call) as response:
             check_encoding(call, response.headers)
-            content = b"".join(meter.pass_on(piece, response.headers) for piece in response.iter_bytes())
+            content = b"".join(limits.feed(piece, response.headers) for piece in response.iter_bytes())
         with redacting(self._key):
             return call.parse(
                 Reply(
@@ -178,11 +177,11 @@ class SeiClient(BaseClient):
         with self._turn:  # one asks at a time, so that threads do not crowd the limit's file lock
             while wait := self._limit.try_acquire():
                 time.sleep(wait)
-        with redacting(self._key), lost_answers(call):
+        with redacting(self._key), map_transport_errors(call):
             response = self._http.send(self._request(self._http, call), stream=True)
             try:
                 if not response.is_success:
-                    raise self._refusal(call, response)
+                    raise self._error(call, response)
                 yield response
             except SeiRateLimitError:
                 self._limit.penalize()
@@ -191,12 +190,12 @@ class SeiClient(BaseClient):
                 response.close()
 
     @staticmethod
-    def _refusal(call: Call[Any], response: httpx.Response) -> SeiHTTPError:
-        meter, body = Meter.of_refusal(call), b""
+    def _error(call: Call[Any], response: httpx.Response) -> SeiHTTPError:
+        limits, body = BodyLimits.for_error(call), b""
         with suppress(httpx.RequestError, SeiReplyError):  # its status says enough, however its body ends
             check_encoding(call, response.headers)
             for piece in response.iter_bytes():
                 body += piece
-                if not meter.wants_more(piece):
+                if not limits.wants_more(piece):
                     break
-        return refusal(call.description, response.status_code, response.headers, body)
+        return error_from_response(call.description, response.status_code, response.headers, body)

@@ -24,7 +24,7 @@ from sei_provider.api import (
 )
 from sei_provider.api.endpoints import get_export
 from sei_provider.api.errors import SeiRateLimitError
-from sei_provider.api.refusal import refusal
+from sei_provider.api.response import error_from_response
 from sei_provider.api.retry import RetryState
 from sei_provider.api.watch import Watch
 from tests.api.raw_server import Answer, http, raw_server, reset, said, sent, trickle
@@ -44,8 +44,8 @@ def done(**fields: Any) -> Export:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers may take a third of a second in all."""
-    for name in ("_WHOLE_REPLY_SECONDS", "_WHOLE_DOWNLOAD_SECONDS", "_REFUSAL_SECONDS"):
-        monkeypatch.setattr(f"sei_provider.api.meter.{name}", 0.3)
+    for name in ("_REPLY_SECONDS", "_DOWNLOAD_SECONDS", "_ERROR_SECONDS"):
+        monkeypatch.setattr(f"sei_provider.api.response.{name}", 0.3)
 
 
 def test_a_refused_connection_is_an_error_that_knows_that_nothing_was_sent(client_to: MakeClient) -> None:
@@ -109,7 +109,7 @@ def slow(head: bytes) -> Answer:
 def test_a_reply_that_trickles_in_is_given_up(client_to: MakeClient) -> None:
     with raw_server(slow(http(b"{", length=10_000))) as server:
         began = time.monotonic()
-        with pytest.raises(SeiConnectionError, match="was not whole after"):
+        with pytest.raises(SeiConnectionError, match="was not complete after"):
             client_to(server.base_url).get_export("productivity", "exp_1")
         assert time.monotonic() - began < 10
         assert len(server.requests) == ATTEMPTS
@@ -119,7 +119,7 @@ def test_a_reply_that_trickles_in_is_given_up(client_to: MakeClient) -> None:
 def test_a_download_that_trickles_in_is_given_up(client_to: MakeClient) -> None:
     with raw_server(slow(http(ROWS, length=10_000))) as server:
         began = time.monotonic()
-        with pytest.raises(SeiConnectionError, match=r"download productivity export exp_1.*was not whole after"):
+        with pytest.raises(SeiConnectionError, match=r"download productivity export exp_1.*was not complete after"):
             client_to(server.base_url).download_export(done(), io.BytesIO())
         assert time.monotonic() - began < 10
         assert len(server.requests) == ATTEMPTS
@@ -259,17 +259,17 @@ def attempts(deadline: float | None = None) -> RetryState[Export]:
     [("7", 7.0), ("0", 0.1), ("-3", 0.1), ("9999", 300.0), ("1e999", 300.0), ("nan", None), ("soon", None), ("", None)],
 )
 def test_seis_own_retry_after_is_waited_for_within_bounds(status: int, told: str, seconds: float | None) -> None:
-    error = refusal("ask", status, {"retry-after": told}, b"")
+    error = error_from_response("ask", status, {"retry-after": told}, b"")
     assert attempts().should_retry(error) == (seconds or True)
 
 
 def test_a_retry_after_may_be_a_date() -> None:
-    error = refusal("ask", 429, {"retry-after": formatdate(time.time() + 100, usegmt=True)}, b"")
+    error = error_from_response("ask", 429, {"retry-after": formatdate(time.time() + 100, usegmt=True)}, b"")
     assert attempts().should_retry(error) == pytest.approx(100, abs=3)
-    past = refusal("ask", 429, {"retry-after": "Mon, 01 Jan 2001 00:00:00 GMT"}, b"")
+    past = error_from_response("ask", 429, {"retry-after": "Mon, 01 Jan 2001 00:00:00 GMT"}, b"")
     assert attempts().should_retry(past) == 0.1
     for odd in ("Mon, 01 Jan 0001 00:00:00 -0000", "Mon, 99 Jan 2001 00:00:00 GMT"):
-        assert attempts().should_retry(refusal("ask", 429, {"retry-after": odd}, b"")) in {0.1, True}
+        assert attempts().should_retry(error_from_response("ask", 429, {"retry-after": odd}, b"")) in {0.1, True}
 
 
 def test_nothing_is_waited_for_that_comes_after_the_deadline() -> None:
