@@ -161,7 +161,7 @@ def stage(source: Path, lake: Path, scope: str, export_id: str) -> int:
         end=END,
         granularity="monthly",
         metrics=frozenset(METRICS),
-        meaning={},
+        definition={},
     )
     folder = UPath(lake) / "_staging" / "bench"
     manifest = sei_lake.stage(

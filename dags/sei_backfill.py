@@ -146,7 +146,7 @@ def work_of(
             parts = coverage(place, TABLES[report], start=chunks[0][0], end=chunks[-1][1])
         except UnknownTableError:  # nothing has landed there yet
             parts = []
-        held = {(part["scope"], part["month"]) for part in parts if part["whole"]}
+        held = {(part["scope"], part["month"]) for part in parts if part["complete"]}
     for start, end in chunks:
         months = {f"{month:%Y-%m}" for month in months_between(start, end)}
         missing = [scope for scope in scopes if any((Scope.parse(scope).label, month) not in held for month in months)]

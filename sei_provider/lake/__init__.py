@@ -21,27 +21,26 @@ from sei_provider.lake.errors import (
     SchemaError,
     StagingError,
     StoreError,
-    TableMeaningError,
+    TableDefinitionError,
     TooLargeError,
     TruncatedError,
     UnknownColumnError,
     UnknownTableError,
     UnsupportedStoreError,
 )
-from sei_provider.lake.model import Manifest, Published, Skipped, Slice, default_table
+from sei_provider.lake.model import Manifest, Published, Slice, Superseded, default_table
 
 if TYPE_CHECKING:
     from sei_provider.lake.staging.manifests import discard, staged
     from sei_provider.lake.staging.raw import keep
     from sei_provider.lake.staging.stage import stage
-    from sei_provider.lake.tables.ledger import Covered, coverage
+    from sei_provider.lake.tables.ledger import ScopeCoverage, coverage, ledger
     from sei_provider.lake.tables.publish import publish
-    from sei_provider.lake.tables.table import ledger, read_table
+    from sei_provider.lake.tables.table import read_table
 
 __all__ = [
     "BodyError",
     "ConflictError",
-    "Covered",
     "CsvError",
     "EmptyBodyError",
     "HeaderError",
@@ -51,11 +50,12 @@ __all__ = [
     "PersonalDataError",
     "Published",
     "SchemaError",
-    "Skipped",
+    "ScopeCoverage",
     "Slice",
     "StagingError",
     "StoreError",
-    "TableMeaningError",
+    "Superseded",
+    "TableDefinitionError",
     "TooLargeError",
     "TruncatedError",
     "UnknownColumnError",
@@ -73,11 +73,11 @@ __all__ = [
 ]
 
 _LOADED_WHEN_NAMED = {
-    "Covered": "tables.ledger",
+    "ScopeCoverage": "tables.ledger",
     "coverage": "tables.ledger",
     "discard": "staging.manifests",
     "keep": "staging.raw",
-    "ledger": "tables.table",
+    "ledger": "tables.ledger",
     "publish": "tables.publish",
     "read_table": "tables.table",
     "stage": "staging.stage",

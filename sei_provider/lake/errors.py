@@ -77,7 +77,7 @@ class SchemaError(LakeError):
     """A staged column does not fit the type that its table remembers."""
 
 
-class TableMeaningError(SchemaError):
+class TableDefinitionError(SchemaError):
     """A slice measures something else than its table does (DESIGN, decision 15)."""
 
 

@@ -14,6 +14,9 @@ from sei_provider.lake.columns import UNDATED
 
 JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | bool | None"
 
+SliceKey: TypeAlias = tuple[str, str]
+"""Scope and export id, which mark the rows of a slice in `_scope` and `_export_id`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
@@ -32,7 +35,7 @@ class Slice:
     """`weekly`, `monthly`, `quarterly` or `sprint`."""
     metrics: frozenset[str]
     """Documented metric names of this report at this level, in capitals: the columns declared as numbers."""
-    meaning: Mapping[str, JSON]
+    definition: Mapping[str, JSON]
     """What the table measures (DESIGN, decision 15): `aggregation`, `metric_groups`, `metrics`, …"""
 
     @property
@@ -55,7 +58,7 @@ class Slice:
             "end": self.end.isoformat(),
             "granularity": self.granularity,
             "metrics": sorted(self.metrics),
-            "meaning": dict(self.meaning),
+            "meaning": dict(self.definition),
         }
 
     @classmethod
@@ -69,7 +72,7 @@ class Slice:
             end=date.fromisoformat(value["end"]),
             granularity=value["granularity"],
             metrics=frozenset(value["metrics"]),
-            meaning=value["meaning"],
+            definition=value["meaning"],
         )
 
 
@@ -90,7 +93,7 @@ class Manifest(TypedDict):
     error: str | None
 
 
-class Skipped(TypedDict):
+class Superseded(TypedDict):
     """A slice whose rows of a month, all or some, gave way to a newer export's."""
 
     scope: str
@@ -110,7 +113,7 @@ class Published(TypedDict):
     """All rows of the month now."""
     slices: int
     """How many of the given slices the month holds, those of an earlier try too."""
-    skipped: list[Skipped]
+    superseded: list[Superseded]
     quarantined: int
     """How many rows of these slices, of any month, went to quarantine when they were staged."""
     new_columns: list[str]

@@ -107,7 +107,7 @@ def slice_of(request: ExportRequest) -> sei_lake.Slice:
         end=request.end,
         granularity=request.granularity.lower(),
         metrics=report.metrics(request.level),
-        meaning={
+        definition={
             "aggregation": request.aggregation,
             "computation_mode": request.computation_mode,
             "options": dict(request.options),

@@ -24,7 +24,7 @@ class SeiPublishOperator(BaseOperator):
     missing, and succeeds, so that its asset events go out. Put `SeiCheckOperator` after it to turn the run red.
     Running it again changes nothing.
 
-    The result is `{"published": [{table, month, rows, slices, skipped, path}, …], "missing": [{scope, error}, …]}`.
+    The result is `{"published": [{table, month, rows, slices, superseded, path}, …], "missing": [{scope, error}, …]}`.
 
     Each of the task's `outlets` (assets, not aliases) gets an event, with
     `{"published": [{table, month, rows, exports, manifest}, …], "missing": 3}` as its extra; `manifest` is the month's

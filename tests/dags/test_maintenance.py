@@ -72,7 +72,7 @@ def test_gaps_of_every_table_and_rows_put_aside_are_reported(
             end=datetime(2026, 2, 28).date(),  # noqa: DTZ001 - a day
             granularity="monthly",
             metrics=frozenset({"SPRINT_COMMIT"}),
-            meaning={},
+            definition={},
         ),
         request="f00d",
         export_id="exp_1",

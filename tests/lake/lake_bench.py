@@ -38,7 +38,7 @@ class Bench:
     granularity: str = "monthly"
     header: str = HEADER
     metrics: frozenset[str] = frozenset({"PR_MERGED", "CODING_DAYS"})
-    meaning: dict[str, object] = field(default_factory=lambda: {"aggregation": "mean"})
+    definition: dict[str, object] = field(default_factory=lambda: {"aggregation": "mean"})
     aliases: dict[str, list[str]] = field(default_factory=lambda: {"team_hierarchy": ["squad_path"]})
     root: UPath | None = None
     single_writer: bool = False
@@ -62,7 +62,7 @@ class Bench:
             end=date.fromisoformat(end),
             granularity=self.granularity,
             metrics=self.metrics,
-            meaning=self.meaning,
+            definition=self.definition,
         )
 
     def stage_bytes(self, body: bytes, slice_: Slice, *, age: float = 1, export_id: str | None = None) -> Manifest:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from lake_bench import Bench, team_row
 
 from sei_provider.lake.staging import csv_reader, staged_file
-from sei_provider.lake.tables import sorting
+from sei_provider.lake.tables import merge
 
 
 def main() -> None:
@@ -23,8 +23,8 @@ def main() -> None:
     csv_reader.BLOCK >>= 4
     staged_file.ROW_GROUP_BYTES >>= 4
     staged_file._KEPT_BYTES >>= 4
-    sorting.RUN_BYTES >>= 4
-    sorting._BLOCK_BYTES >>= 4
+    merge.RUN_BYTES >>= 4
+    merge._BLOCK_BYTES >>= 4
     bench = Bench(folder)
     peaks = []
     pool = pa.default_memory_pool()

@@ -1,4 +1,4 @@
-"""Types decided once, columns that come and go, and one meaning per table (DESIGN, decisions 11, 15 and 16)."""
+"""Types decided once, columns that come and go, and one definition per table (DESIGN, decisions 11, 15 and 16)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from lake_bench import team_row
 
 from sei_provider import lake
-from sei_provider.lake import SchemaError, TableMeaningError, UnknownColumnError, UnknownTableError
+from sei_provider.lake import SchemaError, TableDefinitionError, UnknownColumnError, UnknownTableError
 from sei_provider.lake.tables.hierarchy import depths_and_leaves
 
 JAN = "2026-01-01"
@@ -62,7 +62,7 @@ def test_an_empty_column_stays_undecided_until_a_value_comes(bench, empty):
 def test_a_type_once_decided_stays_and_what_does_not_fit_is_an_error(bench):
     note(bench, "3", 1)
     bad = bench.stage("team:2", [team_row("Eng/2", JAN, note="Developer 12-03")], age=2)
-    with pytest.raises(SchemaError, match=r"column 'note' as a number.*exp_2 of team:2.*table=") as caught:
+    with pytest.raises(SchemaError, match=r"column 'note' of table \w+ is a number.*exp_2 of team:2.*table=") as caught:
         bench.publish(bad)
     assert "12-03" not in str(caught.value)
     assert bench.rows("note") == [(3.0,)]
@@ -111,11 +111,11 @@ def test_business_alignments_categories_come_and_go(bench):
     ],
 )
 def test_another_meaning_is_refused_and_names_the_way_out(bench, name, before, after):
-    bench.meaning = {"aggregation": "mean", name: before}
+    bench.definition = {"aggregation": "mean", name: before}
     bench.export("team:1", [team_row("Eng/1", JAN)], age=1)
-    bench.meaning = {"aggregation": "mean", name: after}
+    bench.definition = {"aggregation": "mean", name: after}
     other = bench.stage("team:1", [team_row("Eng/1", JAN)], age=2)
-    with pytest.raises(TableMeaningError, match=rf"{name}={before!r}.*{name}={after!r}.*table="):
+    with pytest.raises(TableDefinitionError, match=rf"{name}={before!r}.*{name}={after!r}.*table="):
         bench.publish(other)
     assert bench.owners() == {"Eng/1": ["exp_1"]}
 
@@ -123,22 +123,22 @@ def test_another_meaning_is_refused_and_names_the_way_out(bench, name, before, a
 def test_another_report_or_granularity_is_another_meaning(bench):
     bench.export("team:1", [team_row("Eng/1", JAN)], age=1)
     bench.granularity = "weekly"
-    with pytest.raises(TableMeaningError, match="granularity='monthly'"):
+    with pytest.raises(TableDefinitionError, match="granularity='monthly'"):
         bench.export("team:1", [team_row("Eng/1", JAN)], age=2)
 
 
 def test_metrics_may_grow_but_not_shrink(bench):
-    bench.meaning = {"metric_groups": ["velocity"], "metrics": None}
+    bench.definition = {"metric_groups": ["velocity"], "metrics": None}
     bench.export("team:1", [team_row("Eng/1", JAN)], age=1)
-    bench.meaning = {"metric_groups": ["velocity", "quality"], "metrics": None}
+    bench.definition = {"metric_groups": ["velocity", "quality"], "metrics": None}
     bench.export("team:1", [team_row("Eng/1", JAN)], age=2)
-    bench.meaning = {"metric_groups": ["velocity"], "metrics": None}
-    with pytest.raises(TableMeaningError, match=r"\(quality\).*table="):
+    bench.definition = {"metric_groups": ["velocity"], "metrics": None}
+    with pytest.raises(TableDefinitionError, match=r"missing: quality\).*table="):
         bench.export("team:1", [team_row("Eng/1", JAN)], age=3)
-    bench.meaning = {"metric_groups": None, "metrics": None}
+    bench.definition = {"metric_groups": None, "metrics": None}
     bench.export("team:1", [team_row("Eng/1", JAN)], age=4)
-    bench.meaning = {"metric_groups": ["velocity", "quality"], "metrics": None}
-    with pytest.raises(TableMeaningError, match="all there are"):
+    bench.definition = {"metric_groups": ["velocity", "quality"], "metrics": None}
+    with pytest.raises(TableDefinitionError, match="missing: all metrics"):
         bench.export("team:1", [team_row("Eng/1", JAN)], age=5)
 
 

@@ -23,7 +23,7 @@ def test_each_scope_and_month_is_there_or_missing(bench):
     first = bench.stage("team:1", [team_row("Eng/1", JAN), team_row("Eng/1", FEB)], age=1, end="2026-02-28")
     bench.publish(first, minute=10)
     bench.publish(bench.stage("team:2", [], age=2), minute=20)
-    assert told(bench, "scope", "month", "published_at", "whole", "rows") == [
+    assert told(bench, "scope", "month", "published_at", "complete", "rows") == [
         ("team:1", "2026-01", at(10), True, 1),
         ("team:1", "2026-02", at(10), True, 1),
         ("team:2", "2026-01", at(20), True, 0),
@@ -48,15 +48,15 @@ def test_scopes_and_months_that_nobody_published_are_missing(bench):
 
 def test_a_month_to_date_is_not_whole_until_its_last_day_was_asked_for(bench):
     bench.export("team:1", [team_row("Eng/1", JAN)], age=1, end="2026-01-10")
-    assert told(bench, "whole") == [(False,)]
+    assert told(bench, "complete") == [(False,)]
     bench.export("team:1", [], age=2, start="2026-01-11", end="2026-01-31")
-    assert told(bench, "whole") == [(True,)]
+    assert told(bench, "complete") == [(True,)]
 
 
 def test_weeks_across_two_months_make_neither_of_them_whole_by_themselves(bench):
     bench.granularity = "weekly"
     bench.export("team:1", [team_row("Eng/1", "2026-01-26")], age=1, start="2026-01-26", end="2026-02-22")
-    assert told(bench, "month", "whole", "rows") == [("2026-01", False, 1), ("2026-02", False, 0)]
+    assert told(bench, "month", "complete", "rows") == [("2026-01", False, 1), ("2026-02", False, 0)]
 
 
 def test_only_months_that_a_quarter_starts_in_are_told(bench):

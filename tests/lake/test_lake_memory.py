@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from lake_bench import Bench
 
-from sei_provider.lake.tables import sorting
-from sei_provider.lake.tables.sorting import Sorter
+from sei_provider.lake.tables import merge
+from sei_provider.lake.tables.merge import ExternalSorter
 
 ROWS = 25_000
 
@@ -49,11 +49,11 @@ def test_a_month_larger_than_memory_is_whole_and_sorted(used):
 
 @pytest.mark.parametrize("run", [1, 1 << 30], ids=["spilled", "in memory"])
 def test_rows_are_sorted_by_all_columns_with_nulls_last(tmp_path, monkeypatch, run):
-    monkeypatch.setattr(sorting, "RUN_BYTES", run)
-    monkeypatch.setattr(sorting, "_BLOCK_BYTES", 64)
+    monkeypatch.setattr(merge, "RUN_BYTES", run)
+    monkeypatch.setattr(merge, "_BLOCK_BYTES", 64)
     random.seed(5)
     rows = [(random.choice(["a", "b", "Ä", None]), random.choice([1, 2, 3, None]), n) for n in range(600)]  # noqa: S311  any will do
-    sorter = Sorter(tmp_path, ["team", "day"])
+    sorter = ExternalSorter(tmp_path, ["team", "day"])
     for first in range(0, len(rows), 37):
         part = rows[first : first + 37]
         sorter.add(pa.table({name: [row[i] for row in part] for i, name in enumerate(["team", "day", "id"])}))
@@ -67,4 +67,4 @@ def test_rows_are_sorted_by_all_columns_with_nulls_last(tmp_path, monkeypatch, r
 
 
 def test_no_rows_are_no_pieces(tmp_path):
-    assert list(Sorter(tmp_path, ["team"]).pieces()) == []
+    assert list(ExternalSorter(tmp_path, ["team"]).pieces()) == []

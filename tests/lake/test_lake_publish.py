@@ -22,7 +22,7 @@ def test_a_slice_lands_in_the_months_of_its_rows_start_dates(bench):
             "month": month,
             "rows": 1,
             "slices": 1,
-            "skipped": [],
+            "superseded": [],
             "quarantined": 0,
             "new_columns": [],
             "missing_columns": [],
@@ -105,7 +105,7 @@ def test_parent_and_child_in_one_publish_leave_each_teams_rows_once(bench):
     (month,) = bench.publish(child, parent)
     assert bench.owners() == {"Eng": ["exp_1"], "Eng/A": ["exp_2"]}
     assert month["slices"] == 2
-    assert [(skipped["scope"], skipped["reason"]) for skipped in month["skipped"]] == [
+    assert [(lost["scope"], lost["reason"]) for lost in month["superseded"]] == [
         ("team:Eng", "a newer export covers 1 of its 2 rows of this month")
     ]
 
@@ -135,7 +135,7 @@ def test_an_older_slice_that_arrives_late_is_skipped_and_reported(bench):
     bench.export("team:1", [team_row("Eng/A", JAN, 2)], age=2)
     before = bench.objects()
     (month,) = bench.publish(old)
-    assert month["skipped"] == [
+    assert month["superseded"] == [
         {
             "scope": "team:1",
             "start": "2026-01-01",

@@ -59,7 +59,7 @@ def test_a_slice_gone_from_staging_whose_place_a_newer_one_took_counts_as_done(b
     bench.publish(old)
     bench.export("team:1", [team_row("Eng/A", JAN)], age=2)
     (again,) = bench.publish(old)
-    assert [skipped["export_id"] for skipped in again["skipped"]] == ["exp_1"]
+    assert [lost["export_id"] for lost in again["superseded"]] == ["exp_1"]
     assert bench.owners() == {"Eng/A": ["exp_2"]}
 
 

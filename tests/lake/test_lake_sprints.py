@@ -53,7 +53,7 @@ def test_a_publisher_that_dies_before_it_looked_at_the_neighbours_is_mended_by_a
     bench.export("team:1", ["S1,A,Eng/A,2026-01-02,2026-01-15,5"], age=2, **JANUARY)
     late = bench.stage("team:1", [f"{ACROSS},5"], age=1, **DECEMBER)
     with monkeypatch.context() as patch:
-        patch.setattr(publishing, "heed", lambda *_: sys.exit())
+        patch.setattr(publishing, "reconcile_adjacent_months", lambda *_: sys.exit())
         with pytest.raises(SystemExit):
             bench.publish(late)
     assert len(sprints(bench)) == 2

@@ -26,7 +26,7 @@ def published(whole: Whole) -> set[tuple[str, str]]:
         parts = coverage(whole.stack.lake, TABLE)
     except UnknownTableError:
         return set()
-    return {(part["scope"], part["month"]) for part in parts if part["whole"] and part["month"] in MONTHS}
+    return {(part["scope"], part["month"]) for part in parts if part["complete"] and part["month"] in MONTHS}
 
 
 def test_a_dry_run_asks_for_nothing(whole: Whole) -> None:

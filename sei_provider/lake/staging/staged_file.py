@@ -56,7 +56,7 @@ class StagedFile:
     periods: Sequence[Sequence[str | None]]
 
     @property
-    def identity(self) -> tuple[str, str]:
+    def slice_key(self) -> tuple[str, str]:
         """What marks its rows once published."""
         return self.slice.scope, self.export_id
 
@@ -102,19 +102,19 @@ class StagedFiles:
             self._join(key)
 
     def pieces(
-        self, identities: Collection[tuple[str, str]] | None = None, columns: Collection[str] | None = None
+        self, slice_keys: Collection[tuple[str, str]] | None = None, columns: Collection[str] | None = None
     ) -> Iterator[pa.Table]:
-        """Give rows in pieces of bounded size: at least those of `identities`, of all files if it is None.
+        """Give rows in pieces of bounded size: at least those of `slice_keys`, of all files if it is None.
 
         `columns` leaves out all others, and the files that have none of them.
         """
         for tables in self._kept.values():
             yield from _of_columns(pa.concat_tables(tables), columns)
-        for identity, path in self._large.items():
-            if identities is None or identity in identities:
+        for slice_key, path in self._large.items():
+            if slice_keys is None or slice_key in slice_keys:
                 with pq.ParquetFile(path) as file:
                     for number in range(file.num_row_groups):
-                        yield from _of_columns(_joined([(self.files[identity], file.read_row_group(number))]), columns)
+                        yield from _of_columns(_joined([(self.files[slice_key], file.read_row_group(number))]), columns)
 
     def _add_all(self, opened: Iterable[_Opened]) -> None:
         for file in opened:
@@ -123,13 +123,13 @@ class StagedFiles:
     def _add(self, opened: _Opened) -> None:
         staged, rows = opened.staged, opened.rows
         # SEI hands one export to equal requests, so two tasks may have staged the same: its rows count once.
-        if staged.identity in self.files:
+        if staged.slice_key in self.files:
             return
-        self.files[staged.identity] = staged
+        self.files[staged.slice_key] = staged
         if opened.columns_key not in self.columns:
             self.columns[opened.columns_key] = [Column(*column) for column in json.loads(opened.columns_key)]
         if rows is None or opened.size > self._room:
-            self._large[staged.identity] = opened.path
+            self._large[staged.slice_key] = opened.path
         elif len(rows):
             self._room -= opened.size
             self._loose[opened.columns_key].append((staged, rows))

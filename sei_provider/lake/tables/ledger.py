@@ -1,35 +1,51 @@
-"""What a table has been asked for and has got, scope by month, from the ledgers alone: no rows are read."""
+"""Ledgers of a table: which slices its months hold, and which scopes and months that covers. Reads no rows."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from upath import UPath
 
+from sei_provider.lake.errors import StagingError
+from sei_provider.lake.model import Manifest, Superseded
 from sei_provider.lake.periods import next_month, period_months
 from sei_provider.lake.storage.store import lake_path
-from sei_provider.lake.tables.ownership import Entry
+from sei_provider.lake.tables.ownership import LedgerEntry
 from sei_provider.lake.tables.table import known_table, months, read_ledgers
 
 
-class Covered(TypedDict):
-    """One scope's share of one month."""
+class ScopeCoverage(TypedDict):
+    """Coverage of one month by one scope."""
 
     scope: str
     month: str
-    """`YYYY-MM`; in it start the periods that are meant, also weeks and sprints that end in the next."""
+    """`YYYY-MM`. Counts the periods that start in it, also weeks and sprints that end in the next month."""
     published_at: datetime | None
-    """When a slice of the scope that asks for days of this month was last published; None if none was."""
-    whole: bool
-    """Whether the scope's slices together asked for every day of the month; not so for a month to date."""
+    """When a slice of the scope that includes days of this month was last published; None if none was."""
+    complete: bool
+    """Whether the scope's slices together include every day of the month; false for a month to date."""
     rows: int
-    """Rows of the month that are the scope's own now; 0 is an answer too, or another scope's newer export has them."""
+    """Rows of the month that the scope owns now; 0 if its answer was empty, or a newer export of another scope owns
+    them."""
     quarantined: int
-    """Rows that were put aside when these slices were staged, over all the months they cover."""
+    """Rows of these slices, of any month, that went to quarantine when they were staged."""
+
+
+def ledger(lake: UPath | Path | str, table: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the slices that each month of a table holds: month (`2026-01`) → entries, oldest export first.
+
+    An entry has `scope`, `start`, `end`, `export_id`, `created_at`, `teams`, `clears`, `rows`,
+    `quarantined` and `published_at`; where periods are sprints also `sprints`. Raises `UnknownTableError`.
+    """
+    root = lake_path(lake)
+    known_table(root, table)
+    ledgers = read_ledgers(root / table, months(root / table))
+    return {f"{month:%Y-%m}": [entry.to_json() for entry in entries] for month, entries in ledgers.items()}
 
 
 def coverage(
@@ -39,37 +55,82 @@ def coverage(
     scopes: Collection[str] | None = None,
     start: date | None = None,
     end: date | None = None,
-) -> list[Covered]:
-    """Give, for each scope and month, when it was published and how many rows it has, by scope, then month.
+) -> list[ScopeCoverage]:
+    """Return, by scope and month, when each was published, whether it is complete and how many rows it has.
 
-    `scopes` (`team:456`, `org:Engineering`) defaults to all that the table ever heard of, `start` and `end` to its
-    first and last month; months are those that a period of the table's granularity can start in. Raises
+    `scopes` (`team:456`, `org:Engineering`) defaults to every scope in the table's ledgers, `start` and `end` to its
+    first and last month; only months in which a period of the table's granularity can start are listed. Raises
     `UnknownTableError`.
     """
     root = lake_path(lake)
     schema = known_table(root, table)
-    there = months(root / table)
-    if not there:
+    existing = months(root / table)
+    if not existing:
         return []
-    first, last = start or there[0], end or next_month(there[-1]) - timedelta(days=1)
-    asked = list(period_months(first.replace(day=1), last, str(schema.meaning.get("granularity"))))
-    by_place: dict[tuple[str, date], list[Entry]] = defaultdict(list)
-    heard_of: set[str] = set()
-    for month, entries in read_ledgers(root / table, there).items():
+    first, last = start or existing[0], end or next_month(existing[-1]) - timedelta(days=1)
+    listed = list(period_months(first.replace(day=1), last, str(schema.definition.get("granularity"))))
+    by_scope_and_month: dict[tuple[str, date], list[LedgerEntry]] = defaultdict(list)
+    known_scopes: set[str] = set()
+    for month, entries in read_ledgers(root / table, existing).items():
         for entry in entries:
-            heard_of.add(entry.scope)
-            # A sprint of an older month may lie in the range of a slice that did not ask for the month itself.
+            known_scopes.add(entry.scope)
+            # A sprint that began in this month may belong to a slice that did not ask for the month itself.
             if entry.start < next_month(month) and month <= entry.end:
-                by_place[entry.scope, month].append(entry)
+                by_scope_and_month[entry.scope, month].append(entry)
     return [
-        _covered(scope, month, by_place[scope, month])
-        for scope in sorted(heard_of if scopes is None else set(scopes))
-        for month in asked
+        _scope_coverage(scope, month, by_scope_and_month[scope, month])
+        for scope in sorted(known_scopes if scopes is None else set(scopes))
+        for month in listed
     ]
 
 
-def spanned(entries: Iterable[Entry], start: date, end: date) -> bool:
-    """Whether entries together asked for every day from `start` to `end`."""
+@dataclass(slots=True)
+class AlreadyPublished:
+    """Slices whose staged files are gone because an earlier try published them."""
+
+    slice_keys: set[tuple[str, str]] = field(default_factory=set)
+    months: dict[date, list[Superseded]] = field(default_factory=dict)
+    """The months that hold them, each with the slices that newer exports have superseded there."""
+
+    @classmethod
+    def find(cls, folder: UPath, gone: Sequence[Manifest]) -> AlreadyPublished:
+        """Find the manifests in the ledgers of all months; raises `StagingError` if one is in none of them."""
+        found = cls()
+        ledgers = read_ledgers(folder, months(folder)) if gone else {}
+        lost = [manifest for manifest in gone if not found._holds(manifest, ledgers)]
+        if lost:
+            names = ", ".join(f"{m['scope']} {m['start']} to {m['end']} (export {m['export_id']})" for m in lost)
+            msg = (
+                f"the staged files of {len(lost)} slices of table {folder.name} are gone, and no ledger holds these "
+                f"slices: {names}; clear the export tasks they came from, so that they are exported again"
+            )
+            raise StagingError(msg)
+        return found
+
+    def _holds(self, manifest: Manifest, ledgers: Mapping[date, Sequence[LedgerEntry]]) -> bool:
+        slice_key = (manifest["scope"], manifest["export_id"] or "")
+        inside = [month for month, entries in ledgers.items() if any(entry.slice_key == slice_key for entry in entries)]
+        if inside:
+            self.slice_keys.add(slice_key)
+            self.months |= {month: self.months.get(month, []) for month in inside}
+            return True
+        newer = {month: [entry for entry in held if _newer(entry, manifest)] for month, held in ledgers.items()}
+        start, end = date.fromisoformat(manifest["start"]), date.fromisoformat(manifest["end"])
+        if not spans((entry for held in newer.values() for entry in held), start, end):
+            return False
+        superseded = Superseded(
+            scope=manifest["scope"],
+            start=manifest["start"],
+            end=manifest["end"],
+            export_id=manifest["export_id"] or "",
+            reason="newer exports cover all of it",
+        )
+        self.months.setdefault(next(month for month, held in newer.items() if held), []).append(superseded)
+        return True
+
+
+def spans(entries: Iterable[LedgerEntry], start: date, end: date) -> bool:
+    """Whether the ranges of the entries together include every day from `start` to `end`."""
     missing = start
     for entry in sorted(entries, key=lambda entry: entry.start):
         if entry.start <= missing:
@@ -77,12 +138,17 @@ def spanned(entries: Iterable[Entry], start: date, end: date) -> bool:
     return missing > end
 
 
-def _covered(scope: str, month: date, entries: Collection[Entry]) -> Covered:
-    return Covered(
+def _scope_coverage(scope: str, month: date, entries: Collection[LedgerEntry]) -> ScopeCoverage:
+    return ScopeCoverage(
         scope=scope,
         month=f"{month:%Y-%m}",
         published_at=max((entry.published_at for entry in entries), default=None),
-        whole=spanned(entries, month, next_month(month) - timedelta(days=1)),
+        complete=spans(entries, month, next_month(month) - timedelta(days=1)),
         rows=sum(entry.rows for entry in entries),
         quarantined=sum(entry.quarantined for entry in entries),
     )
+
+
+def _newer(entry: LedgerEntry, manifest: Manifest) -> bool:
+    made = datetime.fromisoformat(manifest["created_at"] or "")
+    return entry.scope == manifest["scope"] and (entry.created_at, entry.export_id) > (made, manifest["export_id"])

@@ -1,7 +1,7 @@
-"""One month: what is there and what is new give what shall be there.
+"""Merge of one month: the rows that are there and those of new slices give the rows that the owner rule keeps.
 
-Pure but for scratch files, so that a put that lost a race can read and merge again (DESIGN, decision 14). Rows
-pass through by pieces: a month may be larger than memory.
+Writes temporary files only, so a put that lost a race can read and merge again (DESIGN, decision 14). Rows are
+processed in pieces and sorted on disk: a month may exceed memory.
 """
 
 from __future__ import annotations
@@ -10,39 +10,44 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sei_provider.lake.model import Skipped
+from sei_provider.lake.model import SliceKey, Superseded
 from sei_provider.lake.periods import next_month
 from sei_provider.lake.tables.hierarchy import depths_and_leaves
-from sei_provider.lake.tables.ownership import Entry, Owners, Place, entered, without_dominated
-from sei_provider.lake.tables.sorting import Sorter
-from sei_provider.lake.tables.table import conform
+from sei_provider.lake.tables.ownership import LedgerEntry, Owners, RowKey, prune, with_tombstones
+from sei_provider.lake.tables.table import cast_to_schema
+
+RUN_BYTES = 32 << 20
+"""Rows held in memory before they are sorted and written to disk as one run."""
+MERGE_FAN_IN = 16
+"""Runs merged at a time. More are merged in rounds, so memory does not grow with their number."""
+_BLOCK_BYTES = 1 << 20
+"""Rows of each run held in memory while runs are merged, about."""
 
 _SORTED_BY = ("team_hierarchy", "team", "start_date", "sprint", "developer", "developer_email")
-
-Identity: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What a month shall hold, and what that did to the slices."""
+    """New content of a month, and the slices whose rows newer exports superseded."""
 
-    ledger: list[Entry]
+    ledger: list[LedgerEntry]
     rows: int
-    skipped: list[Skipped]
-    _sorter: Sorter
+    superseded: list[Superseded]
+    _sorter: ExternalSorter
     _teams: frozenset[tuple[str, str]]
 
     def pieces(self) -> Iterator[pa.Table]:
-        """Give the rows sorted, with what depends on all teams of the month; to be asked for once."""
+        """Yield the rows sorted, once, with `team_depth` and `is_leaf`, which depend on all teams of the month."""
         known = depths_and_leaves(self._teams)
         for rows in self._sorter.pieces():
-            codes, teams = _encoded(rows, ["team", "team_hierarchy"])
+            codes, teams = factorize(rows, ["team", "team_hierarchy"])
             for name, values in (
                 ("team_depth", pa.array([known[team][0] for team in teams], pa.int32())),
                 ("is_leaf", pa.array([known[team][1] for team in teams], pa.bool_())),
@@ -53,71 +58,71 @@ class Merged:
 
 
 def merge(
-    before: Sequence[Entry],
-    new: Sequence[Entry],
+    before: Sequence[LedgerEntry],
+    new: Sequence[LedgerEntry],
     tables: Iterable[pa.Table],
     *,
     schema: pa.Schema,
     month: date,
     scratch: Path,
 ) -> Merged:
-    """Put new slices into a month by the owner rule (DESIGN, decision 12).
+    """Merge new slices into a month by the owner rule (DESIGN, decision 12).
 
-    `tables` are the rows that are there and those of the new slices. A slice that the ledger holds already changes
-    nothing, and must bring no rows; slices enter by age, each clearing what it covers.
+    `tables` are the rows that are there and those of the new slices. Idempotent: a slice that the ledger holds already
+    changes nothing, and must bring no rows. Slices enter in the order of their precedence.
     """
-    there = {entry.identity for entry in before}
-    by_scope: dict[str, list[Entry]] = defaultdict(list)
+    there = {entry.slice_key for entry in before}
+    by_scope: dict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in before:
         by_scope[entry.scope].append(entry)
-    for entry in sorted(new, key=lambda entry: entry.age):
-        if entry.identity not in there:
-            by_scope[entry.scope].append(entered(by_scope[entry.scope], entry))
+    for entry in sorted(new, key=lambda entry: entry.precedence):
+        if entry.slice_key not in there:
+            by_scope[entry.scope].append(with_tombstones(by_scope[entry.scope], entry))
     ledger = [entry for entries in by_scope.values() for entry in entries]
     owners = Owners(ledger)
-    by_identity = {entry.identity: entry for entry in ledger}
-    sorter = Sorter(scratch, [name for name in _SORTED_BY if name in schema.names])
+    by_slice_key = {entry.slice_key: entry for entry in ledger}
+    sorter = ExternalSorter(scratch, [name for name in _SORTED_BY if name in schema.names])
     teams: set[tuple[str, str]] = set()
-    came: Counter[Identity] = Counter()
-    stayed: Counter[Identity] = Counter()
+    came: Counter[SliceKey] = Counter()
+    stayed: Counter[SliceKey] = Counter()
     for table in tables:
-        rows = conform(table, schema)
+        rows = cast_to_schema(table, schema)
         came += _counts(rows)
-        rows = rows.filter(_kept(rows, owners, by_identity))
+        rows = rows.filter(_kept(rows, owners, by_slice_key))
         stayed += _counts(rows)
-        teams.update(_encoded(rows, ["team", "team_hierarchy"])[1] if len(rows) else ())
+        teams.update(factorize(rows, ["team", "team_hierarchy"])[1] if len(rows) else ())
         sorter.add(rows)
-    counted = [replace(entry, rows=stayed[entry.identity]) for entry in ledger]
-    ledger = without_dominated(counted, month, next_month(month) - timedelta(days=1))
-    rest = {entry.identity for entry in ledger}
+    counted = [replace(entry, rows=stayed[entry.slice_key]) for entry in ledger]
+    ledger = prune(counted, month, next_month(month) - timedelta(days=1))
+    rest = {entry.slice_key for entry in ledger}
     return Merged(
         ledger=ledger,
         rows=stayed.total(),
-        skipped=list(_skipped(new, rest, came, stayed)),
+        superseded=list(_superseded(new, rest, came, stayed)),
         _sorter=sorter,
         _teams=frozenset(teams),
     )
 
 
-def of_slices(rows: pa.Table, wanted: set[Identity], month: date) -> pa.Table:
-    """Pick the rows of some slices that start in a month."""
+def of_slices(rows: pa.Table, wanted: set[SliceKey], month: date) -> pa.Table:
+    """Return the rows of some slices that start in a month."""
     rows = rows.filter(pc.equal(pc.floor_temporal(rows["start_date"], unit="month"), month))
-    codes, pairs = _encoded(rows, ["_scope", "_export_id"])
+    codes, pairs = factorize(rows, ["_scope", "_export_id"])
     return rows.filter(pa.array([pair in wanted for pair in pairs], pa.bool_()).take(codes))
 
 
-def _kept(rows: pa.Table, owners: Owners, by_identity: dict[Identity, Entry]) -> pa.Array:
-    """The mask of surviving rows; decided once per place, since many rows share one."""
+def _kept(rows: pa.Table, owners: Owners, by_slice_key: dict[SliceKey, LedgerEntry]) -> pa.Array:
+    """Return the mask of surviving rows. The rule is applied once per key, because many rows share one."""
     names = ["_scope", "_export_id", "team_hierarchy", "start_date", "end_date"]
     if "sprint" in rows.schema.names:
         names.append("sprint")
-    codes, places = _encoded(rows, names)
-    keeps = [owners.keeps(Place(by_identity[scope, export], *place)) for scope, export, *place in places]
-    return pa.array(keeps, pa.bool_()).take(codes)
+    codes, keys = factorize(rows, names)
+    survives = [owners.survives(RowKey(by_slice_key[scope, export], *key)) for scope, export, *key in keys]
+    return pa.array(survives, pa.bool_()).take(codes)
 
 
-def _encoded(rows: pa.Table, names: Sequence[str]) -> tuple[pa.Array, list[tuple[Any, ...]]]:
-    """Number the distinct combinations of some columns: each row's number, and the combinations."""
+def factorize(rows: pa.Table, names: Sequence[str]) -> tuple[pa.Array, list[tuple[Any, ...]]]:
+    """Encode the distinct combinations of some columns: the code of each row, and the combination of each code."""
     combinations: list[tuple[Any, ...]] = [()] if len(rows) else []
     codes = pa.repeat(pa.scalar(0, pa.int64()), len(rows))
     for name in names:
@@ -130,23 +135,122 @@ def _encoded(rows: pa.Table, names: Sequence[str]) -> tuple[pa.Array, list[tuple
     return codes, combinations
 
 
-def _counts(rows: pa.Table) -> Counter[Identity]:
+def _counts(rows: pa.Table) -> Counter[SliceKey]:
     counted = rows.group_by(["_scope", "_export_id"]).aggregate([([], "count_all")])
     columns = (counted[name].to_pylist() for name in counted.schema.names)
     return Counter({(scope, export): count for scope, export, count in zip(*columns, strict=True)})
 
 
-def _skipped(
-    new: Iterable[Entry], rest: set[Identity], came: Counter[Identity], stayed: Counter[Identity]
-) -> Iterator[Skipped]:
+def _superseded(
+    new: Iterable[LedgerEntry], rest: set[SliceKey], came: Counter[SliceKey], stayed: Counter[SliceKey]
+) -> Iterator[Superseded]:
     for entry in new:
-        all_rows, own_rows = came[entry.identity], stayed[entry.identity]
-        if own_rows == all_rows and entry.identity in rest:
+        all_rows, own_rows = came[entry.slice_key], stayed[entry.slice_key]
+        if own_rows == all_rows and entry.slice_key in rest:
             continue
-        yield Skipped(
+        yield Superseded(
             scope=entry.scope,
             start=entry.start.isoformat(),
             end=entry.end.isoformat(),
             export_id=entry.export_id,
             reason=f"a newer export covers {all_rows - own_rows} of its {all_rows} rows of this month",
         )
+
+
+class ExternalSorter:
+    """Sort for more rows than memory holds: sorted runs on disk, merged block by block. Nulls come last."""
+
+    def __init__(self, scratch: Path, by: Sequence[str]) -> None:
+        self._scratch = scratch
+        self._by = by
+        self._waiting: list[pa.Table] = []
+        self._size = 0
+        self._runs: list[Path] = []
+        self._written = 0
+
+    def add(self, rows: pa.Table) -> None:
+        """Add rows; all tables must have one schema."""
+        if len(rows):
+            self._waiting.append(rows)
+            self._size += rows.nbytes
+        if self._size >= RUN_BYTES:
+            self._spill()
+
+    def pieces(self) -> Iterator[pa.Table]:
+        """Yield all rows in order, in pieces that fit into memory; nothing if there are no rows."""
+        if not self._runs:
+            if self._waiting:
+                yield self._sorted()
+            return
+        self._spill()
+        while len(self._runs) > MERGE_FAN_IN:
+            some, self._runs = self._runs[:MERGE_FAN_IN], self._runs[MERGE_FAN_IN:]
+            self._write(self._merged(some))
+            for run in some:
+                run.unlink()
+        yield from self._merged(self._runs)
+
+    def _merged(self, runs: Sequence[Path]) -> Iterator[pa.Table]:
+        heads = [_Head(run, self._by) for run in runs]
+        while heads:
+            # No later block of a run has a row before its head's last, so all rows up to the least of these are here.
+            bound = min(head.last for head in heads)
+            yield pa.concat_tables([head.up_to(bound) for head in heads]).sort_by(_ascending(self._by))
+            heads = [head for head in heads if not head.ended]
+
+    def _sorted(self) -> pa.Table:
+        rows = pa.concat_tables(self._waiting)
+        self._waiting, self._size = [], 0
+        return rows.sort_by(_ascending(self._by))
+
+    def _spill(self) -> None:
+        if self._waiting:
+            self._write(iter([self._sorted()]))
+
+    def _write(self, pieces: Iterator[pa.Table]) -> None:
+        path = self._scratch / f"run-{self._written}"
+        self._written += 1
+        first = next(pieces)
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, first.schema) as writer:
+            for rows in chain([first], pieces):
+                writer.write_table(rows, max_chunksize=max(1, len(rows) * _BLOCK_BYTES // max(rows.nbytes, 1)))
+        self._runs.append(path)
+
+
+class _Head:
+    """The next block of a run. A run has at least one."""
+
+    def __init__(self, run: Path, by: Sequence[str]) -> None:
+        self._by = by
+        self._blocks = _blocks(run)
+        self._rows = next(self._blocks)
+        self.ended = False
+
+    @property
+    def last(self) -> tuple[Any, ...]:
+        return self._key(len(self._rows) - 1)
+
+    def up_to(self, bound: tuple[Any, ...]) -> pa.Table:
+        """Take the rows of this block up to and including `bound`."""
+        rows, low, high = self._rows, 0, len(self._rows)
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if self._key(middle) <= bound else (low, middle)
+        rest = rows.slice(low) if low < len(rows) else next(self._blocks, None)
+        self.ended = rest is None
+        self._rows = rest
+        return rows.slice(0, low)
+
+    def _key(self, row: int) -> tuple[Any, ...]:
+        cells = (self._rows[name][row].as_py() for name in self._by)
+        return tuple((cell is None, cell if cell is not None else 0) for cell in cells)
+
+
+def _blocks(run: Path) -> Iterator[pa.Table]:
+    with pa.OSFile(str(run), "rb") as file, pa.ipc.open_file(file) as reader:
+        for number in range(reader.num_record_batches):
+            yield pa.Table.from_batches([reader.get_batch(number)])
+
+
+def _ascending(by: Sequence[str]) -> list[tuple[str, str]]:
+    return [(name, "ascending") for name in by]

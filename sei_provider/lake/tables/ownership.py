@@ -1,6 +1,6 @@
-"""Which slices a month holds, and whose row survives: the owner rule (DESIGN, decision 12).
+"""Owner rule: which slices a month holds, and which of their rows survive (DESIGN, decision 12).
 
-Plain values; knows no Parquet and no files.
+Plain values. Knows no Parquet and no files.
 """
 
 from __future__ import annotations
@@ -11,51 +11,53 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
+from sei_provider.lake.model import SliceKey
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One slice in the ledger of one month, empty ones too."""
+class LedgerEntry:
+    """One slice in the ledger of one month. A slice without rows has an entry too."""
 
     scope: str
     start: date
     end: date
     export_id: str
     created_at: datetime
-    """By SEI's clock."""
+    """When SEI made the export, by SEI's clock."""
     teams: frozenset[str]
-    """The hierarchies that its rows name, in any month."""
-    clears: frozenset[str] = frozenset()
-    """The hierarchies that its scope covered when last published and does not name any more."""
+    """Hierarchies that its rows name, in any month."""
+    tombstones: frozenset[str] = frozenset()
+    """Hierarchies that its scope named when last published and that it no longer names."""
     sprints: frozenset[tuple[str, str]] | None = None
-    """The (hierarchy, sprint, or first day if it has no name) of its rows; None unless periods are sprints."""
+    """(Hierarchy, sprint) of its rows, or first day if the sprint has no name; None unless periods are sprints."""
     replace_exact_range: bool = False
     """Whether it replaces its own scope and range only, as legacy reports do."""
     rows: int = 0
-    """How many rows of this month are its own now."""
+    """Rows of this month that it owns now."""
     quarantined: int = 0
-    """How many rows of its export, of any month, went to quarantine instead."""
+    """Rows of its export, of any month, that went to quarantine."""
     published_at: datetime
 
     @property
-    def identity(self) -> tuple[str, str]:
-        """What marks its rows, in their columns `_scope` and `_export_id`."""
+    def slice_key(self) -> SliceKey:
+        """Return what marks its rows: scope and export id."""
         return self.scope, self.export_id
 
     @property
-    def age(self) -> tuple[datetime, str, str]:
-        """Newer is greater: by the server's `createdAt`, then id; the scope only makes the order total."""
+    def precedence(self) -> tuple[datetime, str, str]:
+        """Return the order in which newer exports win: `createdAt`, then id; the scope only makes it total."""
         return self.created_at, self.export_id, self.scope
 
-    def overlaps(self, other: Entry) -> bool:
-        """Whether the two ask for a common day."""
+    def overlaps(self, other: LedgerEntry) -> bool:
+        """Whether the two ranges have a day in common."""
         return self.start <= other.end and other.start <= self.end
 
-    def has_range_of(self, other: Entry) -> bool:
-        """Whether the two ask for the same days."""
+    def has_range_of(self, other: LedgerEntry) -> bool:
+        """Whether the two ranges are equal."""
         return (self.start, self.end) == (other.start, other.end)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as values that `json.dumps` takes."""
+        """Return the entry as JSON values. The keys are a file format and not these names."""
         value: dict[str, Any] = {
             "scope": self.scope,
             "start": self.start.isoformat(),
@@ -63,7 +65,7 @@ class Entry:
             "export_id": self.export_id,
             "created_at": self.created_at.isoformat(),
             "teams": sorted(self.teams),
-            "clears": sorted(self.clears),
+            "clears": sorted(self.tombstones),
             "rows": self.rows,
             "quarantined": self.quarantined,
             "published_at": self.published_at.isoformat(),
@@ -72,8 +74,8 @@ class Entry:
         return value if self.sprints is None else value | {"sprints": sorted(self.sprints)}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Entry:
-        """Read what `to_json` wrote."""
+    def from_json(cls, value: Mapping[str, Any]) -> LedgerEntry:
+        """Parse what `to_json` returned."""
         sprints = value.get("sprints")
         return cls(
             scope=value["scope"],
@@ -82,7 +84,7 @@ class Entry:
             export_id=value["export_id"],
             created_at=datetime.fromisoformat(value["created_at"]),
             teams=frozenset(value["teams"]),
-            clears=frozenset(value["clears"]),
+            tombstones=frozenset(value["clears"]),
             sprints=None if sprints is None else frozenset((team, sprint) for team, sprint in sprints),
             replace_exact_range=value.get("exact", False),
             rows=value["rows"],
@@ -92,23 +94,23 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What decides the owner of a row: where it came from, and whose period it is about."""
+class RowKey:
+    """What the owner rule needs to know of a row: its slice, its team's hierarchy and its period."""
 
-    entry: Entry
+    entry: LedgerEntry
     path: str
     start: date
     end: date | None = None
     sprint: str | None = None
 
 
-def covers(newer: Entry, row: Place) -> bool:
-    """Whether an entry that is newer than the row's own takes the row's place.
+def supersedes(newer: LedgerEntry, row: RowKey) -> bool:
+    """Whether an entry that is newer than the row's own supersedes the row.
 
-    It must have asked for the row's period, and for its team: by scope, or by naming the team now or when its scope
-    was last published. Sprints may lie across the borders of a request. Nobody documents whether SEI picks those by
-    first day, last day or overlap, so the absence of one tells nothing unless it lies whole within the range, or
-    the older request was no wider; one that is named again is replaced even if its dates have moved.
+    It must include the row's period, and the row's team: by scope, by naming the team, or by a tombstone. A sprint may
+    cross the borders of a request. SEI does not document whether it selects sprints by first day, last day or overlap,
+    so a sprint that is absent was removed only if it lies within the range, or if the older request was no wider. A
+    sprint that is named again is replaced even if its dates have moved.
     """
     if newer.replace_exact_range:
         return newer.scope == row.entry.scope and newer.has_range_of(row.entry)
@@ -118,67 +120,67 @@ def covers(newer: Entry, row: Place) -> bool:
         last = row.end or row.start
         if (row.path, sprint_name(row.sprint, row.start)) in newer.sprints:
             return row.start <= newer.end and newer.start <= last
-        whole = newer.start <= row.start and last <= newer.end
-        in_range = whole or (newer.start <= row.entry.start and row.entry.end <= newer.end)
-    return in_range and (newer.scope == row.entry.scope or row.path in newer.teams or row.path in newer.clears)
+        inside = newer.start <= row.start and last <= newer.end
+        in_range = inside or (newer.start <= row.entry.start and row.entry.end <= newer.end)
+    return in_range and (newer.scope == row.entry.scope or row.path in newer.teams or row.path in newer.tombstones)
 
 
 def sprint_name(sprint: str | None, start: date) -> str:
-    """What tells a team's sprints apart; at team level SEI may give none but the days."""
+    """Return what tells the sprints of a team apart: the name, or the first day where SEI gives no name."""
     return sprint or start.isoformat()
 
 
 class Owners:
-    """The owner rule over one ledger, for many rows."""
+    """Owner rule for one ledger and many rows."""
 
-    def __init__(self, ledger: Iterable[Entry]) -> None:
-        self._by_scope: dict[str, list[Entry]] = defaultdict(list)
-        self._by_path: dict[str, list[Entry]] = defaultdict(list)
+    def __init__(self, ledger: Iterable[LedgerEntry]) -> None:
+        self._by_scope: dict[str, list[LedgerEntry]] = defaultdict(list)
+        self._by_path: dict[str, list[LedgerEntry]] = defaultdict(list)
         for entry in ledger:
             self._by_scope[entry.scope].append(entry)
-            for path in entry.teams | entry.clears:
+            for path in entry.teams | entry.tombstones:
                 self._by_path[path].append(entry)
 
-    def keeps(self, row: Place) -> bool:
-        """Whether the row survives: no newer entry covers it. Rows of one export are never compared."""
+    def survives(self, row: RowKey) -> bool:
+        """Whether no newer entry supersedes the row. Rows of one export are never compared."""
         candidates = (*self._by_scope[row.entry.scope], *self._by_path[row.path])
-        return not any(entry.age > row.entry.age and covers(entry, row) for entry in candidates)
+        return not any(entry.precedence > row.entry.precedence and supersedes(entry, row) for entry in candidates)
 
 
-def entered(same_scope: Sequence[Entry], entry: Entry) -> Entry:
-    """Give the entry with what it clears: what its scope covered when last published, and no longer names.
+def with_tombstones(same_scope: Sequence[LedgerEntry], entry: LedgerEntry) -> LedgerEntry:
+    """Return the entry with its tombstones: the teams that its scope named when last published and it no longer names.
 
-    An entry that arrives after a newer one of its scope inherits nothing: the newer has already had its say.
+    An entry that arrives after a newer one of its scope gets none, because the newer one already has them.
     """
     if entry.replace_exact_range:
         return entry
     same = [other for other in same_scope if other.overlaps(entry)]
-    last = max(same, key=lambda other: other.age, default=None)
-    if last is None or last.age > entry.age:
+    last = max(same, key=lambda other: other.precedence, default=None)
+    if last is None or last.precedence > entry.precedence:
         return entry
-    return replace(entry, clears=(last.teams or last.clears) - entry.teams)
+    return replace(entry, tombstones=(last.teams or last.tombstones) - entry.teams)
 
 
-def without_dominated(ledger: Sequence[Entry], first: date, last: date) -> list[Entry]:
-    """Leave out what can decide nothing any more in the month `first` to `last`, oldest first.
+def prune(ledger: Sequence[LedgerEntry], first: date, last: date) -> list[LedgerEntry]:
+    """Prune the entries that can no longer supersede any row of the month `first` to `last`; oldest first.
 
-    An entry may go only if a newer one of its scope covers every row that it covers or holds; else an older export
-    that arrives late would bring back rows that are gone.
+    An entry is pruned only if a newer one of its scope supersedes every row that it supersedes or holds. Otherwise an
+    older export that arrives late would bring back rows that are gone.
     """
-    by_scope: dict[str, list[Entry]] = defaultdict(list)
-    for entry in sorted(ledger, key=lambda entry: entry.age, reverse=True):
+    by_scope: dict[str, list[LedgerEntry]] = defaultdict(list)
+    for entry in sorted(ledger, key=lambda entry: entry.precedence, reverse=True):
         kept = by_scope[entry.scope]
         if not any(_dominates(newer, entry, first, last) for newer in kept):
             kept.append(entry)
-    return sorted((entry for kept in by_scope.values() for entry in kept), key=lambda entry: entry.age)
+    return sorted((entry for kept in by_scope.values() for entry in kept), key=lambda entry: entry.precedence)
 
 
-def _dominates(newer: Entry, entry: Entry, first: date, last: date) -> bool:
+def _dominates(newer: LedgerEntry, entry: LedgerEntry, first: date, last: date) -> bool:
     if entry.replace_exact_range:
         return newer.has_range_of(entry)
     if entry.sprints is None:
         within = newer.start <= max(entry.start, first) and min(entry.end, last) <= newer.end
-    else:  # sprints are judged by whole ranges, see `covers`
+    else:  # sprints are judged by their requests' ranges, see `supersedes`
         within = newer.start <= entry.start and entry.end <= newer.end
-    named = entry.teams | entry.clears <= newer.teams | newer.clears
+    named = entry.teams | entry.tombstones <= newer.teams | newer.tombstones
     return within and named and (entry.sprints or frozenset()) <= (newer.sprints or frozenset())

@@ -1,6 +1,6 @@
-"""Tables as they lie in the lake: one object per month, its ledger in the footer, `_schema.json` beside it.
+"""Files of a table: one Parquet object per month with its ledger in the footer, and `_schema.json` beside them.
 
-Reads and writes them; what belongs into them is decided elsewhere.
+Reads and puts them. `merge` and `schema` decide what they hold.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,7 +24,7 @@ from sei_provider.lake.periods import next_month
 from sei_provider.lake.staging.staged_file import DICTIONARY_BYTES, by_bytes
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import fetch, lake_path, names, put, put_bytes, read, read_each
-from sei_provider.lake.tables.ownership import Entry
+from sei_provider.lake.tables.ownership import LedgerEntry
 from sei_provider.lake.tables.schema import TableSchema
 
 LEDGER_KEY = b"sei.ledger"
@@ -41,19 +40,21 @@ _COMPUTED = {
 }
 
 
-again = stamina.retry(on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5)
-"""For what reads and puts: somebody else put first, so read what they put, and do it once more."""
+retry_on_conflict = stamina.retry(
+    on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5
+)
+"""Decorator for a function that reads and puts: if another writer was first, read that version and put again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Month:
-    """One version of a month's object on local disk: the slices it holds, oldest first, and its rows by row groups."""
+class Partition:
+    """One version of a month's object on local disk: the slices it holds, oldest first, and its rows."""
 
     file: Path
-    ledger: tuple[Entry, ...]
+    ledger: tuple[LedgerEntry, ...]
 
     def tables(self) -> Iterator[pa.Table]:
-        """Give the rows, a row group at a time."""
+        """Yield the rows, one row group at a time."""
         with pq.ParquetFile(self.file) as file:
             for number in range(file.num_row_groups):
                 yield file.read_row_group(number)
@@ -67,11 +68,11 @@ def read_table(
     end: date | None = None,
     columns: Sequence[str] | None = None,
 ) -> pa.Table:
-    """Give the rows of a table with `start` <= start_date <= `end`, both inclusive and optional.
+    """Return the rows of a table with `start` <= start_date <= `end`, both inclusive and optional.
 
-    All months come with the table's types; a column that a month lacks is null there. `month` (string, `2026-01`)
-    is the partition. `columns` picks and orders. Raises `UnknownTableError`, naming the tables there are, or
-    `UnknownColumnError`.
+    Every month has the types of the table; a column that a month lacks is null there. The column `month` (string,
+    `2026-01`) is the partition. `columns` selects and orders. Raises `UnknownTableError`, which names the existing
+    tables, or `UnknownColumnError`.
     """
     root = lake_path(lake)
     folder = root / table
@@ -86,72 +87,60 @@ def read_table(
             continue
         rows = read(object_path(folder, month), pq.read_table)
         if rows is not None:
-            parts.append(conform(rows.append_column("month", pa.repeat(f"{month:%Y-%m}", len(rows))), schema))
-    whole = pa.concat_tables(parts)
+            parts.append(cast_to_schema(rows.append_column("month", pa.repeat(f"{month:%Y-%m}", len(rows))), schema))
+    found = pa.concat_tables(parts)
     if start:
-        whole = whole.filter(pc.greater_equal(whole["start_date"], start))
+        found = found.filter(pc.greater_equal(found["start_date"], start))
     if end:
-        whole = whole.filter(pc.less_equal(whole["start_date"], end))
-    return whole.select(columns) if columns else whole
-
-
-def ledger(lake: UPath | Path | str, table: str) -> dict[str, list[dict[str, Any]]]:
-    """Give the slices that each month of a table holds: month (`2026-01`) → entries, oldest export first.
-
-    An entry has `scope`, `start`, `end`, `export_id`, `created_at`, `teams`, `clears`, `rows`,
-    `quarantined` and `published_at`; where periods are sprints also `sprints`.
-    """
-    root = lake_path(lake)
-    known_table(root, table)
-    ledgers = read_ledgers(root / table, months(root / table))
-    return {f"{month:%Y-%m}": [entry.to_json() for entry in entries] for month, entries in ledgers.items()}
+        found = found.filter(pc.less_equal(found["start_date"], end))
+    return found.select(columns) if columns else found
 
 
 def months(folder: UPath) -> list[date]:
-    """The first days of the months that a table has folders for, in order."""
+    """Return the first days of the months that a table has folders for, in order."""
     found = (name.removeprefix("month=") for name in names(folder) if name.startswith("month="))
     return [date.fromisoformat(f"{month}-01") for month in found]
 
 
 def object_path(folder: UPath, month: date) -> UPath:
-    """Where a month's object lies."""
+    """Return the path of a month's object."""
     return folder / f"month={month:%Y-%m}" / "data.parquet"
 
 
-def read_ledger(folder: UPath, month: date) -> tuple[Entry, ...]:
-    """Give the ledger alone; empty if there is no object."""
+def read_ledger(folder: UPath, month: date) -> tuple[LedgerEntry, ...]:
+    """Read the ledger of a month without its rows; empty if there is no object."""
     return read(object_path(folder, month), lambda data: _entries(pq.ParquetFile(data))) or ()
 
 
-def read_ledgers(folder: UPath, wanted: Sequence[date]) -> dict[date, tuple[Entry, ...]]:
-    """Give the ledgers of some months, without their rows."""
+def read_ledgers(folder: UPath, wanted: Sequence[date]) -> dict[date, tuple[LedgerEntry, ...]]:
+    """Read the ledgers of some months without their rows."""
     paths = [object_path(folder, month) for month in wanted]
     found = read_each(paths, lambda data: _entries(pq.ParquetFile(data)))
     return {month: entries or () for month, entries in zip(wanted, found, strict=True)}
 
 
-def fetch_month(folder: UPath, month: date, scratch: Path) -> tuple[Month | None, str]:
-    """Give one version of the object, rows and ledger together, and what that version is."""
+def fetch_month(folder: UPath, month: date, scratch: Path) -> tuple[Partition | None, str]:
+    """Fetch one version of a month, rows and ledger together; None if it does not exist."""
     fetched = fetch(object_path(folder, month), scratch / "before")
     if fetched.file is None:
         return None, fetched.version
     with pq.ParquetFile(fetched.file) as file:
-        return Month(fetched.file, _entries(file)), fetched.version
+        return Partition(fetched.file, _entries(file)), fetched.version
 
 
 def put_month(
     folder: UPath,
     month: date,
     rows: Iterable[pa.Table],
-    ledger: Iterable[Entry],
+    ledger: Iterable[LedgerEntry],
     *,
     schema: pa.Schema,
     if_match: str,
     scratch: Path,
 ) -> None:
-    """Put rows, in their order, and ledger in one atomic put, in place of the version that they were made from.
+    """Put rows, in their order, and ledger in one atomic put.
 
-    Raises `ConflictError` if it is not that version any more.
+    Raises `ConflictError` if the month no longer has the version `if_match`.
     """
     file = scratch / "after"
     with pq.ParquetWriter(file, schema, compression="zstd", dictionary_pagesize_limit=DICTIONARY_BYTES) as writer:
@@ -162,38 +151,38 @@ def put_month(
 
 
 def known_table(root: UPath, table: str) -> TableSchema:
-    """Give what the table remembers; raises `UnknownTableError`, naming the tables there are, if it is none."""
+    """Read the schema of a table; raises `UnknownTableError`, which names the existing tables."""
     schema = read_schema(root / table)
     if not schema.columns:
-        there = ", ".join(_tables(root)) or "none yet"
-        msg = f"the lake {root} has no table {table!r}; tables: {there}"
+        existing = ", ".join(_tables(root)) or "none yet"
+        msg = f"the lake {root} has no table {table!r}; tables: {existing}"
         raise UnknownTableError(msg)
     return schema
 
 
 def read_schema(folder: UPath) -> TableSchema:
-    """Give what the table remembers; a table that does not exist yet remembers nothing."""
+    """Read the schema of a table; a table that does not exist yet has an empty one."""
     return read(folder / _SCHEMA_FILE, lambda data: TableSchema.from_bytes(data.read())) or TableSchema()
 
 
 def fetch_schema(folder: UPath) -> tuple[TableSchema, str]:
-    """Give what the table remembers, and the version to put a wider one in place of."""
+    """Fetch the schema of a table and its version."""
     with scratch_folder() as scratch:
         fetched = fetch(folder / _SCHEMA_FILE, scratch / "schema")
         return (TableSchema.from_bytes(fetched.file.read_bytes()) if fetched.file else TableSchema()), fetched.version
 
 
 def put_schema(folder: UPath, schema: TableSchema, *, if_match: str) -> None:
-    """Put `_schema.json`; to be done before the data that needs it. Raises `ConflictError` as `put_month` does."""
+    """Put `_schema.json`, before the data that needs it. Raises `ConflictError` as `put_month` does."""
     put_bytes(folder / _SCHEMA_FILE, schema.to_bytes(), if_match=if_match)
 
 
 def arrow_schema(schema: TableSchema) -> pa.Schema:
-    """The columns of an object, with SEI's header and, where known, unit and source in the fields' metadata.
+    """Return the Arrow schema of a month, with SEI's header and, where known, unit and source as field metadata.
 
-    A column that nobody knows the type of yet is text, and null throughout.
+    A column whose type is not known yet is text, and null in every row.
     """
-    report, mode = str(schema.meaning.get("report")), schema.meaning.get("computation_mode")
+    report, mode = str(schema.definition.get("report")), schema.definition.get("computation_mode")
     known = [
         pa.field(
             column.name,
@@ -205,8 +194,8 @@ def arrow_schema(schema: TableSchema) -> pa.Schema:
     return pa.schema([*known, *(pa.field(name, _COMPUTED[name]) for name in (*DERIVED, *LINEAGE))])
 
 
-def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Give rows written under an older schema the columns and types of this one; what is missing is null."""
+def cast_to_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Cast rows written under an older schema to the columns and types of this one; missing columns are null."""
     arrays = [
         rows[name].cast(kind) if name in rows.schema.names else pa.nulls(len(rows), kind)
         for name, kind in zip(schema.names, schema.types, strict=True)
@@ -214,8 +203,8 @@ def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _entries(file: pq.ParquetFile) -> tuple[Entry, ...]:
-    return tuple(Entry.from_json(value) for value in json.loads(file.metadata.metadata[LEDGER_KEY]))
+def _entries(file: pq.ParquetFile) -> tuple[LedgerEntry, ...]:
+    return tuple(LedgerEntry.from_json(value) for value in json.loads(file.metadata.metadata[LEDGER_KEY]))
 
 
 def _tables(root: UPath) -> list[str]:
