@@ -106,7 +106,7 @@ class Task:
             # Long enough for whatever passes, and for a list to be given up; what fails anyway shall fail soon.
             patient = (scenario.once and EVERY_FAULT[scenario.fault].passes) or "list" in scenario.calls
             timeout = 40 if patient else 8
-            self._operator = SeiExportOperator(**settings, poll_interval=0.2, poll_longest=0.5, timeout=timeout)
+            self._operator = SeiExportOperator(**settings, poll_interval=0.2, poll_max_interval=0.5, timeout=timeout)
 
     def run(self) -> None:
         """Try until it succeeds, no tries are left, or the error says that there is no use in another."""

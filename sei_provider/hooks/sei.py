@@ -132,14 +132,14 @@ class SeiHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """The form's own fields, for Airflow 3.1: later ones read them from the provider's metadata."""
-        from sei_provider.hooks.form import widgets
+        from sei_provider.hooks.connection_form import widgets
 
         return widgets()
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """What becomes of the fields that every connection has; for Airflow 3.1 as well."""
-        from sei_provider.hooks.form import field_behaviour
+        from sei_provider.hooks.connection_form import field_behaviour
 
         return field_behaviour()
 

@@ -37,7 +37,7 @@ class SeiExportError(AirflowException):
     """Some of a batch's scopes did not land; the message names them. The others are staged and handed on."""
 
 
-class SeiFinalExportError(SeiExportError, AirflowFailException):
+class SeiPermanentExportError(SeiExportError, AirflowFailException):
     """No further try would land any of what is missing, so Airflow makes none: a person has to correct something."""
 
 
@@ -52,25 +52,25 @@ class SeiBatchOperator(BaseOperator):
     :param metrics: Names of single metrics. (templated)
     :param granularity: The length of a period, in any case; the report's own default if None.
     :param options: Further members of the request, sent as they are.
-    :param raw: Where to keep each file as SEI sent it, too; a place like `lake`. (templated)
+    :param raw_path: Where to keep each file as SEI sent it, too; a place like `lake`. (templated)
     :param on_bad_value: What a value does that does not fit its column's type: `fail` the scope, or put the row into
         `<lake>/_quarantine/<table>/`.
     :param personal_data: What becomes of developers' names and e-mail addresses: `keep`, `drop` the columns, or `hash`
         them under the connection's extra `personal_data_secret`.
-    :param largest: Bytes of one file, unpacked, above which its scope fails: a small file can unpack to terabytes. The
-        lake's own limit if None.
+    :param max_file_bytes: Bytes of one unpacked file above which its scope fails, because a small file can unpack to
+        terabytes. The lake's own limit if None.
     :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
     :param sei_conn_id: The connection. (templated)
 
     What the DAG gives as it is read is checked then, and raises `SeiInputError`; templated arguments and the connection
     are checked before any call. A scope that does not land leaves the others alone: they are staged and handed on, then
     the task fails with one `SeiExportError` naming those that did not. Airflow tries again for these, unless what keeps
-    all of them out would be met again (`SeiFinalExportError`): SEI refused the request or the key, does not know a
+    all of them out would be met again (`SeiPermanentExportError`): SEI refused the request or the key, does not know a
     name, or sent rows that do not fit. What is wrong for the whole task, such as the key, ends it in the same way:
     at once (`AirflowFailException`) if it has to be corrected, to be tried again if it may pass.
     """
 
-    template_fields: Sequence[str] = ("scopes", "start", "end", "metrics", "lake", "raw", "sei_conn_id")
+    template_fields: Sequence[str] = ("scopes", "start", "end", "metrics", "lake", "raw_path", "sei_conn_id")
     ui_color = "#dcebf7"
     _legacy = False
     """Whether it asks for legacy reports."""
@@ -86,10 +86,10 @@ class SeiBatchOperator(BaseOperator):
         metrics: Sequence[str] | None = None,
         granularity: str | None = None,
         options: Mapping[str, Any] | None = None,
-        raw: str | None = None,
+        raw_path: str | None = None,
         on_bad_value: BadValue = "fail",
         personal_data: PersonalData = "keep",
-        largest: int | None = None,
+        max_file_bytes: int | None = None,
         single_writer: bool = False,
         sei_conn_id: str = SeiHook.default_conn_name,
         **kwargs: Any,
@@ -103,10 +103,10 @@ class SeiBatchOperator(BaseOperator):
         self.granularity = granularity
         self.options = options
         self.lake = lake
-        self.raw = raw
+        self.raw_path = raw_path
         self.on_bad_value = on_bad_value
         self.personal_data = personal_data
-        self.largest = largest
+        self.max_file_bytes = max_file_bytes
         self.single_writer = single_writer
         self.sei_conn_id = sei_conn_id
 
@@ -151,11 +151,11 @@ class SeiBatchOperator(BaseOperator):
         from airflow.sdk import ObjectStoragePath
 
         hashed = self.personal_data == "hash"
-        if self.raw and self.personal_data != "keep":
+        if self.raw_path and self.personal_data != "keep":
             self.log.warning("No raw copies are kept: they would hold the personal data that the lake is not to hold")
-        limit = {} if self.largest is None else {"max_file_bytes": self.largest}
+        limit = {} if self.max_file_bytes is None else {"max_file_bytes": self.max_file_bytes}
         return Staging(
-            raw=ObjectStoragePath(self.raw) if self.raw and self.personal_data == "keep" else None,
+            raw=ObjectStoragePath(self.raw_path) if self.raw_path and self.personal_data == "keep" else None,
             options={
                 "on_bad_value": self.on_bad_value,
                 "personal_data": self.personal_data,
@@ -209,5 +209,5 @@ class SeiBatchOperator(BaseOperator):
         msg = f"{len(bad)} of {len(requests)} scopes of the {self.report} export did not land: {named}"
         if work.is_lost_for_good:
             msg = f"{msg}. Trying again would change nothing: correct it, then clear the task"
-            raise SeiFinalExportError(msg)
+            raise SeiPermanentExportError(msg)
         raise SeiExportError(msg)

@@ -47,11 +47,10 @@ class SeiExportOperator(SeiBatchOperator):
     :param aggregation: Productivity only; `mean` if None.
     :param computation_mode: Sprint only: `STORY_POINTS` or `TICKETS`; SEI's own choice if None.
     :param poll_interval: Seconds between the first rounds of questions about what SEI has done.
-    :param poll_delay: Seconds before the first round; as long as `poll_interval` if None. Airflow 3.3.2 may fail a task
-        that comes back less than about five seconds after it deferred.
-    :param poll_growth: Factor by which each pause is longer than the one before.
-    :param poll_longest: Seconds that no pause exceeds.
-    :param poll_jitter: Part of a pause by which it varies, so that many tasks do not ask together.
+    :param poll_initial_delay: Seconds before the first round; as long as `poll_interval` if None. Airflow 3.3.2 may
+        fail a task that resumes less than about five seconds after it deferred.
+    :param poll_backoff: Factor by which each pause is longer than the one before.
+    :param poll_max_interval: Seconds that no pause exceeds.
     :param timeout: How long a try waits for SEI, from its start, in seconds or as a timedelta. It is the only limit
         there is, and ours alone: SEI takes no limit and has no call that cancels an export, so what is still running
         then keeps running there. The task fails naming it; its retry takes it up and waits as long again.
@@ -74,10 +73,9 @@ class SeiExportOperator(SeiBatchOperator):
         aggregation: str | None = None,
         computation_mode: str | None = None,
         poll_interval: float = 10.0,
-        poll_delay: float | None = None,
-        poll_growth: float = 1.5,
-        poll_longest: float = 120.0,
-        poll_jitter: float = 0.1,
+        poll_initial_delay: float | None = None,
+        poll_backoff: float = 1.5,
+        poll_max_interval: float = 120.0,
         timeout: float | timedelta = timedelta(hours=2),
         split_on: Sequence[str] | None = TIMED_OUT,
         deferrable: bool = True,
@@ -89,10 +87,9 @@ class SeiExportOperator(SeiBatchOperator):
         self.aggregation = aggregation
         self.computation_mode = computation_mode
         self.poll_interval = poll_interval
-        self.poll_delay = poll_delay
-        self.poll_growth = poll_growth
-        self.poll_longest = poll_longest
-        self.poll_jitter = poll_jitter
+        self.poll_initial_delay = poll_initial_delay
+        self.poll_backoff = poll_backoff
+        self.poll_max_interval = poll_max_interval
         self.timeout = timeout
         self.split_on = split_on or ()
         self.deferrable = deferrable
@@ -173,10 +170,9 @@ class SeiExportOperator(SeiBatchOperator):
     def _polling(self) -> dict[str, Any]:
         return {
             "interval": self.poll_interval,
-            "delay": self.poll_delay,
-            "growth": self.poll_growth,
-            "longest": self.poll_longest,
-            "jitter": self.poll_jitter,
+            "delay": self.poll_initial_delay,
+            "growth": self.poll_backoff,
+            "longest": self.poll_max_interval,
         }
 
     def _parts(self, work: Work) -> list[ExportRequest]:

@@ -15,7 +15,7 @@ from sei_provider.api import (
 from sei_provider.lake import (
     StoreError,
 )
-from sei_provider.operators.base import SeiExportError, SeiFinalExportError
+from sei_provider.operators.base import SeiExportError, SeiPermanentExportError
 from sei_provider.operators.landing import fetched
 from sei_provider.operators.report import SeiReportOperator
 from sei_provider.sandbox.control import SandboxControl
@@ -40,7 +40,7 @@ def test_a_task_fails_at_once_only_if_no_try_would_land_anything_more(
     with pytest.raises(SeiExportError, match=r"team:999: .* HTTP 404") as failed:
         task.run()
     assert isinstance(failed.value, AirflowFailException) is is_final
-    assert isinstance(failed.value, SeiFinalExportError) is is_final
+    assert isinstance(failed.value, SeiPermanentExportError) is is_final
     assert ("clear the task" in str(failed.value)) is is_final
     assert handed_on(task) == ["team:11"] + ["team:12"] * (fault is None)
 
@@ -51,7 +51,7 @@ def test_the_verdict_of_a_scope_survives_the_wait(sandbox: SandboxControl, lake:
         task.run()
     event = {"ended": {}, "lost": {}, "running": {}, "deadline": 0.0, "error": None, "final": False}
     event["ended"] = {deferred.value.trigger.export_ids[0]: ended(sandbox)}
-    with pytest.raises(SeiFinalExportError, match="team:999"):
+    with pytest.raises(SeiPermanentExportError, match="team:999"):
         task.resume(deferred.value, event)
     assert handed_on(task) == ["team:11"]
 
@@ -116,7 +116,7 @@ def test_an_export_that_sei_may_not_show_any_more_is_final_at_the_next_try(
     with pytest.raises(TaskDeferred):
         task.run()
     sandbox.fault("redirect_to_login", call="status")
-    with pytest.raises(SeiFinalExportError, match=r"team:11: export exp_\w+: .* HTTP 302"):
+    with pytest.raises(SeiPermanentExportError, match=r"team:11: export exp_\w+: .* HTTP 302"):
         task.run()
     assert len(sandbox.exports()) == 1
 
@@ -126,7 +126,7 @@ def test_what_keeps_every_file_out_of_the_lake_is_one_error_and_no_scopes(
 ) -> None:
     raw = tmp_path / "raw"
     raw.write_text("a file where a folder should be")
-    task = Task(lake, state=state, raw=str(raw))
+    task = Task(lake, state=state, raw_path=str(raw))
     with pytest.raises(StoreError) as failed:
         task.run()
     assert not isinstance(failed.value, AirflowFailException), "somebody may free the disk"
@@ -145,7 +145,7 @@ def test_a_full_temporary_folder_is_named_with_what_to_do() -> None:
 
 @pytest.mark.parametrize(
     ("team", "password", "kind"),
-    [("999", "sandbox", SeiFinalExportError), ("11", "wrong", AirflowFailException)],
+    [("999", "sandbox", SeiPermanentExportError), ("11", "wrong", AirflowFailException)],
 )
 def test_a_report_that_sei_refuses_is_final_too(
     sandbox: SandboxControl, lake: Path, monkeypatch: pytest.MonkeyPatch, team: str, password: str, kind: Any
@@ -158,5 +158,5 @@ def test_a_report_that_sei_refuses_is_final_too(
 
 
 def test_a_file_that_unpacks_to_more_than_is_allowed_is_final(sandbox: SandboxControl, lake: Path) -> None:
-    with pytest.raises(SeiFinalExportError, match=r"3 of 3 scopes .* allow more with max_file_bytes="):
-        Task(lake, state=None, largest=20).run()
+    with pytest.raises(SeiPermanentExportError, match=r"3 of 3 scopes .* allow more with max_file_bytes="):
+        Task(lake, state=None, max_file_bytes=20).run()

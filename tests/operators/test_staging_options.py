@@ -17,7 +17,7 @@ DEVELOPERS = {"report": "productivity", "level": "developer", "scopes": ["11"]}
 
 
 def test_raw_files_are_kept_as_sei_sent_them(sandbox: SandboxControl, lake: Path, tmp_path: Path) -> None:
-    manifests = Task(lake, state=None, raw=str(tmp_path / "raw")).run()
+    manifests = Task(lake, state=None, raw_path=str(tmp_path / "raw")).run()
     kept = sorted((tmp_path / "raw" / "sprint_team_monthly" / "2026-01-01_2026-02-28").iterdir())
     assert [path.read_bytes() for path in kept] == [sandbox.bytes(each["export_id"]) for each in manifests]
     assert all(path.name.endswith(".csv.gz") for path in kept)
@@ -31,7 +31,7 @@ def test_without_raw_nothing_but_staging_is_written(sandbox: SandboxControl, lak
 def test_people_can_be_left_out_and_raw_copies_with_them(
     sandbox: SandboxControl, lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (manifest,) = Task(lake, state=None, **DEVELOPERS, personal_data="drop", raw=str(tmp_path / "raw")).run()
+    (manifest,) = Task(lake, state=None, **DEVELOPERS, personal_data="drop", raw_path=str(tmp_path / "raw")).run()
     columns = set(pq.read_schema(manifest["path"]).names)
     assert "coding_days" in columns
     assert not columns & {"developer", "developer_email"}

@@ -29,7 +29,7 @@ for report in ("productivity", "sprint", "business_alignment"):
             end="{{ params.end }}",
             lake="{{ params.lake }}",
             # Longer than the exports take: so long all three batches are sure to wait side by side.
-            poll_delay=8,
+            poll_initial_delay=8,
             poll_interval=2,
             timeout=180,
             retries=3,
