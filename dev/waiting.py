@@ -34,7 +34,7 @@ BATCH = 100
 PER_MINUTE = 400
 SECONDS = 60.0
 START_SECONDS = 120.0
-POLLING = {"interval": 10.0, "growth": 1.5, "longest": 120.0, "jitter": 0.1}
+POLLING = {"interval": 10.0, "backoff": 1.5, "max_interval": 120.0, "jitter": 0.1}
 """The export operator's own."""
 
 

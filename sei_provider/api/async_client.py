@@ -11,7 +11,7 @@ from typing import IO, Any, Self, TypeVar, Unpack
 import httpx
 import stamina
 
-from sei_provider.api import endpoints, rounds
+from sei_provider.api import endpoints
 from sei_provider.api.base_client import BaseClient
 from sei_provider.api.call import Call, Flow, Reply
 from sei_provider.api.errors import (
@@ -25,11 +25,11 @@ from sei_provider.api.errors import (
 from sei_provider.api.export import Export
 from sei_provider.api.list_filters import ExportFilters, paginate_exports
 from sei_provider.api.pagination import Paginator
+from sei_provider.api.polling import ExportPoller
 from sei_provider.api.request import ExportRequest
 from sei_provider.api.response import BodyLimits, check_encoding, error_from_response, map_transport_errors
 from sei_provider.api.retry import RetryState
 from sei_provider.api.teams import OrgTree, Team
-from sei_provider.api.watch import Watch
 
 T = TypeVar("T")
 
@@ -87,13 +87,13 @@ class AsyncSeiClient(BaseClient):
         """As `SeiClient.list_teams`."""
         return await self._run(endpoints.list_teams(tree, self._account()))
 
-    async def ask(self, report: str, watch: Watch) -> None:
-        """As `SeiClient.ask`."""
-        questions = rounds.questions(report, watch)
+    async def poll(self, poller: ExportPoller) -> None:
+        """As `SeiClient.poll`."""
+        poll_round = poller.poll_round()
         with suppress(StopIteration):
-            asked = next(questions)
+            calls = next(poll_round)
             while True:
-                asked = questions.send(await asyncio.gather(*map(self._answer, asked)))
+                calls = poll_round.send(await asyncio.gather(*map(self._answer, calls)))
 
     async def _answer(self, call: Call[T]) -> T | SeiError:
         try:

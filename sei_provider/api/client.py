@@ -16,7 +16,7 @@ from typing import IO, Any, Self, TypeVar, Unpack
 import httpx
 import stamina
 
-from sei_provider.api import endpoints, rounds
+from sei_provider.api import endpoints
 from sei_provider.api.async_client import AsyncSeiClient as AsyncSeiClient  # noqa: PLC0414 - both are found here
 from sei_provider.api.base_client import BaseClient
 from sei_provider.api.call import Call, Flow, Reply
@@ -24,11 +24,11 @@ from sei_provider.api.errors import SeiError, SeiHTTPError, SeiRateLimitError, S
 from sei_provider.api.export import Export
 from sei_provider.api.list_filters import ExportFilters, paginate_exports
 from sei_provider.api.pagination import Paginator
+from sei_provider.api.polling import MAX_WORKERS, ExportPoller
 from sei_provider.api.request import ExportRequest
 from sei_provider.api.response import BodyLimits, check_encoding, error_from_response, map_transport_errors
 from sei_provider.api.retry import RetryState
 from sei_provider.api.teams import OrgTree, Team
-from sei_provider.api.watch import Watch
 
 T = TypeVar("T")
 
@@ -109,16 +109,16 @@ class SeiClient(BaseClient):
         """
         return self._run(endpoints.list_teams(tree, self._account()))
 
-    def ask(self, report: str, watch: Watch) -> None:
-        """One round of questions about the exports of `report` that `watch` follows, with as few requests as will do.
+    def poll(self, poller: ExportPoller) -> None:
+        """Ask once about each export that `poller` follows, with as few requests as possible.
 
-        Raises only what is wrong for all of them, such as the key; `watch` takes note of the rest.
+        Raises only an error that affects all scopes, such as a refused key; `poller` records the others.
         """
-        questions = rounds.questions(report, watch)
-        with suppress(StopIteration), ThreadPoolExecutor(rounds.AT_ONCE, thread_name_prefix="sei") as pool:
-            asked = next(questions)
+        poll_round = poller.poll_round()
+        with suppress(StopIteration), ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix="sei") as pool:
+            calls = next(poll_round)
             while True:
-                asked = questions.send(list(pool.map(self._answer, asked)))
+                calls = poll_round.send(list(pool.map(self._answer, calls)))
 
     def _answer(self, call: Call[T]) -> T | SeiError:
         try:

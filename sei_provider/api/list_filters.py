@@ -13,7 +13,7 @@ from sei_provider.api.pagination import Paginator
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.validation import is_id, normalize_choice, parse_day
 
-MOST_PER_PAGE = 100
+MAX_PER_PAGE = 100
 """As many exports as SEI puts on one page."""
 _SCOPES = ("all", "mine")
 _SORT_FIELDS = ("createdAt", "completedAt", "status")
@@ -67,7 +67,7 @@ def _params(
     created_by: str | None = None,
     date_from: str | date | None = None,
     date_to: str | date | None = None,
-    limit: int = MOST_PER_PAGE,
+    limit: int = MAX_PER_PAGE,
     sort_by: str = "createdAt",
     sort_order: str = "desc",
 ) -> dict[str, str]:
@@ -76,8 +76,8 @@ def _params(
     if first and last and first > last:
         msg = f"date_from ({first}) is after date_to ({last})"
         raise SeiInputError(msg)
-    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST_PER_PAGE:
-        msg = f"limit must be a whole number from 1 to {MOST_PER_PAGE}, not {limit!r}"
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_PER_PAGE:
+        msg = f"limit must be a whole number from 1 to {MAX_PER_PAGE}, not {limit!r}"
         raise SeiInputError(msg)
     asked: dict[str, Any] = {
         # The filter is in capitals, whatever the replies use (CONTRACT, "The list's reply").

@@ -15,8 +15,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from sei_provider.api.errors import SeiError, SeiNotFoundError
 from sei_provider.api.export import Export
+from sei_provider.api.polling import ExportPoller
 from sei_provider.api.request import ExportRequest
-from sei_provider.api.watch import Watch
 from sei_provider.operators.landing import Staging, fetched, spool_folder, stage
 from sei_provider.operators.making import ended_badly
 from sei_provider.operators.work import Work, each
@@ -33,18 +33,18 @@ _NO_ROWS = b"Collection Name\n"
 """What a legacy report without rows would be if SEI did not send 0 bytes for it (CONTRACT row 21)."""
 
 
-def follow_exports(client: SeiClient, report: str, watch: Watch) -> dict[str, Any]:
+def follow_exports(client: SeiClient, poller: ExportPoller) -> dict[str, Any]:
     """Wait in this process until every export has ended or time is up; gives what the trigger's event gives."""
-    told = len(watch.pending)
-    while watch.pending:
-        time.sleep(watch.next_pause())
-        client.ask(report, watch)  # at least once: making the exports may have taken all the time
-        if len(watch.pending) <= told // 2:
-            told = len(watch.pending)
+    told = len(poller.pending)
+    while poller.pending:
+        time.sleep(poller.next_pause())
+        client.poll(poller)  # at least once: making the exports may have taken all the time
+        if len(poller.pending) <= told // 2:
+            told = len(poller.pending)
             log.info("%d exports still run", told)
-        if watch.is_over:
+        if poller.is_over:
             break
-    return watch.outcome()
+    return {**poller.result()}
 
 
 def run_reports(

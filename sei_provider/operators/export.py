@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sei_provider import lake as sei_lake
+from sei_provider.api.polling import ExportPoller
 from sei_provider.api.request import ExportRequest, Scope
-from sei_provider.api.watch import Watch
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.links import SeiExportLink, call_behind
 from sei_provider.operators import batch
@@ -94,7 +94,7 @@ class SeiExportOperator(SeiBatchOperator):
         self.split_on = split_on or ()
         self.deferrable = deferrable
         self._check_what_is_no_template()
-        Watch((), deadline=0.0, **self._polling())
+        ExportPoller(self.report, (), deadline=0.0, **self._polling())
 
     def _asked(self) -> dict[str, Any]:
         return super()._asked() | {
@@ -155,8 +155,8 @@ class SeiExportOperator(SeiBatchOperator):
                     self._link_to(hook, work)
                     if work.exports and self.deferrable:
                         self._defer(work, deadline)
-                    watch = Watch(work.exports.values(), deadline=deadline, **self._polling())
-                    seen = batch.follow_exports(client, self.report, watch)
+                    poller = ExportPoller(self.report, work.exports.values(), deadline=deadline, **self._polling())
+                    seen = batch.follow_exports(client, poller)
                 asked = [*requests, *self._parts(work)]
                 parts = batch.settle(client, asked, work, seen, memory, run_id, splitter, self._staging())
                 landed = sei_lake.staged(memory.folder)
@@ -170,9 +170,9 @@ class SeiExportOperator(SeiBatchOperator):
     def _polling(self) -> dict[str, Any]:
         return {
             "interval": self.poll_interval,
-            "delay": self.poll_initial_delay,
-            "growth": self.poll_backoff,
-            "longest": self.poll_max_interval,
+            "initial_delay": self.poll_initial_delay,
+            "backoff": self.poll_backoff,
+            "max_interval": self.poll_max_interval,
         }
 
     def _parts(self, work: Work) -> list[ExportRequest]:

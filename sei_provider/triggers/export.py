@@ -10,19 +10,22 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sei_provider.api.errors import SeiError
-from sei_provider.api.watch import Watch
+from sei_provider.api.polling import ExportPoller
 from sei_provider.hooks.sei import SeiHook
+
+_RENAMED = {"delay": "initial_delay", "growth": "backoff", "longest": "max_interval"}
+"""Names in trigger rows that an older version stored, and their names now."""
 
 
 class SeiExportTrigger(BaseTrigger):
     """Waits until all of a batch's exports have ended, or the deadline is there; then fires once.
 
-    The event is what `Watch.outcome` gives, and `final`: whether its `error` would be met again by another try.
+    The event is what `ExportPoller.result` gives, and `final`: whether its `error` would be met again by another try.
 
     :param report: The report all exports are of.
     :param export_ids: The exports to follow.
     :param deadline: Unix time in seconds at which waiting ends. Absolute, so a restarted triggerer keeps it.
-    :param polling: When to ask: `interval`, `delay`, `growth`, `longest` and `jitter` of `Watch`.
+    :param polling: When to ask: `interval`, `initial_delay`, `backoff`, `max_interval` and `jitter` of `ExportPoller`.
     :param sei_conn_id: The connection.
     """
 
@@ -33,7 +36,7 @@ class SeiExportTrigger(BaseTrigger):
         self.report = report
         self.export_ids = export_ids
         self.deadline = deadline
-        self.polling = polling
+        self.polling = {_RENAMED.get(name, name): value for name, value in polling.items()}
         self.sei_conn_id = sei_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -51,25 +54,25 @@ class SeiExportTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Ask in rounds; says what it waits for, and again each time that half of it has ended."""
-        watch = Watch(self.export_ids, deadline=self.deadline, **self.polling)
+        poller = ExportPoller(self.report, self.export_ids, deadline=self.deadline, **self.polling)
         told = len(self.export_ids)
         until = datetime.fromtimestamp(self.deadline, UTC).isoformat(timespec="seconds")
         self.log.info("Waiting for %d %s exports until %s", told, self.report, until)
         refused: SeiError | None = None
         try:
             async with SeiHook(self.sei_conn_id, deadline=self.deadline).aget_conn() as client:
-                while watch.pending:
-                    await asyncio.sleep(watch.next_pause())
+                while poller.pending:
+                    await asyncio.sleep(poller.next_pause())
                     # At least once: making the exports may have taken all the time.
-                    await client.ask(self.report, watch)
-                    if len(watch.pending) <= told // 2:
-                        told = len(watch.pending)
+                    await client.poll(poller)
+                    if len(poller.pending) <= told // 2:
+                        told = len(poller.pending)
                         self.log.info("%d of %d exports still run", told, len(self.export_ids))
-                    if watch.is_over:
+                    if poller.is_over:
                         break
         except SeiError as error:  # nothing more can be learned, but what has ended can still be staged
             refused = error
-        yield TriggerEvent({**watch.outcome(refused), "final": refused is not None and refused.is_permanent})
+        yield TriggerEvent({**poller.result(refused), "final": refused is not None and refused.is_permanent})
 
     async def on_kill(self) -> None:
         """Say what keeps running when a user ends the wait (Airflow 3.3): SEI has no call that cancels an export."""

@@ -24,9 +24,9 @@ from sei_provider.api import (
 )
 from sei_provider.api.endpoints import get_export
 from sei_provider.api.errors import SeiRateLimitError
+from sei_provider.api.polling import ExportPoller
 from sei_provider.api.response import error_from_response
 from sei_provider.api.retry import RetryState
-from sei_provider.api.watch import Watch
 from tests.api.raw_server import Answer, http, raw_server, reset, said, sent, trickle
 
 MakeClient = Callable[..., Any]
@@ -98,7 +98,7 @@ def test_what_does_not_pass_is_an_error_after_five_attempts_that_says_what_was_a
             client_to(server.base_url).get_export("productivity", "exp_1")
         assert len(server.requests) == ATTEMPTS
     assert len(str(e.value)) < 700
-    assert e.value.is_transient, "a watch asks again"
+    assert e.value.is_transient, "a poller asks again"
 
 
 def slow(head: bytes) -> Answer:
@@ -283,22 +283,22 @@ def processing(id_: str = "exp_1") -> Export:
 
 
 def test_a_status_that_goes_back_changes_nothing_of_what_has_ended() -> None:
-    watch = Watch(["exp_1", "exp_2"], interval=1.0, deadline=1e12)
-    watch.record("exp_1", processing())
-    watch.record("exp_1", Export.from_reply("sprint", DONE | {"status": "queued"}))
-    assert watch.pending["exp_1"] is not None
-    watch.record("exp_1", Export.from_reply("sprint", DONE))
+    poller = ExportPoller("sprint", ["exp_1", "exp_2"], interval=1.0, deadline=1e12)
+    poller.record("exp_1", processing())
+    poller.record("exp_1", Export.from_reply("sprint", DONE | {"status": "queued"}))
+    assert poller.pending["exp_1"] is not None
+    poller.record("exp_1", Export.from_reply("sprint", DONE))
     for later in (processing(), SeiNotFoundError("gone", status=404), SeiConnectionError("reset")):
-        watch.record("exp_1", later)
-    assert (list(watch.pending), list(watch.ended), watch.lost) == (["exp_2"], ["exp_1"], {})
+        poller.record("exp_1", later)
+    assert (list(poller.pending), list(poller.finished), poller.unavailable) == (["exp_2"], ["exp_1"], {})
 
 
-def test_an_id_that_vanishes_ends_the_watch_over_it_and_no_other(client_to: MakeClient) -> None:
+def test_an_id_that_vanishes_ends_the_polling_of_it_and_no_other(client_to: MakeClient) -> None:
     with raw_server(said({"message": "Export not found"}, status="404 Not Found")) as server:
-        watch = Watch(["exp_1"], interval=1.0, deadline=1e12)
-        client_to(server.base_url).ask("business_alignment", watch)
-        assert "Export not found" in watch.lost["exp_1"]
-        assert watch.is_over
+        poller = ExportPoller("business_alignment", ["exp_1"], interval=1.0, deadline=1e12)
+        client_to(server.base_url).poll(poller)
+        assert "Export not found" in poller.unavailable["exp_1"]
+        assert poller.is_over
 
 
 def test_one_odd_entry_of_a_list_hides_no_other(client_to: MakeClient, caplog: pytest.LogCaptureFixture) -> None:

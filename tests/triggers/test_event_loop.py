@@ -16,8 +16,8 @@ import pytest
 from blockbuster import BlockingError, blockbuster_ctx
 
 from sei_provider.api import AsyncSeiClient
+from sei_provider.api.polling import ExportPoller
 from sei_provider.api.rate_limit import RateLimit
-from sei_provider.api.watch import Watch
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.organisation import Organisation
 from sei_provider.sandbox.server import serve
@@ -102,13 +102,13 @@ async def test_a_blocking_call_would_be_noticed(
 ) -> None:
     (tmp_path / "file").touch()
     ids = await asyncio.to_thread(made, sandbox, "11")
-    next_pause = Watch.next_pause
+    next_pause = ExportPoller.next_pause
 
-    def pause_after_blocking(watch: Watch) -> float:
+    def pause_after_blocking(poller: ExportPoller) -> float:
         blocking(tmp_path)
-        return next_pause(watch)
+        return next_pause(poller)
 
-    monkeypatch.setattr(Watch, "next_pause", pause_after_blocking)
+    monkeypatch.setattr(ExportPoller, "next_pause", pause_after_blocking)
     with pytest.raises(BlockingError):
         await event_of(ids)
 

@@ -112,7 +112,7 @@ class Airflow:
             report="sprint",
             export_ids=export_ids,
             deadline=time.time() + seconds,
-            polling={"interval": PAUSE, "longest": PAUSE},
+            polling={"interval": PAUSE, "max_interval": PAUSE},
             sei_conn_id="sei_default",
         ).serialize()
         run_id = f"run-{next(self._numbers)}"

@@ -20,8 +20,7 @@ from sei_provider.api import (
 )
 from sei_provider.api.call import Call
 from sei_provider.api.pagination import Page
-from sei_provider.api.rounds import AT_ONCE, questions
-from sei_provider.api.watch import Watch
+from sei_provider.api.polling import MAX_WORKERS, ExportPoller
 from sei_provider.sandbox.control import SandboxControl
 from tests.api.conftest import export_request
 
@@ -59,21 +58,21 @@ class Sei:
         return self.list_error or Page(items=here, total=len(self.listed), has_more=more)
 
 
-def ask(sei: Sei, watch: Watch, report: str = "sprint") -> None:
+def poll(sei: Sei, poller: ExportPoller) -> None:
     """One round, as both clients drive it; `sei` counts anew."""
     sei.pages, sei.singly = [], []
-    asking = questions(report, watch)
+    asking = poller.poll_round()
     try:
         calls = next(asking)
         while True:
-            assert 0 < len(calls) <= AT_ONCE
+            assert 0 < len(calls) <= MAX_WORKERS
             calls = asking.send([sei.answer(call) for call in calls])
     except StopIteration:
         return
 
 
-def watch(ids: list[str]) -> Watch:
-    return Watch(ids, interval=10.0, deadline=1e12)
+def poller_of(ids: list[str], report: str = "sprint") -> ExportPoller:
+    return ExportPoller(report, ids, interval=10.0, deadline=1e12)
 
 
 def ours(count: int, status: str = "processing") -> list[Export]:
@@ -90,99 +89,99 @@ def ids(exports: list[Export]) -> list[str]:
 
 def test_a_hundred_exports_are_followed_with_one_request() -> None:
     sei = Sei(ours(100))
-    following = watch(ids(sei.listed))
-    ask(sei, following)
+    following = poller_of(ids(sei.listed))
+    poll(sei, following)
     assert (sei.pages, sei.singly) == ([0], [])
     assert [each and each.status for each in following.pending.values()] == ["processing"] * 100
 
 
 def test_what_has_ended_by_the_list_has_ended() -> None:
     sei = Sei([export("a", "COMPLETED", downloadUrl="/v2/a"), export("b", "cancelled"), export("c", "queued")])
-    following = watch(["a", "b", "c"])
-    ask(sei, following)
+    following = poller_of(["a", "b", "c"])
+    poll(sei, following)
     assert sei.requests == 1
-    assert following.ended["a"].download_link == "/v2/a"
-    assert (set(following.ended), set(following.pending)) == ({"a", "b"}, {"c"})
+    assert following.finished["a"].download_link == "/v2/a"
+    assert (set(following.finished), set(following.pending)) == ({"a", "b"}, {"c"})
 
 
 def test_a_single_export_is_asked_for_by_itself() -> None:
     sei = Sei(ours(1))
-    ask(sei, watch(["exp_0"]))
+    poll(sei, poller_of(["exp_0"]))
     assert (sei.pages, sei.singly) == ([], ["exp_0"])
 
 
 @pytest.mark.parametrize("report", ["business_alignment"])
 def test_a_report_without_a_list_is_followed_by_status_calls_a_few_at_a_time(report: str) -> None:
     sei = Sei(ours(20))
-    ask(sei, watch(ids(sei.listed)), report)
+    poll(sei, poller_of(ids(sei.listed), report))
     assert (sei.pages, sei.singly) == ([], ids(sei.listed))
 
 
 def test_what_the_list_does_not_hold_is_asked_for_singly() -> None:
     sei = Sei(ours(50), unlisted=[export("late")])
-    following = watch([*ids(sei.listed), "late", "gone"])
-    ask(sei, following)
+    following = poller_of([*ids(sei.listed), "late", "gone"])
+    poll(sei, following)
     assert (sei.pages, sei.singly) == ([0], ["late", "gone"])
-    assert "late" in following.ended
-    assert following.lost == {"gone": "gone"}
+    assert "late" in following.finished
+    assert following.unavailable == {"gone": "gone"}
 
 
 def test_why_an_export_failed_is_asked_for_singly_unless_the_list_tells() -> None:
     sei = Sei([export("a", "failed"), export("b", "FAILED", error="too large"), *ours(40)])
     sei.exports["a"] = export("a", "failed", error="timed out")
-    following = watch(ids(sei.listed))
-    ask(sei, following)
+    following = poller_of(ids(sei.listed))
+    poll(sei, following)
     assert (sei.pages, sei.singly) == ([0], ["a"])
-    assert {id_: each.error for id_, each in following.ended.items()} == {"a": "timed out", "b": "too large"}
+    assert {id_: each.error for id_, each in following.finished.items()} == {"a": "timed out", "b": "too large"}
 
 
 def test_a_listed_export_without_a_status_is_asked_for_singly() -> None:
     bare = Export.from_reply("sprint", {"exportId": "bare", "createdAt": "2026-01-01T00:00:00Z"})
     sei = Sei([bare, *ours(5)])
     sei.exports["bare"] = export("bare")
-    following = watch(ids(sei.listed))
-    ask(sei, following)
+    following = poller_of(ids(sei.listed))
+    poll(sei, following)
     assert sei.singly == ["bare"]
-    assert "bare" in following.ended
+    assert "bare" in following.finished
 
 
 def test_the_next_round_begins_on_the_page_where_ours_begin() -> None:
     sei = Sei([*others(500), *ours(100)])
-    following = watch(ids(ours(100)))
-    ask(sei, following)
+    following = poller_of(ids(ours(100)))
+    poll(sei, following)
     assert (sei.pages, sei.singly) == ([0, 1, 2, 3, 4, 5], [])
-    ask(sei, following)
+    poll(sei, following)
     assert (sei.pages, sei.singly) == ([5], [])
 
 
 def test_exports_made_meanwhile_push_ours_to_later_pages_where_they_are_found() -> None:
     sei = Sei([*others(150), *ours(100)])
-    following = watch(ids(ours(100)))
-    ask(sei, following)
+    following = poller_of(ids(ours(100)))
+    poll(sei, following)
     sei.listed = [export(f"new_{number}") for number in range(120)] + sei.listed
-    ask(sei, following)
+    poll(sei, following)
     assert (sei.pages, sei.singly) == ([1, 2, 3], [])
 
 
 def test_when_few_are_left_on_many_pages_they_are_asked_for_singly() -> None:
     sei = Sei([each for one in ours(60) for each in (one, *others(9))])
-    following = watch(ids(ours(60)))
-    ask(sei, following)
+    following = poller_of(ids(ours(60)))
+    poll(sei, following)
     assert (len(sei.pages), sei.singly) == (6, [])
     sei.listed = [export(each.id) if number < 540 else each for number, each in enumerate(sei.listed)]
-    ask(sei, following)
+    poll(sei, following)
     assert (len(sei.pages), len(following.pending)) == (6, 6)
-    ask(sei, following)
+    poll(sei, following)
     assert (sei.pages, len(sei.singly)) == ([], 6)
 
 
 def test_a_list_that_is_of_no_use_costs_one_round_and_no_more() -> None:
     sei = Sei(others(10_000), unlisted=ours(30))
-    following = watch(ids(ours(30)))
-    ask(sei, following)
+    following = poller_of(ids(ours(30)))
+    poll(sei, following)
     assert len(sei.singly) == 30
     assert sei.requests <= 60
-    ask(sei, following)
+    poll(sei, following)
     assert (sei.pages, len(sei.singly)) == ([], 30)
 
 
@@ -192,33 +191,33 @@ def test_a_list_that_is_of_no_use_costs_one_round_and_no_more() -> None:
 def test_a_list_that_is_refused_or_makes_no_sense_is_not_asked_for_again(error: SeiError) -> None:
     sei = Sei(ours(20))
     sei.list_error = error
-    following = watch(ids(sei.listed))
+    following = poller_of(ids(sei.listed))
     for pages in ([0], []):
-        ask(sei, following)
+        poll(sei, following)
         assert (sei.pages, len(sei.singly)) == (pages, 20)
-    assert following.lost == {}
+    assert following.unavailable == {}
 
 
 def test_a_list_that_is_lost_twice_is_no_longer_waited_for() -> None:
     sei = Sei(ours(20))
-    following = watch(ids(sei.listed))
+    following = poller_of(ids(sei.listed))
     sei.list_error = SeiServerError("down", status=503)
-    ask(sei, following)
-    ask(sei, following)
+    poll(sei, following)
+    poll(sei, following)
     assert sorted(sei.singly) == sorted(ids(sei.listed))
-    ask(sei, following)
+    poll(sei, following)
     assert sei.pages == [], "the list is not asked for again"
 
 
 @pytest.mark.parametrize("error", [SeiConnectionError("reset"), SeiServerError("down", status=503)])
 def test_after_a_list_was_lost_on_the_way_the_next_round_asks_for_it_again(error: SeiError) -> None:
     sei = Sei(ours(20))
-    following = watch(ids(sei.listed))
+    following = poller_of(ids(sei.listed))
     sei.list_error = error
-    ask(sei, following)
+    poll(sei, following)
     assert (sei.pages, sei.singly) == ([0], [])
     sei.list_error = None
-    ask(sei, following)
+    poll(sei, following)
     assert (sei.pages, sei.singly) == ([0], [])
     assert len(following.pending) == 20
 
@@ -227,7 +226,7 @@ def test_the_wrong_key_ends_it_all_at_the_first_request() -> None:
     sei = Sei(ours(20))
     sei.list_error = SeiAuthError("no", status=401)
     with pytest.raises(SeiAuthError):
-        ask(sei, watch(ids(sei.listed)))
+        poll(sei, poller_of(ids(sei.listed)))
     assert sei.requests == 1
 
 
@@ -244,13 +243,13 @@ def test_wherever_exports_stand_each_is_heard_of_and_a_round_takes_at_most_twice
     for place, each in zip(places, mine, strict=True):
         listed.insert(place, each)
     sei = Sei(listed, hidden)
-    following = watch(ids([*mine, *hidden]))
+    following = poller_of(ids([*mine, *hidden]))
     for _ in range(3):
         pending = len(following.pending)
-        ask(sei, following)
+        poll(sei, following)
         assert sei.requests <= 2 * pending
         for each in [*mine, *hidden]:
-            heard = following.ended.get(each.id) or following.pending[each.id]
+            heard = following.finished.get(each.id) or following.pending[each.id]
             assert heard == each
     assert sei.requests <= max(len(following.pending), 0)  # by then it knows what is cheaper
 
@@ -261,16 +260,16 @@ def test_twelve_exports_are_followed_with_one_request_over_a_socket(
 ) -> None:
     client = client_to(sandbox.base_url)
     made = [client.create_export(export_request(report, scope=2, end=f"2026-04-{day:02}")).id for day in range(1, 13)]
-    following = watch([*made, "unknown"])
+    following = poller_of([*made, "unknown"], report)
     before = sandbox.summary()["by_kind"]
-    client.ask(report, following)
+    client.poll(following)
     after = sandbox.summary()["by_kind"]
-    assert set(following.ended) == set(made)
-    assert set(following.lost) == {"unknown"}
+    assert set(following.finished) == set(made)
+    assert set(following.unavailable) == {"unknown"}
     asked = {kind: after[kind] - before.get(kind, 0) for kind in ("list", "status")}
     assert asked["status"] == 1
     assert asked["list"] <= 3  # other tests' exports may lie before ours
-    for each in following.ended.values():
+    for each in following.finished.values():
         assert each.status == "completed"
 
 
@@ -280,9 +279,9 @@ def test_exports_of_a_report_without_a_list_are_followed_over_a_socket(
     client = client_to(sandbox.base_url)
     report = "business_alignment"
     made = [client.create_export(export_request(report, scope=1)).id for _ in range(10)]
-    following = watch(made)
-    client.ask(report, following)
-    assert (set(following.ended), following.pending) == (set(made), {})
+    following = poller_of(made, report)
+    client.poll(following)
+    assert (set(following.finished), following.pending) == (set(made), {})
 
 
 def test_the_wrong_key_ends_a_round_over_a_socket(client_to: MakeClient, sandbox: SandboxControl) -> None:
@@ -290,5 +289,5 @@ def test_the_wrong_key_ends_a_round_over_a_socket(client_to: MakeClient, sandbox
     for report, count in (("sprint", 20), ("business_alignment", 20)):
         before = sandbox.summary()["requests"]
         with pytest.raises(SeiAuthError, match="HTTP 401"):
-            client.ask(report, watch([f"exp_{number}" for number in range(count)]))
-        assert sandbox.summary()["requests"] - before <= AT_ONCE
+            client.poll(poller_of([f"exp_{number}" for number in range(count)], report))
+        assert sandbox.summary()["requests"] - before <= MAX_WORKERS
