@@ -1,6 +1,6 @@
-"""What is asked of SEI: a scope and a request, checked before any call. Knows no transport.
+"""A scope, a request, and the request's JSON body: immutable, and validated before any call. Knows no transport.
 
-Everything here is immutable; wrong values raise `SeiInputError` naming the allowed ones.
+Wrong values raise `SeiInputError`, which names the allowed ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from datetime import date
 from types import MappingProxyType
 from typing import Any
 
-from sei_provider.api import bodies
 from sei_provider.api.errors import SeiInputError
 from sei_provider.api.reports import REPORTS, Report
 from sei_provider.api.validation import is_id, normalize_choice, normalize_choices, parse_day
@@ -84,6 +83,11 @@ class ExportRequest:
     aggregation: str | None = None
     computation_mode: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str = field(init=False, repr=False, compare=False)
+    """A hash of the request, 20 hex digits: equal requests have equal fingerprints on every machine, in every version.
+
+    Task state and manifests are stored under it.
+    """
 
     def __post_init__(self) -> None:
         def put(name: str, value: object) -> None:
@@ -106,6 +110,7 @@ class ExportRequest:
         put("aggregation", _checked_aggregation(report, self.aggregation))
         put("computation_mode", _checked_mode(report, self.computation_mode))
         put("options", _checked_options(report, self.options))
+        put("fingerprint", self._compute_fingerprint())
 
     def _checked_metrics(self, report: Report) -> tuple[str, ...]:
         if not self.metrics:
@@ -123,27 +128,80 @@ class ExportRequest:
         return f"{kind} of {self.scope.label}, {self.start} to {self.end}"
 
     def body(self, *, org_identifier: str, project_identifier: str, level_field: str = "metricLevel") -> dict[str, Any]:
-        """The JSON body of the create call, or of a legacy report's only call.
+        """Return the JSON body of the create call, or of a legacy report's only call.
 
-        `org_identifier` and `project_identifier` go into the scope where the documents want them with an
-        org tree (CONTRACT rows 11, 31); `level_field` is the name under which the level travels (row 9).
+        `org_identifier` and `project_identifier` go into the scope beside an org tree, for the reports whose documents
+        want them there (CONTRACT rows 11, 31). `level_field` is the body's name for the level (row 9).
         """
         if REPORTS[self.report].legacy:
-            return bodies.report_body(self)
-        return bodies.export_body(
+            return _report_body(self)
+        return _export_body(
             self, org_identifier=org_identifier, project_identifier=project_identifier, level_field=level_field
         )
 
-    @property
-    def key(self) -> str:
-        """A hash of all that is asked, 20 hex digits: the same request has the same key on every machine and day."""
+    def _compute_fingerprint(self) -> str:
         asked = [
             self.report,
             self.scope.label,
             self.scope.org_tree,
             self.body(org_identifier="", project_identifier=""),
         ]
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:20]
+        try:
+            text = json.dumps(asked, sort_keys=True)
+        except TypeError as error:
+            msg = f"options must hold JSON values (text, numbers, true or false, lists, mappings): {error}"
+            raise SeiInputError(msg) from None
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _export_body(
+    request: ExportRequest, *, org_identifier: str, project_identifier: str, level_field: str
+) -> dict[str, Any]:
+    """Return the body that creates an export; the arguments are those of `ExportRequest.body`."""
+    report = REPORTS[request.report]
+    scope: dict[str, str] = {}
+    if request.scope.org_tree:
+        scope["orgTreeName"] = request.scope.org_tree
+        if not report.team_and_tree:
+            scope |= {"orgIdentifier": org_identifier, "projectIdentifier": project_identifier}
+    if request.scope.team_id:
+        scope["teamId"] = request.scope.team_id
+    options: dict[str, Any] = {
+        "aggregation": request.aggregation,
+        "computationMode": request.computation_mode,
+        level_field: request.level,
+        "granularity": request.granularity,
+        "format": "csv" if report.sends_format else None,
+    }
+    body: dict[str, Any] = {
+        "scope": scope,
+        "dateRange": {"start": request.start.isoformat(), "end": request.end.isoformat()},
+        "options": {name: value for name, value in options.items() if value is not None} | dict(request.options),
+    }
+    if request.metric_groups:
+        body["metricGroups"] = list(request.metric_groups)
+    if request.metrics:
+        body["metrics"] = list(request.metrics)  # not "metric", as one example has it (CONTRACT row 7)
+    return body
+
+
+def _report_body(request: ExportRequest) -> dict[str, Any]:
+    """Return the body of a legacy report, without the V2 fields that seed 002's first curl has (CONTRACT row 32)."""
+    report = REPORTS[request.report]
+    team_id = request.scope.team_id or ""
+    body: dict[str, Any] = {
+        "collectionId": team_id,  # text here, a number below: one team, as documented (row 14)
+        "dateStart": request.start.isoformat(),
+        "dateEnd": request.end.isoformat(),
+        **request.options,
+    }
+    if report.sends_team_ref:
+        body["teamRefId"] = int(team_id)
+    if request.granularity:
+        body["granularity"] = request.granularity
+    (holder,) = report.metric_groups
+    body[holder] = {"metrics": list(request.metrics)}  # an empty list asks for all (row 19)
+    return body
 
 
 def _checked_scope(report: Report, scope: Scope) -> Scope:

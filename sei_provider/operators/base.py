@@ -180,11 +180,11 @@ class SeiBatchOperator(BaseOperator):
     def _unstaged(self, requests: list[ExportRequest], memory: Memory) -> list[ExportRequest]:
         """The requests that no earlier try has staged; all of them if somebody cleared a task that had succeeded."""
         staged = sei_lake.staged(memory.folder)
-        if memory.may_have_succeeded and all(request.key in staged for request in requests):
+        if memory.may_have_succeeded and all(request.fingerprint in staged for request in requests):
             self.log.info("All %d scopes had landed when this task was cleared: exporting anew", len(requests))
             sei_lake.discard(memory.folder)
             staged = {}
-        waiting = [request for request in requests if request.key not in staged]
+        waiting = [request for request in requests if request.fingerprint not in staged]
         self.log.info(
             "Asking SEI for %s of %d scopes, %s to %s (%d staged by an earlier try): %s",
             self.report, len(waiting), requests[0].start, requests[0].end, len(requests) - len(waiting),

@@ -60,7 +60,7 @@ def run_reports(
                 if not client.run_report(request, file):
                     file.write(_NO_ROWS)
 
-            return fetched(spool / request.key, fetch), asked_at
+            return fetched(spool / request.fingerprint, fetch), asked_at
 
         for request, answer in each(run, requests):
             if isinstance(answer, SeiError):
@@ -88,15 +88,15 @@ def settle(
     `seen` is what the wait gave. Files are downloaded side by side and staged one after another, so memory and
     disk hold a few exports at a time.
     """
-    followed = [request for request in requests if request.key in work.exports]
+    followed = [request for request in requests if request.fingerprint in work.exports]
     ended: dict[str, Export] = {}
     for request in followed:
-        if reply := seen["ended"].get(work.exports[request.key]):
-            ended[request.key] = Export.from_reply(request.report, reply)
+        if reply := seen["ended"].get(work.exports[request.fingerprint]):
+            ended[request.fingerprint] = Export.from_reply(request.report, reply)
         else:
             # An event that an older version stored does not say whether its error is final.
-            final = bool(seen.get("final")) and work.exports[request.key] not in seen["lost"]
-            work.fail(request, _why_not_ended(work.exports[request.key], work, seen, memory), final=final)
+            final = bool(seen.get("final")) and work.exports[request.fingerprint] not in seen["lost"]
+            work.fail(request, _why_not_ended(work.exports[request.fingerprint], work, seen, memory), final=final)
     completed = {key: export for key, export in ended.items() if not ended_badly(export)}
     if followed:
         found = Counter(str(export.status) for export in ended.values())
@@ -107,19 +107,19 @@ def settle(
     with spool_folder() as spool:
 
         def download(request: ExportRequest) -> Path:
-            export = completed[request.key]
-            return fetched(spool / request.key, lambda file: client.download_export(export, file))
+            export = completed[request.fingerprint]
+            return fetched(spool / request.fingerprint, lambda file: client.download_export(export, file))
 
-        for request, path in each(download, [request for request in followed if request.key in completed]):
-            export = completed[request.key]
+        for request, path in each(download, [request for request in followed if request.fingerprint in completed]):
+            export = completed[request.fingerprint]
             if isinstance(path, SeiError):
                 _note_bad_file(request, path, str(path), work, memory)
             elif error := stage(path, request, export, memory, run_id, staging):
                 _note_bad_file(request, error, f"export {export.id}: {error}", work, memory)
     parts = []
     for request in followed:
-        if request.key in ended and request.key not in completed:
-            parts += _split_or_fail(request, ended[request.key], work, splitter, memory)
+        if request.fingerprint in ended and request.fingerprint not in completed:
+            parts += _split_or_fail(request, ended[request.fingerprint], work, splitter, memory)
     work.exports.clear()
     work.made_at.clear()
     return parts
@@ -128,7 +128,7 @@ def settle(
 def _note_bad_file(request: ExportRequest, error: SeiError | LakeError, why: str, work: Work, memory: Memory) -> None:
     # A file that is gone is no name that SEI does not know: the next try makes its export anew.
     work.fail(request, why, final=error.is_permanent and not isinstance(error, SeiNotFoundError))
-    if error.invalidates_export or (error.invalidates_export_if_repeated and request.key in work.taken_up):
+    if error.invalidates_export or (error.invalidates_export_if_repeated and request.fingerprint in work.taken_up):
         memory.forget(request)
 
 
@@ -150,7 +150,9 @@ def _split_or_fail(
         memory.forget(request)
         work.fail(request, f"{why}; it is one team and one period and cannot be split further")
         return []
-    work.split[request.key] = f"{why}; its child teams are exported instead, {split.lost}" if split.lost else None
+    work.split[request.fingerprint] = (
+        f"{why}; its child teams are exported instead, {split.lost}" if split.lost else None
+    )
     work.parts += [
         {"scope": _as_value(part), "start": part.start.isoformat(), "end": part.end.isoformat()} for part in split.parts
     ]

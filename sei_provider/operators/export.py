@@ -160,7 +160,7 @@ class SeiExportOperator(SeiBatchOperator):
                 asked = [*requests, *self._parts(work)]
                 parts = batch.settle(client, asked, work, seen, memory, run_id, splitter, self._staging())
                 landed = sei_lake.staged(memory.folder)
-                waiting, seen = [part for part in parts if part.key not in landed], None
+                waiting, seen = [part for part in parts if part.fingerprint not in landed], None
         return [*requests, *self._parts(work)]
 
     def _link_to(self, hook: SeiHook, work: Work) -> None:

@@ -68,7 +68,7 @@ def stage(
             path,
             folder=memory.folder,
             slice=covered,
-            request=request.key,
+            request=request.fingerprint,
             export_id=export.id,
             created_at=export.created_at,
             run_id=run_id,
@@ -89,9 +89,9 @@ def manifests_of(requests: list[ExportRequest], work: Work, memory: Memory) -> l
     staged = sei_lake.staged(memory.folder)
     manifests = []
     for request in requests:
-        if request.key in staged:
-            manifests.append(staged[request.key])
-        elif why := work.split.get(request.key, work.errors.get(request.key)):
+        if request.fingerprint in staged:
+            manifests.append(staged[request.fingerprint])
+        elif why := work.split.get(request.fingerprint, work.errors.get(request.fingerprint)):
             manifests.append(_not_staged(request, why))
     return manifests
 

@@ -34,7 +34,7 @@ def make_exports(
 
     new = reused = 0
     settled = {*work.exports, *work.errors}
-    for request, export in each(create, [request for request in requests if request.key not in settled]):
+    for request, export in each(create, [request for request in requests if request.fingerprint not in settled]):
         if isinstance(export, SeiError):
             work.fail(request, str(export), final=export.is_permanent)
         elif export.id in of_no_use:
@@ -56,7 +56,7 @@ def ended_badly(export: Export) -> bool:
 
 
 def _follow(request: ExportRequest, export: Export, work: Work) -> None:
-    work.exports[request.key] = export.id
+    work.exports[request.fingerprint] = export.id
     work.made_at[export.id] = export.created_at.astimezone(UTC).isoformat(timespec="seconds")
 
 
@@ -66,30 +66,30 @@ def _take_up(
     """Follow the exports whose ids an earlier try saved; gives the ids of those that did not end well."""
     of_no_use: set[str] = set()
     for request, export in each(
-        lambda request: client.get_export(request.report, recalled[request.key]),
-        (request for request in requests if request.key in recalled),
+        lambda request: client.get_export(request.report, recalled[request.fingerprint]),
+        (request for request in requests if request.fingerprint in recalled),
     ):
-        export_id = recalled[request.key]
+        export_id = recalled[request.fingerprint]
         gone = isinstance(export, SeiNotFoundError)
         if gone or (isinstance(export, Export) and ended_badly(export) and not splitter.is_too_big(export)):
             of_no_use.add(export_id)
         elif isinstance(export, SeiError) and export.is_permanent:
             work.fail(request, f"export {export_id}: {export}", final=True)
         else:
-            work.taken_up.append(request.key)
+            work.taken_up.append(request.fingerprint)
             if isinstance(export, Export):
                 _follow(request, export, work)
             else:  # lost on the way; it is asked about again soon enough
-                work.exports[request.key] = export_id
+                work.exports[request.fingerprint] = export_id
     return of_no_use
 
 
 def _tell(requests: list[ExportRequest], work: Work, new: int, reused: int) -> None:
-    followed = [request for request in requests if request.key in work.exports]
+    followed = [request for request in requests if request.fingerprint in work.exports]
     times = [work.made_at[export_id] for export_id in work.exports.values() if export_id in work.made_at]
     log.info(
         "Following %d exports (%d new, %d reused by SEI, %d of an earlier try; %d refused)%s%s",
         len(followed), new, reused, len(followed) - new - reused, len(requests) - len(followed),
         f", the oldest made at {min(times)}: " if times else ": ",
-        ", ".join(f"{request.scope.label} {work.exports[request.key]}" for request in followed) or "none",
+        ", ".join(f"{request.scope.label} {work.exports[request.fingerprint]}" for request in followed) or "none",
     )  # fmt: skip

@@ -78,10 +78,10 @@ class Memory:
             self._store.set(_BEGUN, datetime.now(UTC).isoformat())
 
     def recall(self, requests: Iterable[ExportRequest]) -> dict[str, str]:
-        """The export ids that an earlier try saved, by request key."""
+        """The export ids that an earlier try saved, by request fingerprint."""
         if self._store is None or self.begun is None:
             return {}
-        found = {request.key: self._store.get(_name(request)) for request in requests}
+        found = {request.fingerprint: self._store.get(_name(request)) for request in requests}
         return {key: export_id for key, export_id in found.items() if export_id}
 
     def save(self, request: ExportRequest, export: Export) -> None:
@@ -101,4 +101,4 @@ class Memory:
 
 
 def _name(request: ExportRequest) -> str:
-    return f"export:{request.key}"
+    return f"export:{request.fingerprint}"

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 @dataclass(slots=True)
 class Work:
-    """How far a task has come. JSON values by request key, as they travel with the wait."""
+    """How far a task has come. JSON values by request fingerprint, as they travel with the wait."""
 
     exports: dict[str, str] = field(default_factory=dict)
     """The export that is followed for a request."""
@@ -39,9 +39,9 @@ class Work:
 
     def fail(self, request: ExportRequest, why: str, *, final: bool = False) -> None:
         """Note why a request will not land in this try, and whether that is for good."""
-        self.errors[request.key] = why
+        self.errors[request.fingerprint] = why
         if final:
-            self.final.append(request.key)
+            self.final.append(request.fingerprint)
 
     @property
     def is_lost_for_good(self) -> bool:

@@ -239,4 +239,4 @@ def test_two_legacy_requests_that_differ_have_keys_that_differ() -> None:
         export_request(report, granularity=each) for report in LEGACY for each in ("", "daily")
     ]
     asked.append(export_request("contributor_report", options={"includeRatings": True}))
-    assert len({request.key for request in asked}) == 5
+    assert len({request.fingerprint for request in asked}) == 5

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -157,11 +159,81 @@ def test_a_metric_of_another_level_is_refused() -> None:
         request(level="team", metrics=["LOC_ADDED"])
 
 
-def test_the_key_is_the_same_for_the_same_request_however_it_is_written() -> None:
+def test_the_fingerprint_is_the_same_for_the_same_request_however_it_is_written() -> None:
     one = request(metrics=["pr_merged"], granularity="MONTHLY", start=date(2026, 1, 1))
     other = request(metrics=["PR_MERGED"], granularity="monthly", start="2026-01-01")
-    assert one.key == other.key
-    assert len({one.key, request(level="developer").key, request(scope=7).key, request(end="2026-03-30").key}) == 4
+    assert one.fingerprint == other.fingerprint
+    different = [request(level="developer"), request(scope=7), request(end="2026-03-30")]
+    assert len({each.fingerprint for each in [one, *different]}) == 4
+
+
+FINGERPRINTS: dict[str, dict[str, Any]] = {
+    "b42e9b82f41f9a4953ea": {"report": "productivity", "scope": "456", "start": "2026-01-01", "end": "2026-01-31"},
+    "e43cbade78748befbbd1": {
+        "report": "Productivity",
+        "scope": {"teamId": 456, "orgTreeName": "Engineering"},
+        "start": "2026-01-01",
+        "end": "2026-03-31",
+        "metric_groups": ["Velocity", "quality"],
+        "metrics": ["pr_merged"],
+        "level": "Developer",
+        "granularity": "WEEKLY",
+        "aggregation": "Median",
+    },
+    "741e469e2f05f3cd60e0": {
+        "report": "sprint",
+        "scope": {"orgTreeName": "Größe/Ops"},
+        "start": "2026-01-01",
+        "end": "2026-01-31",
+    },
+    "333822becef3acb54f29": {
+        "report": "sprint",
+        "scope": 11,
+        "start": "2026-02-01",
+        "end": "2026-02-28",
+        "level": "sprint",
+        "granularity": "sprint",
+        "computation_mode": "tickets",
+        "metrics": ["Churn_Rate"],
+    },
+    "12be70da9de8bddd7ab4": {
+        "report": "business_alignment",
+        "scope": "team_abc123",
+        "start": "2026-01-01",
+        "end": "2026-12-31",
+        "metric_groups": ["categorized"],
+        "granularity": "quarterly",
+        "options": {"b": [1, "x"], "a": None},
+    },
+    "baeab6b35b0c7d18ab6b": {
+        "report": "team_report",
+        "scope": "7",
+        "start": "2026-01-01",
+        "end": "2026-01-31",
+        "metrics": ["PR_VELOCITY_PER_DEV"],
+        "granularity": "monthly",
+    },
+    "4ac623254def05be481c": {
+        "report": "contributor_report",
+        "scope": "7",
+        "start": "2026-01-01",
+        "end": "2026-01-31",
+        "options": {"includeRatings": True},
+    },
+}
+"""Requests, by the fingerprint that version 0.1.0 (751f940) computed: task state and manifests are stored under it."""
+
+
+@pytest.mark.parametrize("fingerprint", FINGERPRINTS)
+def test_the_fingerprint_never_changes_so_that_stored_state_still_loads(fingerprint: str) -> None:
+    asked = ExportRequest(**FINGERPRINTS[fingerprint])
+    assert asked.fingerprint == fingerprint
+    assert replace(asked, end=asked.end).fingerprint == fingerprint
+
+
+def test_options_that_are_no_json_are_refused() -> None:
+    with pytest.raises(SeiInputError, match=r"options must hold JSON values .*date is not JSON serializable"):
+        request(options={"since": date(2026, 1, 1)})
 
 
 def test_a_request_cannot_be_changed() -> None:

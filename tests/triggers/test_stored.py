@@ -77,7 +77,7 @@ def stored(sandbox: SandboxControl) -> dict[str, Any]:
         for team in TEAMS:
             for start, end in RANGES:
                 request = ExportRequest(report="sprint", scope=Scope(team), start=start, end=end)  # type: ignore[arg-type]
-                old_id, new_id = old_ids[f"export:{request.key}"], client.create_export(request).id
+                old_id, new_id = old_ids[f"export:{request.fingerprint}"], client.create_export(request).id
                 texts = {name: text.replace(old_id, new_id) for name, text in texts.items()}
     return {name: json.loads(text) for name, text in texts.items()}
 
