@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sei_provider.api.export import Export, ExportStatus
+from sei_provider.api.periods import split_dates
 from sei_provider.api.request import ExportRequest, Scope
-from sei_provider.api.splitting import split_dates
 
 if TYPE_CHECKING:
     from sei_provider.api.client import SeiClient

@@ -1,4 +1,4 @@
-"""Halving a range: no day lost, none twice, and no period cut."""
+"""Splitting a range: no day lost, none twice, and no period cut."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sei_provider.api.periods import period_of
-from sei_provider.api.splitting import split_dates
+from sei_provider.api.periods import period_of, split_dates
 
 DAYS = st.dates(date(2020, 1, 1), date(2030, 12, 31))
 GRANULARITIES = st.sampled_from(["daily", "weekly", "WEEKLY", "monthly", "MONTHLY", "quarterly"])
