@@ -12,15 +12,21 @@ EXTRAS := pandas,redis,s3,sandbox
 NEWEST := 3.3.2
 OLDER := 3.1.8 3.2.2
 AIRFLOW_PART := tests/hooks tests/operators tests/triggers tests/cli tests/dags tests/whole tests/test_package.py
+LIBRARY_PART := tests/api tests/lake tests/sandbox
+# One worker for each of two cores; all that needs a real Airflow is one group, so there is one Airflow.
+PYTEST := python -m pytest --numprocesses 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-library test-airflow chaos faults test-oldest test-matrix browser distributed requests waiting parse-time \
+.PHONY: help demo up down check test lint slow chaos fuzz faults test-oldest test-matrix browser distributed requests waiting parse-time \
 	bench-lake docs package constraints clean
 
 help:
 	@echo "make demo         a nightly run through a real Airflow, against the sandbox"
 	@echo "make up, down     the demo's Airflow to look at: prints the addresses, and keeps running until 'make down'"
-	@echo "make test         lint, types and the whole suite"
+	@echo "make check        lint, types and the library's tests: before every commit"
+	@echo "make test         lint, types and every test that is not slow"
+	@echo "make slow         tests that take long or need quiet, 'make chaos' among them"
+	@echo "make fuzz         the generated tests with EXAMPLES=20000 cases each; prints the SEED that repeats a run"
 	@echo "make chaos        workers, triggerer and scheduler killed in the middle of runs"
 	@echo "make faults       each fault of SEI or the network against each report, as a table"
 	@echo "make test-matrix  the Airflow part of the suite on $(OLDER) $(NEWEST)"
@@ -56,21 +62,31 @@ parse-time: $(READY)
 bench-lake: $(READY)
 	$(BIN)/python bench/lake.py
 
-test: $(READY)
+check: lint
+	$(BIN)/$(PYTEST) $(LIBRARY_PART)
+
+test: lint
+	$(BIN)/$(PYTEST)
+
+lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy sei_provider dev
-	$(MAKE) --jobs 2 --output-sync=target test-library test-airflow
 
-# The two halves of the suite, one for each core: the second waits for a real Airflow most of the time.
-test-library: $(READY)
-	$(BIN)/python -m pytest --ignore tests/whole --ignore tests/triggers
-
-test-airflow: $(READY)
-	$(BIN)/python -m pytest tests/whole tests/triggers
+slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest tests/chaos
 
 chaos: $(READY)
 	$(BIN)/python -m pytest tests/chaos
+
+# `make fuzz SEED=…` repeats a run; EXAMPLES is the number of cases of each generator.
+EXAMPLES ?= 20000
+SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+fuzz: $(READY)
+	@echo "make fuzz SEED=$(SEED) EXAMPLES=$(EXAMPLES)"
+	SEI_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -m fuzz --timeout 7200 --hypothesis-seed $(SEED) \
+		tests $$(find tests -name 'fuzz_*.py')
 
 faults: $(READY)
 	$(BIN)/python -m dev.faults
@@ -83,7 +99,7 @@ distributed: $(READY)
 
 # CI's `make test` has run all of it on the newest; here only the Airflow part, for `make test-matrix` alone.
 test-matrix: $(addprefix test-on-,$(OLDER)) $(READY)
-	$(BIN)/python -m pytest $(AIRFLOW_PART)
+	$(BIN)/$(PYTEST) $(AIRFLOW_PART)
 
 test-oldest: test-on-$(firstword $(OLDER))
 
@@ -93,7 +109,7 @@ test-on-%: $(READY)
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV)-$*/bin/python \
 		--constraints constraints/airflow-$*.txt --build-constraints constraints.txt \
 		--editable '.[$(EXTRAS)]' --group dev
-	$(VENV)-$*/bin/python -m pytest $(AIRFLOW_PART)
+	$(VENV)-$*/bin/$(PYTEST) $(AIRFLOW_PART)
 
 # The variable silences an advertisement for the theme's successor, which is no warning about these pages.
 docs: $(READY)

@@ -1,4 +1,4 @@
-"""For all tests: a temporary folder of their own for what the provider keeps per machine."""
+"""For all tests: a temporary folder of their own, one worker for the real Airflow, and hypothesis's settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,28 @@ from typing import Any
 
 import pytest
 import stamina
+from hypothesis import settings
 from upath import UPath
+
+REAL_AIRFLOW = {"whole", "airflow", "chaos", "night"}
+"""Fixtures that start Airflow's processes."""
+REAL_AIRFLOW_SECONDS = 900
+"""Time limit of a test with a real Airflow; the first of a session starts it."""
+
+# A time limit for each example would fail on a busy machine. What reproduces a failure is printed.
+settings.register_profile("sei", deadline=None, print_blob=True)
+settings.load_profile("sei")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group what needs a real Airflow on one xdist worker, and mark every test of a `fuzz_*.py`."""
+    for item in items:
+        if REAL_AIRFLOW & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("airflow"))
+            item.add_marker(pytest.mark.timeout(REAL_AIRFLOW_SECONDS))
+        if item.path.name.startswith("fuzz_"):
+            item.add_marker(pytest.mark.fuzz)
 
 
 @pytest.fixture(autouse=True)

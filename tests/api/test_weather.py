@@ -108,20 +108,16 @@ def slow(head: bytes) -> Answer:
 @pytest.mark.usefixtures("impatient")
 def test_a_reply_that_trickles_in_is_given_up(client_to: MakeClient) -> None:
     with raw_server(slow(http(b"{", length=10_000))) as server:
-        began = time.monotonic()
         with pytest.raises(SeiConnectionError, match="was not complete after"):
             client_to(server.base_url).get_export("productivity", "exp_1")
-        assert time.monotonic() - began < 10
         assert len(server.requests) == ATTEMPTS
 
 
 @pytest.mark.usefixtures("impatient")
 def test_a_download_that_trickles_in_is_given_up(client_to: MakeClient) -> None:
     with raw_server(slow(http(ROWS, length=10_000))) as server:
-        began = time.monotonic()
         with pytest.raises(SeiConnectionError, match=r"download productivity export exp_1.*was not complete after"):
             client_to(server.base_url).download_export(done(), io.BytesIO())
-        assert time.monotonic() - began < 10
         assert len(server.requests) == ATTEMPTS
 
 
@@ -135,10 +131,8 @@ def test_the_body_of_an_error_may_trickle_in_break_off_or_never_end(
     head = http(b"it is the ", status=status, length=10_000_000)
     for answer in (slow(head), reset(head), trickle(head, b"x" * 50_000, every=0)):
         with raw_server(answer) as server:
-            began = time.monotonic()
             with pytest.raises(kind, match=f"HTTP {status[:3]}: it is the"):
                 client_to(server.base_url).get_export("productivity", "exp_1")
-            assert time.monotonic() - began < 10
             assert len(server.requests) == attempts
 
 

@@ -31,12 +31,14 @@ def used(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [0, 1, 2, 3], ids=["stage", "publish", "stage again", "publish into a month"])
 def test_ten_times_the_rows_take_the_same_memory(used, step):
     (_, few), (_, many) = used.values()
     assert many[step] < 1.3 * few[step]
 
 
+@pytest.mark.slow
 def test_a_month_larger_than_memory_is_whole_and_sorted(used):
     folder, _ = used[10 * ROWS]
     (path,) = Bench(folder).lake.glob("productivity_team_monthly/month=*/data.parquet")

@@ -6,56 +6,59 @@ import re
 import socket
 import time
 from email.utils import parsedate_to_datetime
-from urllib.error import HTTPError, URLError
+from functools import partial
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+import uvicorn
 
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from tests.sandbox import raw
 from tests.sandbox.test_sandbox_process import sandbox_process
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
-def connects_after(sandbox: SandboxControl) -> float:
-    """How long connections were refused; nothing else is put up with."""
-    began = time.monotonic()
-    while time.monotonic() < began + PATIENCE:
+def wait_for_connection(sandbox: SandboxControl) -> None:
+    """Connect until it works; an error other than a refusal fails the test."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
         try:
             raw.connect(sandbox).close()
         except ConnectionRefusedError:
             continue
-        return time.monotonic() - began
+        return
     pytest.fail(f"no connection within {PATIENCE} s")
 
 
 def test_connections_are_refused_for_the_time_of_an_outage(sandbox) -> None:
     export_id = raw.create(sandbox)
+    began = time.monotonic()
     sandbox.outage(0.4)
-    with pytest.raises(ConnectionRefusedError):
-        raw.connect(sandbox)
-    assert 0.2 < connects_after(sandbox) < 2
+    wait_for_connection(sandbox)
+    assert time.monotonic() - began >= 0.4
     assert raw.ask(sandbox, *raw.request("status", export_id=export_id)).status == 200, "it forgot nothing"
 
 
 def test_one_outage_can_follow_another(sandbox) -> None:
     for _ in range(2):
+        began = time.monotonic()
         sandbox.outage(0.2)
-        assert connects_after(sandbox) > 0.1
+        wait_for_connection(sandbox)
+        assert time.monotonic() - began >= 0.2
     assert raw.ask(sandbox, *raw.request("list")).status == 200
 
 
-def test_an_outage_ends_the_connections_that_are_open(sandbox) -> None:
-    with raw.connect(sandbox) as connection:
+def test_an_outage_ends_the_connections_that_are_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn, "Config", partial(uvicorn.Config, timeout_keep_alive=3600))  # nor does idleness
+    with serve(teams=10) as sandbox, raw.connect(sandbox) as connection:
         connection.sendall(b"GET /_sandbox/summary HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         sandbox.outage(0.1)
-        began = time.monotonic()
         while connection.recv(65536):
             pass
-        assert time.monotonic() - began < 2, "not only when it was idle for long"
 
 
 def test_nobody_else_gets_the_port_in_an_outage(sandbox) -> None:
@@ -63,15 +66,13 @@ def test_nobody_else_gets_the_port_in_an_outage(sandbox) -> None:
     sandbox.outage(0.5)
     with pytest.raises(OSError, match="in use"), socket.socket() as other:
         other.bind(where)
-    assert connects_after(sandbox) > 0
+    wait_for_connection(sandbox)
 
 
 def test_a_sandbox_can_be_stopped_in_an_outage_and_gives_its_port_back() -> None:
     with serve(teams=10) as sandbox:
         where = raw.place(sandbox)
-        sandbox.outage(60)
-        stopped = time.monotonic()
-    assert time.monotonic() - stopped < 2
+        sandbox.outage(3600)
     socket.create_server(where).close()
 
 
@@ -80,9 +81,7 @@ def test_a_sandbox_process_has_outages_and_weather_too() -> None:
         sandbox = SandboxControl(line.rpartition(" ")[2])
         first = [raw.ask(sandbox, *raw.request("list")).bytes[:12] for _ in range(5)]
         sandbox.outage(0.2)
-        with pytest.raises(URLError, match="refused"):
-            sandbox.summary()
-        connects_after(sandbox)
+        wait_for_connection(sandbox)
         assert [request["fault"] is not None for request in sandbox.requests()] == [True] * 5
         process.terminate()
         assert process.communicate(timeout=10)[0] == "", "no complaint about answers that were cut"

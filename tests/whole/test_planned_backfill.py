@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import Any
 
+from dev.processes import wait_until
 from sei_provider.lake import UnknownTableError, coverage
 from sei_provider.sandbox.control import SandboxControl
 from tests.whole.conftest import TEAM_IDS, Whole
@@ -50,9 +50,7 @@ def test_a_form_that_makes_no_sense_turns_the_run_red_at_the_first_try(whole: Wh
 def test_cancelled_half_way_and_started_again_it_asks_only_for_the_rest(whole: Whole) -> None:
     form = {**FORM, "reports": ["sprint"]}
     run_id = whole.airflow.trigger("sei_backfill", conf=form)
-    deadline = time.monotonic() + 120
-    while not published(whole) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: bool(published(whole)), what="a month is published", seconds=120, processes=[])
     whole.airflow._call("PATCH", f"/dags/sei_backfill/dagRuns/{run_id}", json={"state": "failed"})
     there = published(whole)
     everything = {(f"team:{team}", month) for team in TEAMS for month in MONTHS}
@@ -60,8 +58,12 @@ def test_cancelled_half_way_and_started_again_it_asks_only_for_the_rest(whole: W
 
     second = whole.airflow.trigger("sei_backfill", conf=form)
     # What the cancelled run was making is made by the time that the second has its plan, and has asked for nothing yet.
-    while whole.states("sei_backfill", second).get("plan") != "success" and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(
+        lambda: whole.states("sei_backfill", second).get("plan") == "success",
+        what="the second run has its plan",
+        seconds=120,
+        processes=[],
+    )
     before = len(exports_of(whole.sandbox))
     assert whole.airflow.wait("sei_backfill", second, timeout=240) == "success"
     exports = exports_of(whole.sandbox)
