@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 from unittest.mock import patch
 
+SECONDS = 300
+"""Bound on every step, not an estimate of any."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -52,7 +54,7 @@ class Metadata:
         return self._do(_triggers)
 
     def _do(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return self._process.submit(call, *args, **kwargs).result(timeout=120)
+        return self._process.submit(call, *args, **kwargs).result(timeout=SECONDS)
 
 
 @contextmanager
@@ -62,7 +64,7 @@ def metadata(environment: Mapping[str, str]) -> Iterator[Metadata]:
     with ProcessPoolExecutor(1, spawned) as process:
         # It starts now, and with this environment: Airflow reads it as soon as anything imports it.
         with patch.dict(os.environ, environment, clear=True):
-            process.submit(_prepare).result(timeout=120)
+            process.submit(_prepare).result(timeout=SECONDS)
         yield Metadata(process)
 
 

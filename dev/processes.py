@@ -110,6 +110,8 @@ def stop_all(processes: Iterable[BackgroundProcess], *, grace: float = GRACE_SEC
     if left := _members(stopping):
         msg = f"asked {[p.name for p in stopping]} to stop and killed them; still there: {left}. End these by hand."
         raise StackError(msg)
+    for process in stopping:
+        _ = process.returncode  # reaps one that ended since it was last polled
     return killed
 
 
