@@ -18,7 +18,7 @@ from dev.processes import StackError
 from dev.progress import Progress
 from dev.stack import PROJECT, Stack
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
 
 STATE = PROJECT / ".demo"
 LAKE = STATE / "lake"  # stays from run to run, so that a second run can be held against the first

@@ -28,7 +28,7 @@ from dev.progress import Progress
 from dev.stack import PROJECT
 from dev.whereabouts import Whereabouts
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
 from tests.whole.expected import rows_in, rows_sent
 
 TEAMS = 200

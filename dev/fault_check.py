@@ -100,7 +100,7 @@ def _befalls_all(scenario: Scenario) -> bool:
 
 
 def _passed(scenario: Scenario) -> bool:
-    return scenario.once and EVERY_FAULT[scenario.fault].passes
+    return scenario.once and EVERY_FAULT[scenario.fault].transient
 
 
 def _allowed(scenario: Scenario) -> int:

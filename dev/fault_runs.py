@@ -48,7 +48,7 @@ def hurried() -> Iterator[None]:
         for name, value in shorter.items():
             patches.enter_context(patch(f"sei_provider.api.{name}", value))
         # So are gigabytes to megabytes: a gzip bomb, and what is staged at the most.
-        patches.enter_context(patch("sei_provider.sandbox.files.BOMB_BYTES", 64 << 20))
+        patches.enter_context(patch("sei_provider.sandbox.faults.files.BOMB_BYTES", 64 << 20))
         patches.enter_context(patch.dict(stage.__kwdefaults__, max_file_bytes=16 << 20))
         yield
 
@@ -104,7 +104,7 @@ class Task:
             self._operator: Any = SeiReportOperator(**settings, granularity="monthly")
         else:
             # Long enough for whatever passes, and for a list to be given up; what fails anyway shall fail soon.
-            patient = (scenario.once and EVERY_FAULT[scenario.fault].passes) or "list" in scenario.calls
+            patient = (scenario.once and EVERY_FAULT[scenario.fault].transient) or "list" in scenario.calls
             timeout = 40 if patient else 8
             self._operator = SeiExportOperator(**settings, poll_interval=0.2, poll_max_interval=0.5, timeout=timeout)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from dev.processes import StackError
 from dev.stack import PROJECT, Stack
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
 
 PER_MINUTE = 400
 BATCH = 100

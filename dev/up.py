@@ -19,7 +19,7 @@ import psutil
 from dev.demo import EXPORT_SECONDS, LAKE, NIGHTLY, SCORECARD, STATE, TEAMS, say
 from dev.processes import BackgroundProcess, StackError, wait_until
 from dev.stack import PROJECT, START_SECONDS, Stack
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
 
 FOLDER = STATE / "up"
 UI_PORT = 8080

@@ -25,7 +25,7 @@ from dev.processes import BackgroundProcess, StackError, stop_all, wait_until
 from dev.stack import INHERITED, PROJECT, SANDBOX_LISTENS
 from sei_provider.api import ExportRequest, Scope, SeiClient
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.triggers.export import SeiExportTrigger
 
 BATCHES = {"productivity": 7, "sprint": 7, "business_alignment": 6}

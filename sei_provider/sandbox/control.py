@@ -1,4 +1,4 @@
-"""Looks at a running sandbox and steers it, from any process: what it was asked, what it sent, what shall go wrong.
+"""A client for `/_sandbox` of a running sandbox: its log, its faults, its clock.
 
 Standard library only, so that a test or the demo can use it without the sandbox's own dependencies.
 """
@@ -13,38 +13,40 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 
 class SandboxControl:
-    """One running sandbox, known by the base URL that its clients use."""
+    """Reads and controls one running sandbox, given the base URL that its clients use."""
 
     def __init__(self, base_url: str, *, key: str = "sandbox") -> None:
         self.base_url = base_url
         self.key = key
         parts = urlsplit(base_url)
-        self._recording_url = f"{parts.scheme}://{parts.netloc}/_sandbox"
+        self._admin_url = f"{parts.scheme}://{parts.netloc}/_sandbox"
         # A proxy named in the environment must not come between a test and localhost.
         self._opener = build_opener(ProxyHandler({}))
 
     def requests(self) -> list[dict[str, Any]]:
-        """All requests to the API: `{method, path, kind, report, status, fault, user_agent, export_id, at}`, in order.
+        """Return all requests to the API, in order.
+
+        Each is `{method, path, kind, report, status, fault, user_agent, export_id, at}`.
 
         `kind` is `create`, `status`, `list`, `download`, `trees` (org trees), `report` (a legacy report) or `other`;
         `report` is None for the last and for org trees; `at` is seconds since 1970 on the sandbox's clock. `status` is
-        None if the connection was reset without an answer. `fault` is the name of the fault that the call met, else of
-        the one that its export has, else None.
+        None if the connection was reset without a response. `fault` is the name of the call's fault, or of its
+        export's, or None.
         """
         requests: list[dict[str, Any]] = json.loads(self._call("GET", "/requests"))
         return requests
 
     def summary(self) -> dict[str, Any]:
-        """Counts: `{requests, exports, by_kind, by_status, by_fault, by_status_and_kind, by_report, by_user_agent}`.
+        """Return `{requests, exports, by_kind, by_status, by_fault, by_status_and_kind, by_report, by_user_agent}`.
 
         `by_kind` counts requests by kind; the last three do so for each HTTP status, report and user agent. A request
-        without an answer has the status `none`; one without a fault does not count in `by_fault`.
+        without a response has the status `none`; one without a fault does not count in `by_fault`.
         """
         summary: dict[str, Any] = json.loads(self._call("GET", "/summary"))
         return summary
 
     def exports(self) -> list[dict[str, Any]]:
-        """All exports, oldest first: `{id, report, body, status, created_at, reused, sent}`.
+        """Return all exports, oldest first: `{id, report, body, status, created_at, reused, sent}`.
 
         `body` is the create call's JSON, `reused` how often the export was given for an identical request, `sent`
         whether it was downloaded.
@@ -53,14 +55,14 @@ class SandboxControl:
         return exports
 
     def reports(self) -> list[dict[str, Any]]:
-        """All legacy reports, oldest first: `{id, report, body, created_at}`; the ids are the sandbox's own."""
+        """Return all legacy reports, oldest first: `{id, report, body, created_at}`; the ids are the sandbox's own."""
         reports: list[dict[str, Any]] = json.loads(self._call("GET", "/reports"))
         return reports
 
     def bytes(self, export_id: str) -> bytes:
-        """The bytes sent at the last download of an export, or for a legacy report, by its id.
+        """Return the bytes of the last download of an export, or of a legacy report, by its id.
 
-        `urllib.error.HTTPError` (404) if nothing was sent.
+        Raises `urllib.error.HTTPError` (404) if nothing was sent.
         """
         return self._call("GET", f"/bytes/{export_id}")
 
@@ -75,41 +77,42 @@ class SandboxControl:
         probability: float | None = None,
         seed: int | None = None,
     ) -> None:
-        """Have what is asked for from now on go wrong; of several faults that fit, the one ordered last counts.
+        """Inject a fault into calls from now on; of several rules that match a call, the newest counts.
 
-        - `name`: one of `sei_provider.sandbox.faults.EVERY_FAULT`. An `ExportFault` is chosen when an export is
-          created, and stays with it (a legacy report has it, too, where it applies); the others befall single calls.
-        - `team`: a team id or an org tree's name; None for any. Calls belong to a team through what they create or the
-          export they are about; a list belongs to none.
+        - `name`: one of `sei_provider.sandbox.faults.EVERY_FAULT`. An `ExportFault` is chosen when an export, or a
+          legacy report, is created, and stays with it; the others affect single calls. The downloads that
+          `VALID_FILES` gives must land, those of `BROKEN_FILES` must be refused.
+        - `team`: a team id or an org tree's name; None for any. A call belongs to the team of what it creates or of
+          the export that it is about; a list belongs to none.
         - `report`: None for any.
         - `call`: `create`, `status`, `list`, `download`, `trees` or `report`; None for any. Not for an `ExportFault`.
-        - `times`: how often it happens; None for always.
-        - `probability`: how probable it is each time that it could happen, 0 to 1; None for certain. The sequence is
-          the same every time with the same `seed`.
+        - `times`: how often it applies; None for always.
+        - `probability`: probability, 0 to 1, that it applies to a call that it matches; None for certain. The
+          sequence is the same every time with the same `seed`.
 
-        `urllib.error.HTTPError` (400, and why in its body) for an order that could never be met.
+        Raises `urllib.error.HTTPError` (400, the reason in its body) for a rule that could never match.
         """
         order = {"fault": name, "team": team, "report": report, "call": call}
         self._call("POST", "/faults", order | {"times": times, "probability": probability, "seed": seed})
 
     def outage(self, seconds: float) -> None:
-        """Have the sandbox refuse connections for so many seconds, from when this returns, as if it were not running.
+        """Let the sandbox refuse connections for so many seconds, as if it were not running.
 
-        Connections that are open end, after their answer. What it knows outlives the outage.
+        Open connections end after their response. The sandbox's state outlives the outage.
         """
         self._call("POST", "/outage", {"seconds": seconds})
 
     def clear_faults(self) -> None:
-        """Forget all faults, and the weather that the sandbox was started with; exports keep theirs."""
+        """Remove all fault rules, the sandbox's own `fault_rate` too; exports keep their faults."""
         self._call("DELETE", "/faults")
 
     def advance(self, seconds: float) -> None:
-        """Put the sandbox's clock forward, so that exports are done sooner and reuse ends."""
+        """Put the sandbox's clock forward, so that exports are done and reuse ends."""
         self._call("POST", "/clock", {"advance": seconds})
 
     def _call(self, method: str, path: str, body: object = None) -> builtins.bytes:
         data = None if body is None else json.dumps(body).encode()
-        request = Request(self._recording_url + path, data=data, method=method)  # noqa: S310 - the caller's sandbox
+        request = Request(self._admin_url + path, data=data, method=method)  # noqa: S310 - the caller's sandbox
         with self._opener.open(request, timeout=30) as response:
             content: builtins.bytes = response.read()
         return content

@@ -14,7 +14,7 @@ from selenium import webdriver
 
 from dev.debian import command_from_package
 from dev.stack import PROJECT, Stack
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
 from tests.browser.pages import Pages
 
 TEAMS = 12

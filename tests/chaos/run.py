@@ -17,7 +17,7 @@ from dev.processes import wait_until
 from dev.stack import Stack
 from sei_provider.lake import ledger
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
 from tests.whole.expected import rows_in, rows_sent
 
 TEAMS = [team.id for team in Organisation(60).leaves]

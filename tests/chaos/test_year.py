@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dev.stack import PROJECT, Stack
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
 from tests.whole.backfilled import assert_backfilled, backfill
 
 TEAMS = 3

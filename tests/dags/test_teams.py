@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from sei_provider.api import SeiAuthError, SeiInputError
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.server import serve
 from tests.connections import connect
 from tests.dags.conftest import DAGS

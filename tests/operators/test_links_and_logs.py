@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 
 from sei_provider.links import SeiExportLink
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.server import serve
 from sei_provider.triggers.export import SeiExportTrigger
 from tests.connections import connect

@@ -14,7 +14,7 @@ import pytest
 
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.faults import EVERY_FAULT, ExportFault
-from sei_provider.sandbox.files import BOMB_BYTES
+from sei_provider.sandbox.faults.files import BOMB_BYTES
 from sei_provider.sandbox.server import serve
 from tests.sandbox import raw
 

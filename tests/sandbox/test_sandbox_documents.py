@@ -17,8 +17,8 @@ import pytest
 
 from sei_provider.api.reports import REPORTS
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.legacy_body import LEGACY_DOCUMENTS, LegacyDocument
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
+from sei_provider.sandbox.data.spec import LEGACY_SPECS, LegacySpec
 from tests.sandbox.conftest import Api
 
 HERE = Path(__file__).parent
@@ -164,8 +164,8 @@ def test_the_contributor_body_of_002_gets_a_csv_with_ratings(api: Api) -> None:
     assert "PR Velocity per Developer,PR Velocity per Developer Rating,Work Items Completed," in answer.text
 
 
-@pytest.mark.parametrize("document", LEGACY_DOCUMENTS.values(), ids=LEGACY_DOCUMENTS)
-def test_the_legacy_metrics_and_headings_are_those_of_the_documents_tables(document: LegacyDocument) -> None:
+@pytest.mark.parametrize("document", LEGACY_SPECS.values(), ids=LEGACY_SPECS)
+def test_the_legacy_metrics_and_headings_are_those_of_the_documents_tables(document: LegacySpec) -> None:
     expected = documented_headings(document.report)
     if document.by_developer:
         # The one heading that the response's description gives is not the table's.

@@ -8,9 +8,9 @@ from urllib.error import HTTPError
 
 import pytest
 
-from sei_provider.sandbox.app import create_app
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.faults import EVERY_FAULT, WEATHER
+from sei_provider.sandbox.faults import EVERY_FAULT, TRANSIENT_FAULTS
+from sei_provider.sandbox.options import SandboxOptions
 from sei_provider.sandbox.server import serve
 from tests.sandbox import raw
 
@@ -107,28 +107,28 @@ def weathered(sandbox: SandboxControl) -> list[str | None]:
 
 
 def test_weather_is_of_every_passing_kind_and_the_same_with_the_same_seed() -> None:
-    with serve(teams=10, seconds=0, weather=0.5, seed=7) as first, serve(teams=10, weather=0.5, seed=7) as second:
+    with serve(teams=10, seconds=0, fault_rate=0.5, seed=7) as first, serve(teams=10, fault_rate=0.5, seed=7) as second:
         met = weathered(first)
         assert met == weathered(second)
         assert 100 < Counter(met)[None] < 200
-        assert set(met) == {None, *WEATHER}
+        assert set(met) == {None, *TRANSIENT_FAULTS}
         first.clear_faults()
         assert statuses(first, *[("list", "sprint", "")] * 20) == [200] * 20
 
 
 def test_weather_is_what_passes_and_befalls_single_calls() -> None:
-    assert set(WEATHER) == {
+    assert set(TRANSIENT_FAULTS) == {
         *("reset_unseen", "reset_before_answer", "reset_in_body", "wrong_content_length", "json_cut_short"),
         *("429", "429_seconds", "429_date", "503_seconds", "503_date"),
         *("500", "502_html", "504", "500_after_work", "504_after_work"),
     }
-    assert all(EVERY_FAULT[name].passes for name in WEATHER)
+    assert all(EVERY_FAULT[name].transient for name in TRANSIENT_FAULTS)
 
 
-@pytest.mark.parametrize("weather", [0, 1.5])
-def test_weather_that_is_no_probability_is_refused(weather: float) -> None:
-    with pytest.raises(ValueError, match=f"above 0 and at most 1, not {weather}"):
-        create_app(weather=weather)
+@pytest.mark.parametrize("rate", [0, 1.5])
+def test_a_fault_rate_that_is_no_probability_is_refused(rate: float) -> None:
+    with pytest.raises(ValueError, match=f"fault_rate must be above 0 and at most 1, not {rate}"):
+        SandboxOptions(fault_rate=rate)
 
 
 @pytest.mark.parametrize(
@@ -141,18 +141,18 @@ def test_weather_that_is_no_probability_is_refused(weather: float) -> None:
         ),
         ({"name": "504", "call": "other"}, "call 'other' is unknown"),
         ({"name": "fail", "call": "status"}, "fail is chosen when an export is created and then stays; leave call out"),
-        ({"name": "json_cut_short", "call": "download"}, "json_cut_short befalls create, status, list, trees"),
-        ({"name": "cycle", "call": "list"}, "call 'list': cycle befalls trees"),
+        ({"name": "json_cut_short", "call": "download"}, "json_cut_short affects create, status, list, trees"),
+        ({"name": "cycle", "call": "list"}, "call 'list': cycle affects trees"),
         ({"name": "504", "call": "list", "team": "12"}, "lists, which belong to no team; leave team out"),
         ({"name": "endless_pages", "team": "12"}, "lists, which belong to no team; leave team out"),
         ({"name": "504", "report": "velocity"}, "report 'velocity' is unknown; there are productivity, sprint,"),
-        ({"name": "link_missing", "report": "team_report"}, "link_missing befalls calls for productivity, sprint,"),
-        ({"name": "forbidden", "report": "sprint"}, "forbidden befalls org trees, which belong to no report"),
+        ({"name": "link_missing", "report": "team_report"}, "link_missing affects calls for productivity, sprint,"),
+        ({"name": "forbidden", "report": "sprint"}, "forbidden affects org trees, which belong to no report"),
         ({"name": "504", "call": "list", "report": "business_alignment"}, "'list' is for productivity, sprint"),
         ({"name": "504", "call": "trees", "report": "sprint"}, "the call 'trees' is for no report"),
         ({"name": "504", "times": 0}, "times must be a whole number from 1, or null for always, not 0"),
         ({"name": "504", "probability": 1.5}, "probability must be a number from 0 to 1, not 1.5"),
-        ({"name": "504", "probability": 0.5, "seed": "a"}, "seed must be a whole number, not 'a'"),
+        ({"name": "504", "probability": 0.5, "seed": "a"}, 'seed must be a whole number, not "a"'),
         ({"name": "504", "seed": 7}, "seed goes with a probability, and there is none"),
     ],
 )

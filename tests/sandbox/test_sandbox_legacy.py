@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from sei_provider.sandbox.legacy_body import CONTRIBUTOR_REPORT, TEAM_REPORT, read_legacy_body
-from sei_provider.sandbox.legacy_rows import legacy_csv_text
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.legacy_csv import legacy_csv_text
+from sei_provider.sandbox.data.organisation import Organisation
+from sei_provider.sandbox.data.spec import CONTRIBUTOR_REPORT, TEAM_REPORT
+from sei_provider.sandbox.http.legacy_body import read_legacy_body
 from sei_provider.sandbox.server import serve
 
 
@@ -141,7 +142,10 @@ def test_a_wrong_key_in_either_header_is_a_401(headers, instant_sandbox) -> None
     [
         ({"format": ""}, "format '' is unknown; there are csv"),
         ({"format": "json"}, "format 'json' is unknown; there are csv"),
-        ({"teamId": "1"}, "the query has an unknown parameter 'teamId'; there are format, projectIdentifier"),
+        (
+            {"teamId": "1"},
+            "unknown parameter 'teamId'; there are projectIdentifier, orgIdentifier, accountIdentifier",
+        ),
     ],
 )
 def test_the_query_takes_format_csv_only(parameters, message, instant) -> None:
@@ -152,7 +156,7 @@ def test_the_query_takes_format_csv_only(parameters, message, instant) -> None:
 
 def test_the_format_is_required_and_so_is_the_content_type(instant) -> None:
     answer = instant.http.post("/v2/insights/teams/reports", json=team_body())
-    assert (answer.status_code, answer.json()["message"]) == (400, "The query parameter format is required: csv")
+    assert (answer.status_code, answer.json()["message"]) == (400, "the parameter format is required")
     plain = instant.http.post(
         "/v2/insights/teams/reports", params={"format": "csv"}, content="{}", headers={"content-type": "text/plain"}
     )
@@ -162,8 +166,8 @@ def test_the_format_is_required_and_so_is_the_content_type(instant) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ([], "the body must be a JSON object"),
-        (team_body(collectionId=10), "the body.collectionId must be a JSON string that is not empty, not 10"),
+        ([], "the body (ExportRequestDTO) must be a JSON object, not []"),
+        (team_body(collectionId=10), "collectionId must be a JSON string that is not empty, not 10"),
         (team_body(teamRefId="10"), 'teamRefId must be a JSON number, not "10"'),
         (team_body(teamRefId=True), "teamRefId must be a JSON number, not true"),
         (team_body(teamRefId=11), "collectionId '10' and teamRefId 11 must be the same team"),
@@ -172,7 +176,7 @@ def test_the_format_is_required_and_so_is_the_content_type(instant) -> None:
         (team_body(dateEnd="2026-1-31"), 'dateEnd must be a date as yyyy-MM-dd, not "2026-1-31"'),
         (team_body(dateEnd="2025-12-31"), "dateStart 2026-01-01 is after dateEnd 2025-12-31"),
         (team_body(granularity="quarterly"), "granularity 'quarterly' is unknown; there are daily, weekly, monthly"),
-        (team_body(granularity=None), "granularity must be a JSON string, not null"),
+        (team_body(granularity=None), "granularity null is unknown; there are daily, weekly, monthly"),
         (team_body(productivity=[]), "productivity must be a JSON object, not []"),
         (team_body(productivity={"metric": []}), "productivity has an unknown field 'metric'; there are metrics"),
         (

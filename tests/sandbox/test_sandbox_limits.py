@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sei_provider.sandbox.clock import SandboxClock
-from sei_provider.sandbox.limit import SlidingWindow
+from sei_provider.sandbox.options import SandboxOptions
 from sei_provider.sandbox.server import serve
 
 REPORTS = ("productivity", "sprint", "business_alignment")
@@ -119,7 +119,7 @@ def test_a_clock_that_runs_faster_starts_at_the_time_of_its_base_and_can_be_put_
 
 
 def test_a_speed_or_a_rate_that_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ValueError, match="speed must be above 0, not 0"):
-        SandboxClock(speed=0)
-    with pytest.raises(ValueError, match="requests_per_minute must be at least 1, or None for no limit, not 0"):
-        SlidingWindow(0, SandboxClock())
+    with pytest.raises(ValueError, match="clock_speed must be above 0, not 0"):
+        SandboxOptions(clock_speed=0)
+    with pytest.raises(ValueError, match="requests_per_minute must be at least 1, not 0"):
+        SandboxOptions(requests_per_minute=0)

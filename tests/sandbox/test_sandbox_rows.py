@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from sei_provider.sandbox.organisation import Organisation
-from sei_provider.sandbox.periods import periods, sprints
+from sei_provider.sandbox.data.organisation import Organisation
+from sei_provider.sandbox.data.periods import periods, sprints
 
 REPORTS = ("productivity", "sprint", "business_alignment")
 

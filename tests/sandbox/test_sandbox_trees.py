@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
 
 CALLS = ("", "/hierarchies", "/101/teams")
 

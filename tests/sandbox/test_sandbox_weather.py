@@ -10,9 +10,8 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from sei_provider.sandbox import weather
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.faults import EVERY_FAULT, CallFault
+from sei_provider.sandbox.faults import EVERY_FAULT, CallFault, injection
 from sei_provider.sandbox.server import serve
 from tests.sandbox import raw
 from tests.sandbox.raw import CALLS, Heard
@@ -83,7 +82,7 @@ def test_an_answer_says_that_it_is_longer_than_it_is(call: str, stormy) -> None:
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_slow_answer_arrives_whole_in_the_end(call: str, stormy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weather, "SECONDS_PER_BYTE", 0.0)
+    monkeypatch.setattr(injection, "SECONDS_PER_BYTE", 0.0)
     struck = Struck(stormy, "slow_body", call)
     assert len(struck.heard.body) == struck.heard.length > 0
     if call in {"status", "download"}:
@@ -171,7 +170,7 @@ def test_json_of_another_shape_has_nothing_where_the_documents_say(call: str, st
 
 @pytest.mark.parametrize("fault", [fault.name for fault in EVERY_FAULT.values() if isinstance(fault, CallFault)])
 def test_the_table_says_which_calls_of_which_reports_a_fault_befalls(fault: str, stormy, monkeypatch) -> None:
-    monkeypatch.setattr(weather, "SECONDS_PER_BYTE", 0.0)
+    monkeypatch.setattr(injection, "SECONDS_PER_BYTE", 0.0)
     reports = {"trees": [None], "report": ["team_report", "contributor_report"], "list": ["productivity", "sprint"]}
     for call in EVERY_FAULT[fault].calls:
         for report in reports.get(call, ["productivity", "sprint", "business_alignment"]):
@@ -196,7 +195,7 @@ def test_a_large_download_arrives_up_to_its_half_before_the_reset(stormy) -> Non
 
 
 def test_wrong_requests_are_refused_in_any_weather() -> None:
-    with serve(teams=10, seconds=0, weather=1.0) as sandbox:
+    with serve(teams=10, seconds=0, fault_rate=1.0) as sandbox:
         method, path, body = raw.request("create")
         assert raw.ask(sandbox, method, path, body | {"color": "red"}).status == 400
         assert raw.ask(sandbox, method, path, body, key="wrong").status == 401

@@ -19,7 +19,7 @@ from sei_provider.api import AsyncSeiClient
 from sei_provider.api.polling import ExportPoller
 from sei_provider.api.rate_limit import RateLimit
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.server import serve
 from sei_provider.triggers.export import SeiExportTrigger
 from tests.connections import connect

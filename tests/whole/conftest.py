@@ -13,7 +13,7 @@ import pytest
 
 from dev.stack import PROJECT, Stack
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
 
 TEAMS = 12
 TEAM_IDS = [team.id for team in Organisation(TEAMS).leaves]

@@ -9,7 +9,7 @@ import airflow
 from packaging.version import Version
 
 from sei_provider.lake import read_table
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
 from tests.whole.conftest import TEAM_IDS, TEAMS, Whole
 from tests.whole.expected import rows_in, rows_sent
 

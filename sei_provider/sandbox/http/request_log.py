@@ -1,6 +1,6 @@
-"""What was sent to the sandbox and what it answered, kept for `/_sandbox`.
+"""The log of requests and of what was sent, kept for `/_sandbox`.
 
-Keys are not recorded, nor are request headers but the user agent.
+It holds no key, and of the request headers only the user agent.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from sei_provider.sandbox.weather import CUT
+from sei_provider.sandbox.faults.injection import CUT
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,11 +24,11 @@ Kind = Literal["create", "status", "list", "download", "trees", "report", "other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedRequest:
-    """One request to the API: `kind` is what its call is, or other; `at` is seconds since 1970.
+class LoggedRequest:
+    """One request to the API: `kind` is its call, or other; `at` is seconds since 1970.
 
-    `status` is the HTTP status that was sent, None if the connection was cut without an answer; `fault` the name of
-    what was made to go wrong with the call, else with the export that it is about.
+    `status` is the HTTP status that was sent, None if the connection was cut without a response; `fault` the name of
+    the fault of the call, or of the export that it is about.
     """
 
     method: str
@@ -43,8 +43,8 @@ class RecordedRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedReport:
-    """One legacy report: it has no export, so it gets an id of the sandbox's own."""
+class LoggedReport:
+    """One legacy report; it has no export, so its id is the sandbox's own."""
 
     id: str
     report: str
@@ -53,22 +53,22 @@ class RecordedReport:
     at: float
 
 
-class Recorder:
-    """The requests in the order in which they were answered, and what legacy reports were sent."""
+class RequestLog:
+    """All requests in the order of their responses, and all legacy reports."""
 
     def __init__(self, clock: SandboxClock) -> None:
         self.clock = clock
-        self.requests: list[RecordedRequest] = []
-        self.reports: dict[str, RecordedReport] = {}
+        self.requests: list[LoggedRequest] = []
+        self.reports: dict[str, LoggedReport] = {}
 
     def report_sent(self, report: str, body: object, sent: bytes) -> str:
-        """Keep a legacy report, and give the id under which it is found."""
+        """Keep a legacy report, and return its id."""
         report_id = f"rep_{len(self.reports) + 1:08x}"
-        self.reports[report_id] = RecordedReport(id=report_id, report=report, body=body, sent=sent, at=self.clock.now())
+        self.reports[report_id] = LoggedReport(id=report_id, report=report, body=body, sent=sent, at=self.clock.now())
         return report_id
 
     def summary(self) -> dict[str, object]:
-        """Counts of requests: by status and by fault, and by kind for all, each status, report and user agent."""
+        """Return counts of requests by status and fault, and by kind for all, each status, report and user agent."""
         return {
             "requests": len(self.requests),
             "by_kind": Counter(request.kind for request in self.requests),
@@ -86,47 +86,47 @@ class Recorder:
         return kinds
 
 
-def name_call(request: Request, kind: Kind, report: str | None = None) -> None:
-    """Say what a request asks for, so that it is recorded as that, however it ends."""
+def log_call(request: Request, kind: Kind, report: str | None = None) -> None:
+    """Note which call a request is, so that it is logged as that, however it ends."""
     request.state.kind = kind
     request.state.report = report
 
 
-def name_fault(request: Request, fault: str) -> None:
-    """Say what was made to go wrong with what a request asks for; weather that befalls the call itself goes first."""
+def log_fault(request: Request, fault: str) -> None:
+    """Note the fault of the export or the read that a request is about; a fault of the call itself goes first."""
     if not hasattr(request.state, "fault"):
         request.state.fault = fault
 
 
-class RecordRequests:
-    """Middleware that puts every request but those to `/_sandbox` into a recorder."""
+class RequestLogMiddleware:
+    """Middleware that logs every request but those to `/_sandbox`."""
 
-    def __init__(self, app: ASGIApp, *, recorder: Recorder) -> None:
+    def __init__(self, app: ASGIApp, *, log: RequestLog) -> None:
         self._app = app
-        self._recorder = recorder
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and record it with the status of its answer, if it gets one."""
+        """Pass the request on, and log it with the status of its response, if it gets one."""
         if scope["type"] != "http" or scope["path"].startswith(PREFIX):
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
 
-        is_recorded = False
+        is_logged = False
 
-        async def record(message: Message) -> None:
-            nonlocal is_recorded
-            if not is_recorded and message["type"] in {"http.response.start", CUT}:
-                # Before it is sent: whoever has the answer, or none, finds the request recorded.
-                self._recorder.requests.append(self._recorded(scope, state, message.get("status")))
-                is_recorded = True
+        async def log(message: Message) -> None:
+            nonlocal is_logged
+            if not is_logged and message["type"] in {"http.response.start", CUT}:
+                # Before it is sent: a client that has the response, or none, finds the request in the log.
+                self._log.requests.append(self._logged(scope, state, message.get("status")))
+                is_logged = True
             await send(message)
 
-        await self._app(scope, receive, record)
+        await self._app(scope, receive, log)
 
-    def _recorded(self, scope: Scope, state: dict[str, Any], status: int | None) -> RecordedRequest:
+    def _logged(self, scope: Scope, state: dict[str, Any], status: int | None) -> LoggedRequest:
         agents = [value for name, value in scope["headers"] if name == b"user-agent"]
-        return RecordedRequest(
+        return LoggedRequest(
             method=scope["method"],
             path=scope["path"],
             kind=state.get("kind", "other"),
@@ -135,5 +135,5 @@ class RecordRequests:
             fault=state.get("fault") or None,
             user_agent=agents[0].decode("latin-1") if agents else "",
             export_id=state.get("export_id"),
-            at=self._recorder.clock.now(),
+            at=self._log.clock.now(),
         )

@@ -1,4 +1,4 @@
-"""The rows that answer one request, as the text of a CSV. Knows nothing of exports, packing or HTTP."""
+"""The CSV of one export. Knows nothing of packing or HTTP."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from sei_provider.sandbox.figures import (
+from sei_provider.sandbox.data.metrics import (
     CATEGORIES,
     UNCATEGORIZED,
     categories,
-    category_figures,
-    developer_figures,
-    team_figures,
+    category_metrics,
+    developer_metrics,
+    team_metrics,
 )
-from sei_provider.sandbox.periods import period_label, periods, sprints
+from sei_provider.sandbox.data.periods import period_label, periods, sprints
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
 
-    from sei_provider.sandbox.create_body import ExportRequest
-    from sei_provider.sandbox.organisation import Team
+    from sei_provider.sandbox.data.organisation import Team
+    from sei_provider.sandbox.data.request import ExportRequest
 
 
 def csv_text(request: ExportRequest) -> str:
-    """The header and the rows of the scope's team and all teams below it, parents first, then by date."""
-    header, rows = _CONTENT[request.document.report](request)
+    """Return the header and the rows of the scope's team and all teams below it, parents first, then by date."""
+    header, rows = _CONTENT[request.spec.report](request)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -47,11 +47,11 @@ def _productivity(request: ExportRequest) -> tuple[list[str], Iterator[list[str]
             for period in periods(request.granularity, request.start, request.end):
                 row = _dimensions(period.label, team, period.start, period.end)
                 if not by_developer:
-                    yield row + team_figures(team, period.start, period.end, *asked)
+                    yield row + team_metrics(team, period.start, period.end, *asked)
                     continue
                 for developer in team.developers:
-                    figures = developer_figures(team, developer, period.start, period.end, *asked)
-                    yield [*row, developer.name, developer.email, *figures]
+                    values = developer_metrics(team, developer, period.start, period.end, *asked)
+                    yield [*row, developer.name, developer.email, *values]
 
     return [*_DIMENSIONS, *people, *request.metrics], rows()
 
@@ -66,13 +66,13 @@ def _sprint(request: ExportRequest) -> tuple[list[str], Iterator[list[str]]]:
                 is_sprint = request.granularity == "SPRINT"
                 label = sprint.name if is_sprint else period_label(request.granularity, sprint.start)
                 row = _dimensions(label, team, sprint.start, sprint.end)
-                yield [*row, sprint.name, *team_figures(team, sprint.start, sprint.end, *asked)]
+                yield [*row, sprint.name, *team_metrics(team, sprint.start, sprint.end, *asked)]
 
     def period_rows() -> Iterator[list[str]]:
         for team in request.team.walk():
             for period in periods(request.granularity, request.start, request.end):
                 row = _dimensions(period.label, team, period.start, period.end)
-                yield row + team_figures(team, period.start, period.end, *asked)
+                yield row + team_metrics(team, period.start, period.end, *asked)
 
     if by_sprint:
         return [*_DIMENSIONS, "Sprint", *request.metrics], sprint_rows()
@@ -80,7 +80,7 @@ def _sprint(request: ExportRequest) -> tuple[list[str], Iterator[list[str]]]:
 
 
 def _business_alignment(request: ExportRequest) -> tuple[list[str], Iterator[list[str]]]:
-    """Columns only for the categories that occur in this export, so exports differ in their columns (003)."""
+    """Return columns only for the categories that occur in this export, so exports differ in their columns (003)."""
     groups = request.metric_groups or ("CATEGORIZED", "UNCATEGORIZED")
     wanted = (CATEGORIES if "CATEGORIZED" in groups else ()) + ((UNCATEGORIZED,) if "UNCATEGORIZED" in groups else ())
     teams, all_periods = list(request.team.walk()), periods(request.granularity, request.start, request.end)
@@ -91,7 +91,7 @@ def _business_alignment(request: ExportRequest) -> tuple[list[str], Iterator[lis
         for team in teams:
             for period in all_periods:
                 row = _dimensions(period.label, team, period.start, period.end)
-                yield row + category_figures(team, period.start, period.end, columns)
+                yield row + category_metrics(team, period.start, period.end, columns)
 
     names = [f"{category}_{unit}" for category, unit in columns]
     return [*_DIMENSIONS, *names], rows()

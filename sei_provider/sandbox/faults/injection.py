@@ -1,7 +1,6 @@
-"""What becomes of single calls in bad weather: other answers, and answers that do not arrive whole.
+"""Faults of single calls: other responses, and responses that do not arrive whole.
 
-It comes after all checks, so that a wrong request is refused in any weather, and around the answer of every call.
-Knows no call's content.
+A fault is chosen after all checks, so a wrong request is refused anyway, and carried out around the call's response.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
-from sei_provider.sandbox.faults import OTHER_HOST
-from sei_provider.sandbox.files import LOGIN_PAGE
+from sei_provider.sandbox.faults.files import LOGIN_PAGE
+from sei_provider.sandbox.faults.table import OTHER_HOST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from sei_provider.sandbox.clock import SandboxClock
-    from sei_provider.sandbox.fault_plan import FaultPlan
-    from sei_provider.sandbox.faults import CallFault
+    from sei_provider.sandbox.faults.rules import FaultPlan
+    from sei_provider.sandbox.faults.table import CallFault
 
 CUT = "sandbox.cut"
 """An ASGI message of the sandbox's own: close the connection, by a reset if `reset`. See `connection`."""
@@ -35,63 +34,62 @@ SECONDS_PER_BYTE = 1.0
 RETRY_AFTER_SECONDS = 2
 
 
-def meet_weather(request: Request, plan: FaultPlan, team: str | None = None) -> None:
-    """Have the fault that is due, if any, befall this call; `request` says already which call it is.
+def inject_fault(request: Request, plan: FaultPlan, team: str | None = None) -> None:
+    """Choose the fault of this call, if a rule has one; a route calls this just before it does anything.
 
-    For calls to make just before they do anything: a fault may keep them from it, by an exception that is none of
-    theirs.
+    An exception that the middleware catches ends the call if the fault comes before its work.
     """
-    fault = plan.at_call(request.state.kind, request.state.report, team)
+    fault = plan.for_call(request.state.kind, request.state.report, team)
     if fault is None:
         return
-    request.state.weather = fault
+    request.state.call_fault = fault
     request.state.fault = fault.name
     if fault.before_work:
         raise _NotDone
 
 
 class _NotDone(Exception):  # noqa: N818 - not an error, but the end of a call before its work
-    """The call shall do nothing; what is answered is the weather's."""
+    """Ends a call before its work."""
 
 
-class BadWeather:
-    """Middleware that has a call's answer suffer what `meet_weather` found for it."""
+class FaultMiddleware:
+    """Middleware that carries out the fault that `inject_fault` chose for a call."""
 
     def __init__(self, app: ASGIApp, *, clock: SandboxClock) -> None:
         self._app = app
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and its answer back as the weather has it."""
+        """Pass the request on, and its response back as the fault has it."""
         state = scope.setdefault("state", {})
         held: list[Message] = []
 
         async def hold(message: Message) -> None:
-            if "weather" in state:
+            if "call_fault" in state:
                 held.append(message)
             else:
                 await send(message)
 
         with suppress(_NotDone):
             await self._app(scope, receive, hold)
-        fault: CallFault | None = state.get("weather")
+        fault: CallFault | None = state.get("call_fault")
         if fault is not None:
-            answer = _answer(fault, self._clock.now()) if fault.status else _harmed(fault, _joined(held))
-            await _deliver(answer, fault, receive, send)
+            response = _instead(fault, self._clock.now()) if fault.status else _damaged(fault, _joined(held))
+            await _deliver(response, fault, receive, send)
 
 
 def _joined(held: Sequence[Message]) -> Response:
-    """The answer that a call gave."""
-    if not held:  # it was not done, and is not answered
+    """Return the response that a call gave."""
+    if not held:  # the call was not done
         return Response()
     start, *rest = held
-    answer = Response(b"".join(message.get("body", b"") for message in rest), start["status"])
-    answer.raw_headers = list(start["headers"])
-    return answer
+    response = Response(b"".join(message.get("body", b"") for message in rest), start["status"])
+    response.raw_headers = list(start["headers"])
+    return response
 
 
-def _answer(fault: CallFault, now: float) -> Response:
-    """What is answered instead: an error in one of the shapes of CONTRACT row 25, or a login page (row 24)."""
+def _instead(fault: CallFault, now: float) -> Response:
+    """Return an error in one of the shapes of CONTRACT row 25, or a login page (row 24)."""
     assert fault.status is not None  # noqa: S101 - asked by the caller, for the type checker
     headers = {}
     if fault.status == HTTPStatus.FOUND:
@@ -100,10 +98,10 @@ def _answer(fault: CallFault, now: float) -> Response:
         case "seconds":
             headers["retry-after"] = str(RETRY_AFTER_SECONDS)
         case "date":
-            # So long after the Date header, which is by the same clock.
+            # Counted from the Date header, which is by the same clock.
             headers["retry-after"] = formatdate(int(now) + RETRY_AFTER_SECONDS, usegmt=True)
     message = f"Made to fail by the sandbox's fault {fault.name}"
-    match fault.says:
+    match fault.body:
         case "code":
             body: dict[str, object] = {
                 "status": "ERROR",
@@ -123,34 +121,36 @@ def _answer(fault: CallFault, now: float) -> Response:
             return HTMLResponse(LOGIN_PAGE, fault.status, headers)
 
 
-def _harmed(fault: CallFault, answer: Response) -> Response:
-    match fault.reply:
+def _damaged(fault: CallFault, response: Response) -> Response:
+    match fault.damage:
         case "cut_short":
-            return Response(answer.body[: len(answer.body) // 2], answer.status_code, media_type="application/json")
+            return Response(
+                response.body[: len(response.body) // 2], response.status_code, media_type="application/json"
+            )
         case "of_another_shape":
             # Nothing is where the documents have it, neither in objects nor in lists.
-            return JSONResponse({"data": json.loads(bytes(answer.body))}, answer.status_code)
-        case "whole":
-            return answer
+            return JSONResponse({"data": json.loads(bytes(response.body))}, response.status_code)
+        case "none":
+            return response
 
 
-async def _deliver(answer: Response, fault: CallFault, receive: Receive, send: Send) -> None:
-    body = bytes(answer.body)
-    start: Message = {"type": "http.response.start", "status": answer.status_code, "headers": answer.raw_headers}
-    match fault.travels:
-        case "not":
+async def _deliver(response: Response, fault: CallFault, receive: Receive, send: Send) -> None:
+    body = bytes(response.body)
+    start: Message = {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
+    match fault.delivery:
+        case "none":
             await send({"type": CUT, "reset": True})
         case "half":
             await send(start)
             await send(_part(body[: len(body) // 2], more=True))
             await send({"type": CUT, "reset": True})
-        case "short_of_its_length":
+        case "short":
             missing = [(b"content-length", b"%d" % (len(body) + 100))]
-            kept = [(name, value) for name, value in answer.raw_headers if name != b"content-length"]
+            kept = [(name, value) for name, value in response.raw_headers if name != b"content-length"]
             await send({**start, "headers": kept + missing})
             await send(_part(body, more=True))
             await send({"type": CUT, "reset": False})
-        case "slowly":
+        case "slow":
             await send(start)
             gone = asyncio.create_task(_gone(receive))
             for place in range(len(body)):
@@ -170,7 +170,7 @@ def _part(body: bytes, *, more: bool) -> Message:
 
 
 async def _gone(receive: Receive) -> None:
-    """Returns when the client has hung up."""
+    """Return when the client has hung up."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

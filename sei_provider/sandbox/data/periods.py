@@ -1,4 +1,4 @@
-"""The periods that a date range has rows for. Knows nothing of teams or figures."""
+"""Periods and sprints of a date range."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """One period as it stands in a row: its label and its first and last day, both inclusive."""
+    """One period of a row: its label and its first and last day, both inclusive."""
 
     label: str
     start: date
@@ -29,9 +29,9 @@ class Sprint:
 
 
 def periods(granularity: str, start: date, end: date) -> list[Period]:
-    """The weeks (from Monday), months or quarters from `start` to `end`, clipped to them.
+    """Return the weeks (from Monday), months or quarters from `start` to `end`, clipped to them.
 
-    SEI's granularities are accepted in either case, `SPRINT` is not one of them: see `sprints`.
+    SEI's granularities are accepted in either case, except `SPRINT`: see `sprints`.
     """
     first_day, next_first_day, label = _CALENDARS[granularity.lower()]
     found = []
@@ -44,13 +44,13 @@ def periods(granularity: str, start: date, end: date) -> list[Period]:
 
 
 def period_label(granularity: str, day: date) -> str:
-    """What the period that `day` falls in is called, such as "Jan 2026" (003)."""
+    """Return the label of the period that `day` falls in, such as "Jan 2026" (003)."""
     first_day, _, label = _CALENDARS[granularity.lower()]
     return label(first_day(day))
 
 
 def sprints(start: date, end: date) -> Iterator[Sprint]:
-    """Give the sprints that overlap the range, whole: a sprint is not cut at the range's borders."""
+    """Yield the sprints that overlap the range, whole: a sprint is not cut at the range's ends."""
     number = (start - _FIRST_SPRINT).days // _SPRINT_DAYS
     while (first := _FIRST_SPRINT + timedelta(days=number * _SPRINT_DAYS)) <= end:
         yield Sprint(f"Sprint {number + 1}", first, first + timedelta(days=_SPRINT_DAYS - 1))

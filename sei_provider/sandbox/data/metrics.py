@@ -1,7 +1,6 @@
-"""Made-up figures that are always the same: a hash of team, developer, first and last day, and metric.
+"""Made-up values of metrics that never change: a hash of team, developer, first and last day, and metric.
 
-A period that the date range clips has other figures than the whole one, so that dates widened wrongly are noticed.
-Knows nothing of exports or CSV.
+A period that the date range clips has other values than the whole one, so that dates widened wrongly are noticed.
 """
 
 from __future__ import annotations
@@ -14,41 +13,41 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import date
 
-    from sei_provider.sandbox.organisation import Developer, Team
+    from sei_provider.sandbox.data.organisation import Developer, Team
 
 CATEGORIES = ("KTLO", "New_Capability", "Quality_Improvements", "Security_and_Compliance")
 UNCATEGORIZED = "Uncategorized"
 
 
-def developer_figures(
+def developer_metrics(
     team: Team, developer: Developer, start: date, end: date, metrics: Sequence[str], variant: str
 ) -> list[str]:
-    """One cell per metric for one developer; `variant` is what else changes the figures, such as the aggregation."""
+    """Return one cell per metric of one developer; a `variant`, such as the aggregation, gives other values."""
     seed = _seed(team.id, developer.number, start, end, variant)
-    return _cells(metrics, [_figure(seed, metric) for metric in metrics])
+    return _cells(metrics, [_value(seed, metric) for metric in metrics])
 
 
-def team_figures(team: Team, start: date, end: date, metrics: Sequence[str], variant: str) -> list[str]:
-    """One cell per metric for one team; an inner team's are the sums or means of its children's.
+def team_metrics(team: Team, start: date, end: date, metrics: Sequence[str], variant: str) -> list[str]:
+    """Return one cell per metric of one team; an inner team's are the sums or means of its children's.
 
-    A team in which nobody works has no figures.
+    A team without developers has no values.
     """
 
     def of_leaf(leaf: Team) -> list[int | None]:
         seed = _seed(leaf.id, "team", start, end, variant)
-        return [_figure(seed, metric) if leaf.developers else None for metric in metrics]
+        return [_value(seed, metric) if leaf.developers else None for metric in metrics]
 
     return _cells(metrics, _together(team, metrics, of_leaf))
 
 
-def category_figures(team: Team, start: date, end: date, columns: Sequence[tuple[str, str]]) -> list[str]:
-    """One cell per (category, unit) for one team, empty where it has no work in the category; summed as above."""
+def category_metrics(team: Team, start: date, end: date, columns: Sequence[tuple[str, str]]) -> list[str]:
+    """Return one cell per (category, unit) of one team, empty where it has no work in the category; summed as above."""
     names = [f"{category}_{unit}" for category, unit in columns]
 
     def of_leaf(leaf: Team) -> list[int | None]:
         seed, present = _seed(leaf.id, "categories", start, end), categories(leaf, start)
         return [
-            _figure(seed, name) if category in present else None
+            _value(seed, name) if category in present else None
             for name, (category, _) in zip(names, columns, strict=True)
         ]
 
@@ -56,7 +55,7 @@ def category_figures(team: Team, start: date, end: date, columns: Sequence[tuple
 
 
 def categories(team: Team, start: date) -> set[str]:
-    """The business categories that a team has work in: they differ by group and by month, as customers' do."""
+    """Return the categories that a team has work in: they differ by group and by month, as customers' do."""
     if not team.developers:
         return set()
     if team.group < 0:
@@ -69,7 +68,7 @@ def categories(team: Team, start: date) -> set[str]:
     return {category for category in (*CATEGORIES, UNCATEGORIZED) if not absent.get(category)}
 
 
-# Words in a metric's name by which a parent's figure is the mean of its children's, not their sum.
+# Words in a metric's name by which a parent's value is the mean of its children's, not their sum.
 _MEANS = (
     *("AVG", "PERCENT", "RATE", "VELOCITY", "PREDICTABILITY", "CODING_DAYS", "_VS_"),
     *("_PER_", "TIME_TO", "WORK_TYPE"),  # of the legacy reports
@@ -80,22 +79,22 @@ _MASK = (1 << 64) - 1
 def _together(
     team: Team, metrics: Sequence[str], of_leaf: Callable[[Team], Sequence[int | None]]
 ) -> Sequence[int | None]:
-    """The figures of a leaf team, or of all below an inner team taken together, in hundredths."""
+    """Return the values of a leaf team, or of all below an inner team together, in hundredths."""
     if not team.children:
         return of_leaf(team)
     by_child = [_together(child, metrics, of_leaf) for child in team.children]
-    return [_sum_or_mean(metric, figures) for metric, figures in zip(metrics, zip(*by_child, strict=True), strict=True)]
+    return [_sum_or_mean(metric, values) for metric, values in zip(metrics, zip(*by_child, strict=True), strict=True)]
 
 
-def _sum_or_mean(metric: str, figures: Sequence[int | None]) -> int | None:
-    known = [figure for figure in figures if figure is not None]
+def _sum_or_mean(metric: str, values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
     if not known:
         return None
     return sum(known) // len(known) if _is_mean(metric) else sum(known)
 
 
-def _figure(seed: int, metric: str) -> int | None:
-    """A figure in hundredths, or None for an empty cell, which about one cell in thirty is."""
+def _value(seed: int, metric: str) -> int | None:
+    """Return a value in hundredths, or None for an empty cell, which about one cell in thirty is."""
     mixed = (seed ^ _metric_seed(metric)) * 0x9E3779B97F4A7C15 & _MASK
     mixed ^= mixed >> 29
     if mixed % 31 == 0:
@@ -105,10 +104,10 @@ def _figure(seed: int, metric: str) -> int | None:
     return mixed % 2_000 if _is_mean(metric) else mixed % 400 * 100
 
 
-def _cells(metrics: Sequence[str], figures: Sequence[int | None]) -> list[str]:
+def _cells(metrics: Sequence[str], values: Sequence[int | None]) -> list[str]:
     return [
-        "" if figure is None else f"{figure / 100:.2f}" if _is_mean(metric) else str(figure // 100)
-        for metric, figure in zip(metrics, figures, strict=True)
+        "" if value is None else f"{value / 100:.2f}" if _is_mean(metric) else str(value // 100)
+        for metric, value in zip(metrics, values, strict=True)
     ]
 
 

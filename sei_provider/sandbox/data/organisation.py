@@ -1,6 +1,6 @@
-"""The made-up organisation the sandbox answers for: its org trees, their teams and developers.
+"""The made-up organisation: its org trees, their teams and developers.
 
-Team k is the same in every organisation of at least k teams. Knows nothing of exports or HTTP.
+Team k is the same in every organisation of at least k teams.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TREE_NAME = "Engineering"
 
 @dataclass(frozen=True, slots=True)
 class Developer:
-    """One person: `number` tells apart the members of a team who share a name; an e-mail address may be empty."""
+    """One person; `number` tells apart namesakes of one team, an e-mail address may be empty."""
 
     number: int
     name: str
@@ -32,12 +32,12 @@ class Team:
     hierarchy: str
     """The names from the root down, joined by "/"; a name may itself hold a slash."""
     group: int
-    """Which group the team is or belongs to, from 0; -1 for the root."""
+    """Number of the group that the team is or belongs to, from 0; -1 for the root."""
     developers: tuple[Developer, ...]
     children: tuple[Team, ...] = ()
 
     def walk(self) -> Iterator[Team]:
-        """Give this team and all below it, parents first: an export of a team includes its child teams (002)."""
+        """Yield this team and all below it, parents first: an export of a team includes its child teams (002)."""
         yield self
         for child in self.children:
             yield from child.walk()
@@ -45,7 +45,7 @@ class Team:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OrgTree:
-    """One org tree, which is called what its root team is called."""
+    """One org tree, with the name of its root team."""
 
     id: int
     """A number of its own, not its root team's id."""
@@ -65,9 +65,6 @@ class Organisation:
     """
 
     def __init__(self, teams: int = 40) -> None:
-        if teams < 1:
-            msg = f"An organisation needs at least 1 team, not {teams}"
-            raise ValueError(msg)
         groups = range((teams + _GROUP_SIZE - 1) // _GROUP_SIZE)
         self.root = Team(
             id="1",
@@ -86,17 +83,17 @@ class Organisation:
         return tuple(team for team in self.root.walk() if not team.children)
 
     def team(self, team_id: str) -> Team | None:
-        """The team with this id, or None."""
+        """Return the team with this id, or None."""
         return self._by_id.get(team_id)
 
     def tree(self, name: str) -> OrgTree | None:
-        """The org tree with this name, or None."""
+        """Return the org tree with this name, or None."""
         return next((tree for tree in self.trees if tree.name == name), None)
 
 
 _GROUP_SIZE = 8
 _GROUP_NAMES = ("Platform", "Product, Growth", "Kundenservice Süd", "Data/ML", 'The "Fast" Lane')
-# The first group holds every name that a reader is likely to stumble over (CONTRACT, section 3).
+# The first group holds every name that a CSV reader is likely to get wrong (CONTRACT, section 3).
 _TEAM_NAMES = (
     "Platform Team",
     "NA",
@@ -107,12 +104,12 @@ _TEAM_NAMES = (
     "iOS/Android",
     "データ基盤",
 )
-# The teams in which two developers share a name: with an e-mail address each, and with none.
+# The teams in which two developers share a name: with an e-mail address each, and without.
 _NAMESAKES = {"11": True, "15": False}
 
 
 def _research() -> Team:
-    """A tree whose leaves lie at different depths; a team of it has a name that Engineering has too, one is empty."""
+    """Return a tree with leaves at different depths; one has a name that Engineering has too, one is empty."""
     root, labs = "Research", "Research/Labs"
     leaves = (
         Team("4", "Platform Team", f"{labs}/Platform Team", 0, _developers("4", 3)),
@@ -141,7 +138,7 @@ def _leaf(group: int, place: int, parent: str) -> Team:
 
 
 def _developers(team_id: str, count: int) -> tuple[Developer, ...]:
-    """`count` developers, of whom the last is a namesake of the first in the teams that have namesakes."""
+    """Return `count` developers; in teams that have namesakes the last has the first one's name."""
     developers = [
         Developer(
             number, f"Developer {int(team_id):02}-{number:02}", f"developer-{int(team_id):02}-{number:02}@example.com"

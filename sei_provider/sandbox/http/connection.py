@@ -1,6 +1,6 @@
-"""HTTP connections that an answer can cut, and a server that can refuse them: ASGI has no words for either.
+"""HTTP connections that a response can cut, and a server that can refuse them: ASGI has neither.
 
-Knows nothing of what is asked or answered.
+Knows nothing of requests and responses.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from sei_provider.sandbox.weather import CUT
+from sei_provider.sandbox.faults.injection import CUT
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -24,7 +24,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class CuttableProtocol(H11Protocol):
-    """uvicorn's own HTTP protocol, which also knows the message `CUT` of `weather`."""
+    """uvicorn's own HTTP protocol, which also takes the message `CUT` of `faults.injection`."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
@@ -34,8 +34,8 @@ class CuttableProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """Called by the event loop when a client has connected."""
-        # Answers are written in two pieces, and the second would wait for the first one's receipt (40 ms). asyncio does
-        # this only for sockets that name their protocol, which those of `socket.create_server` do not.
+        # Responses are written in two pieces, and the second would wait for the first one's receipt (40 ms). asyncio
+        # sets this only for sockets that name their protocol, which those of `socket.create_server` do not.
         connection: socket.socket = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
@@ -65,33 +65,33 @@ class CuttableProtocol(H11Protocol):
                 self.transport.abort()
         else:
             self.transport.close()
-        # Until uvicorn knows, it would take the answer for one that was forgotten, and give another.
+        # Until uvicorn knows, it would take the response for one that was forgotten, and send another.
         await self._lost.wait()
 
 
 class SandboxServer(uvicorn.Server):
-    """uvicorn's server, which can refuse connections for a while as if no process were there."""
+    """uvicorn's server, which can refuse connections for a while as if it were not running."""
 
     _closed: socket.socket | None = None
-    """During an outage, what keeps the port: bound to it, and not listening."""
+    """During an outage, the socket that keeps the port: bound to it, and not listening."""
     _opening: asyncio.Task[None] | None = None
 
     async def refuse_connections(self, seconds: float) -> None:
-        """Refuse connections from now on, for so many seconds of the machine's clock; the open ones end."""
+        """Refuse connections for so many seconds of the machine's clock; the open ones end."""
         (listening,) = (found for server in self.servers for found in server.sockets)
         where, family = listening.getsockname(), listening.family
         for server in self.servers:
             server.close()
-        # Bound at once, lest anyone else gets the port: even a client's own connection could.
+        # Bound at once, because anyone else could get the port, even a client's own connection.
         self._closed = socket.socket(family, socket.SOCK_STREAM)
         self._closed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._closed.bind(where)
         for connection in list(self.server_state.connections):
-            connection.shutdown()  # after its answer, if it is giving one
+            connection.shutdown()  # after its response, if it is sending one
         self._opening = asyncio.create_task(self._open_again(self._closed, seconds))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Called when the server shall end, be there an outage or not."""
+        """Called when the server ends, with or without an outage."""
         if self._opening is not None:
             self._opening.cancel()
         if self._closed is not None:

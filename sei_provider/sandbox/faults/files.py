@@ -14,12 +14,12 @@ import zipfile
 from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
-from sei_provider.sandbox.documents import LARGE_EXPORT
+from sei_provider.sandbox.data.spec import LARGE_EXPORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from sei_provider.sandbox.faults import ExportFault
+    from sei_provider.sandbox.faults.table import ExportFault
 
 GZIP_START = b"\x1f\x8b"
 
@@ -191,7 +191,7 @@ bz2_file = bz2.compress
 xz_file = lzma.compress
 
 
-# Sending: the file that SEI made → the body of the answer.
+# Sending: the file that SEI made → the body of the response.
 
 
 def whole(file: bytes) -> bytes:

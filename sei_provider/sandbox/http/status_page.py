@@ -1,4 +1,4 @@
-"""The page under `/_sandbox/` for a person who watches: counts of requests, exports and faults. It names nobody."""
+"""The page `/_sandbox/` for a person who watches: counts of requests, exports and faults. It names nobody."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from sei_provider.sandbox.clock import timestamp
-from sei_provider.sandbox.faults import CALLS
+from sei_provider.sandbox.faults.table import CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sei_provider.sandbox.exports import Export
-    from sei_provider.sandbox.fault_plan import Order
+    from sei_provider.sandbox.faults.rules import FaultRule
 
 REFRESH_SECONDS = 2
 
@@ -21,11 +21,13 @@ _STATUSES = ("queued", "processing", "completed", "failed", "cancelled", "archiv
 _KINDS = (*CALLS, "other")
 
 
-def status_page(summary: Mapping[str, object], exports: Iterable[Export], orders: Sequence[Order], now: float) -> str:
-    """The page as HTML that needs nothing else; `summary` is `Recorder.summary()`, `now` seconds since 1970."""
+def status_page(
+    summary: Mapping[str, object], exports: Iterable[Export], rules: Sequence[FaultRule], now: float
+) -> str:
+    """Return the page as HTML; `summary` is `RequestLog.summary()`, `now` seconds since 1970."""
     by_report: dict[str, Counter[str]] = {}
     for export in exports:
-        by_report.setdefault(export.request.document.report, Counter())[export.status(now)] += 1
+        by_report.setdefault(export.request.spec.report, Counter())[export.status(now)] += 1
     made = sum(counts.total() for counts in by_report.values())
     return _PAGE.format(
         refresh=REFRESH_SECONDS,
@@ -33,9 +35,9 @@ def status_page(summary: Mapping[str, object], exports: Iterable[Export], orders
         requests=summary["requests"],
         made=made,
         exports=_table(("report", *_STATUSES), _counted(by_report, _STATUSES)),
-        answers=_table(("HTTP status", *_KINDS), _counted(summary["by_status_and_kind"], _KINDS)),
-        faults=_table(("fault met", "requests"), _pairs(summary["by_fault"])),
-        orders=_table(("ordered", "team", "report", "call", "times left", "probability"), map(_ordered, orders)),
+        responses=_table(("HTTP status", *_KINDS), _counted(summary["by_status_and_kind"], _KINDS)),
+        faults=_table(("fault", "requests"), _pairs(summary["by_fault"])),
+        rules=_table(("fault", "team", "report", "call", "times left", "probability"), map(_rule, rules)),
     )
 
 
@@ -49,13 +51,13 @@ def _pairs(counts: object) -> list[tuple[object, object]]:
     return sorted(counts.items())
 
 
-def _ordered(order: Order) -> list[object]:
-    name = order.faults[0].name if len(order.faults) == 1 else "any weather"
+def _rule(rule: FaultRule) -> list[object]:
+    name = rule.faults[0].name if len(rule.faults) == 1 else "any transient"
     return [
         name,
-        *("any" if value is None else value for value in (order.team, order.report, order.call)),
-        "always" if order.times is None else order.times,
-        1 if order.chance is None else order.chance,
+        *("any" if value is None else value for value in (rule.team, rule.report, rule.call)),
+        "always" if rule.times is None else rule.times,
+        1 if rule.probability is None else rule.probability,
     ]
 
 
@@ -76,10 +78,10 @@ th:first-child, td:first-child {{ text-align: left }} th {{ color: #5b6875; font
 p {{ color: #5b6875; margin: .2rem 0 }}
 </style></head><body>
 <h1>SEI sandbox</h1>
-<p>{requests} requests, {made} exports; {now} by its clock.</p>
+<p>{requests} requests, {made} exports; the sandbox's clock says {now}.</p>
 <h2>Exports</h2>{exports}
-<h2>Answers</h2>{answers}
-<h2>Faults met</h2>{faults}
-<h2>Faults ordered</h2>{orders}
+<h2>Responses</h2>{responses}
+<h2>Requests with faults</h2>{faults}
+<h2>Fault rules</h2>{rules}
 </body></html>
 """

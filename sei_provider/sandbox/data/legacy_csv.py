@@ -1,4 +1,4 @@
-"""The rows of one legacy report, as the text of a CSV (002). Knows nothing of HTTP."""
+"""The CSV of one legacy report (002). Knows nothing of HTTP."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from sei_provider.sandbox.figures import developer_figures, team_figures
+from sei_provider.sandbox.data.metrics import developer_metrics, team_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sei_provider.sandbox.legacy_body import ReportRequest
+    from sei_provider.sandbox.data.request import ReportRequest
 
 NO_RATING = "—"
 
 
 def legacy_csv_text(request: ReportRequest) -> str:
-    """The header and one row per team, children included; the empty text if there is no row (row 21).
+    """Return the header and one row per team, children included; the empty text if there is no row (CONTRACT row 21).
 
     A contributor report has a row per collection: the teams, and after each its manager or its developers (row 20).
     """
@@ -33,7 +33,7 @@ def legacy_csv_text(request: ReportRequest) -> str:
 
 def _columns(request: ReportRequest) -> Iterator[str]:
     for metric in request.metrics:
-        heading = request.document.headings[metric]
+        heading = request.spec.headings[metric]
         yield heading
         if request.include_ratings and metric in _BETTER_WHEN:
             yield f"{heading} Rating"
@@ -44,27 +44,27 @@ def _rows(request: ReportRequest) -> Iterator[list[str]]:
     for team in request.team.walk():
         if not team.developers:
             continue  # nobody works there, so there is nothing to report
-        yield [team.name, *_with_ratings(request, team_figures(team, *asked))]
-        for developer in team.developers if request.document.by_developer else ():
-            yield [developer.name, *_with_ratings(request, developer_figures(team, developer, *asked))]
+        yield [team.name, *_with_ratings(request, team_metrics(team, *asked))]
+        for developer in team.developers if request.spec.by_developer else ():
+            yield [developer.name, *_with_ratings(request, developer_metrics(team, developer, *asked))]
 
 
-def _with_ratings(request: ReportRequest, figures: list[str]) -> Iterator[str]:
-    for metric, figure in zip(request.metrics, figures, strict=True):
-        yield figure
+def _with_ratings(request: ReportRequest, values: list[str]) -> Iterator[str]:
+    for metric, value in zip(request.metrics, values, strict=True):
+        yield value
         if request.include_ratings and metric in _BETTER_WHEN:
-            yield _rating(metric, figure)
+            yield _rating(metric, value)
 
 
-def _rating(metric: str, figure: str) -> str:
-    """The tier of a figure; none for no figure and for zero, as in 002's example."""
-    if not figure or float(figure) == 0:
+def _rating(metric: str, value: str) -> str:
+    """Return the tier of a value; none for no value and for zero, as in 002's example."""
+    if not value or float(value) == 0:
         return NO_RATING
     tiers = ("Low", "Medium", "High") if _BETTER_WHEN[metric] == "high" else ("High", "Medium", "Low")
-    return tiers[int(float(figure) * len(tiers) / _MOST)]
+    return tiers[int(float(value) * len(tiers) / _MOST)]
 
 
-# Ratings exist only where performance tiers do, and 002 does not say where: some metrics have none.
+# Ratings exist only where performance tiers do. 002 does not list them: here some metrics have none.
 _BETTER_WHEN = {
     "PR_VELOCITY": "high",
     "WORK_TYPE_COMPLETED": "high",
@@ -72,4 +72,4 @@ _BETTER_WHEN = {
     "TIME_TO_FIRST_COMMENT": "low",
     "AVG_TIME_TO_COMPLETE": "low",
 }
-_MOST = 20.0  # above every made-up figure of these metrics, which are all means
+_MOST = 20.0  # above every made-up value of these metrics, which are all means

@@ -1,40 +1,50 @@
-"""The org tree calls over HTTP, and their JSON (CONTRACT, "The calls"): which trees there are, and their teams."""
+"""Routes of the org tree calls, and their JSON (CONTRACT, "The calls"): the trees, and their teams."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sei_provider.sandbox.access import ACCOUNT, IDENTIFIERS
-from sei_provider.sandbox.checks import only, whole_number
-from sei_provider.sandbox.recording import name_call, name_fault
-from sei_provider.sandbox.refusal import Refusal, not_found
-from sei_provider.sandbox.weather import meet_weather
+from sei_provider.sandbox.faults.injection import inject_fault
+from sei_provider.sandbox.http.auth import IdentifierQuery
+from sei_provider.sandbox.http.errors import ApiError, not_found
+from sei_provider.sandbox.http.request_log import log_call, log_fault
+from sei_provider.sandbox.http.validation import parse_query, whole_number
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from sei_provider.sandbox.access import Access
-    from sei_provider.sandbox.fault_plan import FaultPlan
-    from sei_provider.sandbox.organisation import Organisation, OrgTree, Team
-    from sei_provider.sandbox.replies import Json
+    from sei_provider.sandbox.data.organisation import Organisation, OrgTree, Team
+    from sei_provider.sandbox.faults.rules import FaultPlan
+    from sei_provider.sandbox.http.auth import Auth
+    from sei_provider.sandbox.http.responses import Json
 
 PATH = "/v2/org-trees"
 
 
-class TreeCalls:
-    """The three calls for org trees over one organisation."""
+class TreePageQuery(IdentifierQuery):
+    """The query of the list of trees; the default and the largest page size are documented nowhere."""
 
-    def __init__(self, access: Access, organisation: Organisation, faults: FaultPlan) -> None:
-        self._access = access
+    page_index: Annotated[int, whole_number(0)] = 0
+    page_size: Annotated[int, whole_number(1)] = 20
+
+
+Query = TypeVar("Query", bound=IdentifierQuery)
+
+
+class TreeRoutes:
+    """Routes of the three calls for the org trees of one organisation."""
+
+    def __init__(self, auth: Auth, organisation: Organisation, faults: FaultPlan) -> None:
+        self._auth = auth
         self._organisation = organisation
         self._faults = faults
 
     def routes(self, prefix: str) -> list[Route]:
-        """The calls at their paths behind a prefix."""
+        """Return the calls at their paths behind a prefix."""
         return [
             Route(f"{prefix}{PATH}", self._list, methods=["GET"]),
             Route(f"{prefix}{PATH}/hierarchies", self._hierarchies, methods=["GET"]),
@@ -42,11 +52,8 @@ class TreeCalls:
         ]
 
     async def _list(self, request: Request) -> Response:
-        self._enter(request, "pageIndex", "pageSize")
-        parameters = dict(request.query_params)
-        index = whole_number(parameters, "pageIndex", 0, 0)
-        # The default and the largest page size are documented nowhere.
-        size = whole_number(parameters, "pageSize", 20, 1)
+        query = self._check(request, TreePageQuery)
+        index, size = query.page_index, query.page_size
         endless = self._fault(request, "endless_pages", "forbidden") == "endless_pages"
         records = [_record(tree) for tree in self._organisation.trees]
         start = index * size % len(records) if endless else index * size
@@ -55,12 +62,12 @@ class TreeCalls:
         return JSONResponse({**page, "pageIndex": index, "pageSize": size})
 
     async def _hierarchies(self, request: Request) -> Response:
-        self._enter(request)
+        self._check(request, IdentifierQuery)
         cyclic = self._fault(request, "cycle", "forbidden") == "cycle"
         return JSONResponse([_node(_root(tree, cyclic=cyclic), tree) for tree in self._organisation.trees])
 
     async def _teams(self, request: Request) -> Response:
-        self._enter(request)
+        self._check(request, IdentifierQuery)
         tree_id: str = request.path_params["tree_id"]
         tree = next((tree for tree in self._organisation.trees if str(tree.id) == tree_id), None)
         if tree is None:
@@ -68,18 +75,18 @@ class TreeCalls:
         cyclic = self._fault(request, "cycle", "forbidden", tree=tree.name) == "cycle"
         return JSONResponse(_team(_root(tree, cyclic=cyclic), None))
 
-    def _enter(self, request: Request, *parameters: str) -> None:
-        name_call(request, "trees")
-        self._access.check_with_account(request)
-        only(request.query_params, (*IDENTIFIERS, ACCOUNT, *parameters), "the query", "parameter")
+    def _check(self, request: Request, query: type[Query]) -> Query:
+        log_call(request, "trees")
+        self._auth.check_with_account(request)
+        return parse_query(query, request.query_params)
 
     def _fault(self, request: Request, *possible: str, tree: str | None = None) -> str:
-        meet_weather(request, self._faults, tree)
-        fault = self._faults.at_read(*possible, call="trees", team=tree)
-        name_fault(request, fault)
+        inject_fault(request, self._faults, tree)
+        fault = self._faults.for_read(*possible, call="trees", team=tree)
+        log_fault(request, fault)
         if fault == "forbidden":
             which = "org trees" if tree is None else f"org tree {tree!r}"
-            raise Refusal(403, "ACCESS_DENIED", f"Missing permission to view {which}")
+            raise ApiError(403, "ACCESS_DENIED", f"Missing permission to view {which}")
         return fault
 
 

@@ -1,76 +1,75 @@
-"""The JSON of create, status and list replies, with the fields that each report's document shows and no others."""
+"""Responses of the API: the JSON of create, status and list calls, with exactly the documented fields, and files."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.responses import Response
+
 from sei_provider.sandbox.clock import timestamp
-from sei_provider.sandbox.faults import OTHER_HOST
+from sei_provider.sandbox.faults.table import OTHER_HOST
 
 if TYPE_CHECKING:
-    from sei_provider.sandbox.create_body import ExportRequest
+    from sei_provider.sandbox.data.request import ExportRequest
     from sei_provider.sandbox.exports import Export
 
 Json = dict[str, object]
 
 
-def create_reply(export: Export, *, reused: bool) -> Json:
-    """The answer to a create call: 202's document, or 200's if an older export is reused."""
-    reply: Json = {"exportId": export.id, "createdAt": timestamp(export.created_at)}
+def create_response(export: Export, now: float, *, reused: bool) -> Json:
+    """Return the response to a create call, of a new export or of an older one that is reused."""
     request = export.request
-    match request.document.report:
+    message = "Using existing export with identical parameters" if reused else "Export created successfully"
+    response: Json = {"exportId": export.id, "createdAt": timestamp(export.created_at), "message": message}
+    match request.spec.report:
         case "sprint":  # 000
             groups = {"metricGroups": list(request.metric_groups)} if request.metric_groups else {}
-            return reply | {
+            return response | {
                 "createdBy": CREATOR,
                 "metadata": {"scope": _scope(request), **_date_range(request), **groups, **_options(request)},
-                "message": "Export created successfully",
             }
         case "business_alignment":  # 003
-            return {
-                "exportId": export.id,
-                "status": "QUEUED",
-                "createdAt": timestamp(export.created_at),
-                "message": "Export job created successfully",
-            }
+            # The wording of a reused one is documented nowhere, and so differs from productivity's here.
+            message = "An identical export job exists already" if reused else "Export job created successfully"
+            status = export.status(now).upper() if reused else "QUEUED"
+            return response | {"status": status, "message": message}
         case _:  # 001 and 002
-            message = "Using existing export with identical parameters" if reused else "Export created successfully"
-            return reply | {"message": message}
+            return response
 
 
-def status_reply(export: Export, now: float) -> Json:
-    """The answer to a status call. Makes the export's file if it is done: some replies tell its name and size."""
+def status_response(export: Export, now: float) -> Json:
+    """Return the response to a status call; it may make the file of a finished export, to tell its name and size."""
     status = export.status(now)
-    document = export.request.document
-    reply: Json = {
+    spec = export.request.spec
+    response: Json = {
         "exportId": export.id,
-        "status": status.upper() if document.upper_case_status else status,
+        "status": status.upper() if spec.upper_case_status else status,
         "createdAt": timestamp(export.created_at),
     }
     if status == "completed":
-        reply["completedAt"] = timestamp(export.finished_at)
-    if document.report == "sprint":
-        reply |= {
+        response["completedAt"] = timestamp(export.finished_at)
+    if spec.report == "sprint":
+        response |= {
             "createdBy": CREATOR,
             "scope": _scope(export.request),
             "metadata": {**_date_range(export.request), **_options(export.request)},
         }
     if status == "completed":
-        reply |= _link(export)
+        response |= _link(export)
     if status == "failed":
         error: Json = {"code": export.fault.error_code, "message": export.fault.error}
-        reply["error"] = error if document.error_is_object else export.fault.error
-    return reply
+        response["error"] = error if spec.error_is_object else export.fault.error
+    return response
 
 
 def list_entry(export: Export, now: float) -> Json:
-    """One export in a list (CONTRACT, "The list's reply"): what is not there yet is null."""
-    status, document, request = export.status(now), export.request.document, export.request
+    """Return one export of a list (CONTRACT, "The list's reply"); fields without a value yet are null."""
+    status, spec, request = export.status(now), export.request.spec, export.request
     completed = status == "completed"
     groups = {"metricGroups": list(request.metric_groups)} if request.metric_groups else {}
     return {
         "exportId": export.id,
-        "status": status.upper() if document.upper_case_in_list else status,
+        "status": status.upper() if spec.upper_case_in_list else status,
         "createdAt": timestamp(export.created_at),
         "completedAt": timestamp(export.finished_at) if completed else None,
         "createdBy": CREATOR,
@@ -80,15 +79,22 @@ def list_entry(export: Export, now: float) -> Json:
     }
 
 
+def file_response(content_type: str, body: bytes, filename: str) -> Response:
+    """Return a file as SEI sends it."""
+    headers = {"content-disposition": f'attachment; filename="{filename}"'}
+    # The media type is a header here, because Starlette adds a charset to `media_type="text/csv"`.
+    return Response(body, headers={**headers, "content-type": content_type})
+
+
 CREATOR: Json = {"userId": "user_sandbox", "name": "Sandbox User", "email": "sandbox.user@example.com"}
 
 
 def _link(export: Export) -> Json:
-    """Where to download: relative to the base URL with its path, and in another place per report (rows 4, 5)."""
+    """Return the link: relative to the base URL with its path, and in another place per report (rows 4, 5)."""
     url = _download_url(export)
     if url is None:
         return {}
-    match export.request.document.report:
+    match export.request.spec.report:
         case "sprint":
             sprint: Json = {
                 "url": url,
@@ -101,12 +107,12 @@ def _link(export: Export) -> Json:
         case "business_alignment":
             return {"downloadUrl": url}
         case _:
-            # No `compression` in 001 and 002, be the file compressed or not (row 16).
+            # 001 and 002 have no `compression`, whether the file is compressed or not (row 16).
             return {"download": {"url": url, "filename": export.filename, "contentType": "text/csv"}}
 
 
 def _download_url(export: Export) -> str | None:
-    path = f"{export.request.document.path}/{export.id}/download"
+    path = f"{export.request.spec.path}/{export.id}/download"
     match export.fault.link:
         case "missing":
             return None
@@ -128,6 +134,6 @@ def _date_range(request: ExportRequest) -> Json:
 
 
 def _options(request: ExportRequest) -> Json:
-    # Only where it is certain: productivity's is compressed when large, and says so nowhere (row 16).
-    compression = {"compression": "gzip"} if request.document.always_gzip else {}
+    # Only where it is certain: productivity's file is compressed when large, and no field says so (row 16).
+    compression = {"compression": "gzip"} if request.spec.always_gzip else {}
     return {"options": {**request.options, "metricLevel": request.level, "format": "csv", **compression}}

@@ -1,0 +1,66 @@
+"""Requests that passed every check, as plain values: defaults are filled in, names spelled as documented."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from sei_provider.sandbox.data.organisation import Team
+    from sei_provider.sandbox.data.spec import ExportSpec, LegacySpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """One create call."""
+
+    spec: ExportSpec
+    project: str
+    org: str
+    scope: Mapping[str, str]
+    team: Team
+    """The team the export starts from: the one named, or the root of the org tree."""
+    start: date
+    end: date
+    metric_groups: tuple[str, ...]
+    """The groups asked for, in documented order; empty if none was."""
+    metrics: tuple[str, ...]
+    """All metrics of groups and single names together, in documented order; none for business alignment."""
+    level: str
+    """Empty for a report without levels."""
+    granularity: str
+    calculation: str
+    """The aggregation or computation mode; empty for a report with neither."""
+    options: Mapping[str, str]
+
+    @property
+    def scope_name(self) -> str:
+        """The team id or the org tree's name, by which a fault is ordered for this scope."""
+        return self.scope.get("teamId") or self.scope["orgTreeName"]
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Everything that must be equal for a second request to get the first one's export."""
+        scope = tuple(sorted(self.scope.items()))
+        # Groups and their metrics one by one are the same; business alignment has only groups.
+        metrics = self.metrics or self.metric_groups
+        asked = (self.start, self.end, metrics, self.level, self.granularity, self.calculation)
+        return (self.spec.report, self.project, self.org, scope, *asked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRequest:
+    """One legacy call."""
+
+    spec: LegacySpec
+    team: Team
+    start: date
+    end: date
+    metrics: tuple[str, ...]
+    """In the order of their columns."""
+    granularity: str
+    """The period that rates are counted per, in lower case."""
+    include_ratings: bool

@@ -1,0 +1,1 @@
+"""The sandbox's HTTP: routes, authentication, request models, responses, and the log of requests."""

@@ -1,0 +1,136 @@
+"""Everything under `/_sandbox`: what was asked and answered, faults, and the clock. None of it is part of SEI's API."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, model_validator
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from sei_provider.sandbox.clock import timestamp
+from sei_provider.sandbox.faults.rules import FaultRule, contradiction
+from sei_provider.sandbox.faults.table import EVERY_FAULT, REPORTS, Call
+from sei_provider.sandbox.http.errors import not_found
+from sei_provider.sandbox.http.request_log import PREFIX
+from sei_provider.sandbox.http.status_page import status_page
+from sei_provider.sandbox.http.validation import StrictModel, expected, one_of, parse_body
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from starlette.requests import Request
+
+    from sei_provider.sandbox.exports import Export, ExportStore
+    from sei_provider.sandbox.faults.rules import FaultPlan
+    from sei_provider.sandbox.http.request_log import LoggedReport, RequestLog
+
+
+class FaultBody(StrictModel):
+    """An order for a fault, as `SandboxControl.fault` sends it."""
+
+    fault: Annotated[str, one_of(EVERY_FAULT)]
+    team: str | None = None
+    report: Annotated[str, one_of(REPORTS)] | None = None
+    call: Call | None = None
+    times: Annotated[int | None, Field(ge=1), expected("a whole number from 1, or null for always")] = None
+    probability: Annotated[float | None, Field(ge=0, le=1), expected("a number from 0 to 1")] = None
+    seed: Annotated[int | None, expected("a whole number")] = None
+
+    @model_validator(mode="after")
+    def _can_match(self) -> Self:
+        why = contradiction(EVERY_FAULT[self.fault], self.team, self.report, self.call)
+        if self.seed is not None and self.probability is None:
+            why = "seed goes with a probability, and there is none"
+        if why:
+            raise ValueError(why)
+        return self
+
+
+class ClockBody(StrictModel):
+    """A step of the clock."""
+
+    advance: Annotated[float, Field(ge=0), expected("a number of seconds from 0")]
+
+
+class OutageBody(StrictModel):
+    """An outage."""
+
+    seconds: Annotated[float, Field(gt=0), expected("a number above 0")]
+
+
+def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan) -> Mount:
+    """Return the routes under `/_sandbox`; they need no key."""
+    clock = log.clock
+
+    async def requests(_request: Request) -> Response:
+        return JSONResponse([asdict(request) for request in log.requests])
+
+    async def summary(_request: Request) -> Response:
+        return JSONResponse(log.summary() | {"exports": len(store.all())})
+
+    async def exports(_request: Request) -> Response:
+        return JSONResponse([_export(export, clock.now()) for export in store.all()])
+
+    async def reports(_request: Request) -> Response:
+        return JSONResponse([_report(report) for report in log.reports.values()])
+
+    async def sent_bytes(request: Request) -> Response:
+        found = store.get(request.path_params["id"]) or log.reports.get(request.path_params["id"])
+        if found is None or found.sent is None:
+            not_found("No such export or legacy report, or nothing was downloaded yet")
+        return Response(found.sent, media_type="application/octet-stream")
+
+    async def order_fault(request: Request) -> Response:
+        body = parse_body(FaultBody, await request.body())
+        rule = body.model_dump(exclude={"fault"})
+        faults.rules.append(FaultRule(faults=(EVERY_FAULT[body.fault],), **rule))
+        return JSONResponse(body.model_dump(), 201)
+
+    async def clear_faults(_request: Request) -> Response:
+        faults.clear()
+        return Response(status_code=204)
+
+    async def advance_clock(request: Request) -> Response:
+        clock.advance(parse_body(ClockBody, await request.body()).advance)
+        return JSONResponse({"now": clock.now()})
+
+    async def outage(request: Request) -> Response:
+        seconds = parse_body(OutageBody, await request.body()).seconds
+        # Set by the server, which alone has the socket.
+        await request.app.state.refuse_connections(seconds)
+        return JSONResponse({"seconds": seconds})
+
+    async def page(_request: Request) -> Response:
+        return HTMLResponse(status_page(log.summary(), store.all(), faults.rules, clock.now()))
+
+    routes = [
+        Route("/", page),
+        Route("/requests", requests),
+        Route("/summary", summary),
+        Route("/exports", exports),
+        Route("/reports", reports),
+        Route("/bytes/{id}", sent_bytes),
+        Route("/faults", order_fault, methods=["POST"]),
+        Route("/faults", clear_faults, methods=["DELETE"]),
+        Route("/clock", advance_clock, methods=["POST"]),
+        Route("/outage", outage, methods=["POST"]),
+    ]
+    return Mount(PREFIX, routes=routes)
+
+
+def _export(export: Export, now: float) -> dict[str, object]:
+    return {
+        "id": export.id,
+        "report": export.request.spec.report,
+        "body": export.raw_body,
+        "status": export.status(now),
+        "created_at": timestamp(export.created_at),
+        "reused": export.reused,
+        "sent": export.sent is not None,
+    }
+
+
+def _report(report: LoggedReport) -> dict[str, object]:
+    return {"id": report.id, "report": report.report, "body": report.body, "created_at": timestamp(report.at)}

@@ -1,0 +1,242 @@
+"""Bodies of the create calls (000, 001, 002, 003), one model per report, as strict as the documents.
+
+Granularities, levels and modes are written out as the documents have them; metric groups are `api.reports`'s.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import model_validator
+
+from sei_provider.api.reports import REPORTS
+from sei_provider.sandbox.data.request import ExportRequest
+from sei_provider.sandbox.http.errors import bad_request, not_found
+from sei_provider.sandbox.http.validation import FIELD, Day, Names, StrictModel, Text, documented_names, parse_body
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from sei_provider.sandbox.data.organisation import Organisation, Team
+    from sei_provider.sandbox.data.spec import ExportSpec
+
+
+class DateRange(StrictModel):
+    """The first and the last day, both inclusive."""
+
+    start: Day
+    end: Day
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.start > self.end:
+            msg = f"{FIELD}.start {self.start} is after {FIELD}.end {self.end}"
+            raise ValueError(msg)
+        return self
+
+
+class Scope(StrictModel):
+    """A team, or an org tree, or (001) both."""
+
+    org_tree_name: Text = ""
+    team_id: Text = ""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.team_id and not self.org_tree_name:
+            msg = f"{FIELD} needs teamId or orgTreeName, and has neither"
+            raise ValueError(msg)
+        return self
+
+
+class ScopeOfOrg(Scope):
+    """A team, or an org tree with its organisation (CONTRACT row 11)."""
+
+    org_identifier: Text = ""
+    project_identifier: Text = ""
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if self.team_id and self.org_tree_name:
+            msg = f"{FIELD} takes either teamId or orgTreeName, not both"
+            raise ValueError(msg)
+        if self.org_tree_name and not self.org_identifier:
+            msg = f"{FIELD}.orgIdentifier is required with {FIELD}.orgTreeName"
+            raise ValueError(msg)
+        return self
+
+
+class ProductivityOptions(StrictModel):
+    """Options of 001 and 002."""
+
+    metric_level: Literal["developer", "team"] = "team"
+    aggregation_level: Literal["developer", "team"] = "team"
+    # What is calculated when the field is left out is documented nowhere: the example's value.
+    aggregation: Literal["mean", "median", "p90", "p95"] = "mean"
+    granularity: Literal["weekly", "monthly", "quarterly"]
+    format: Literal["csv"] = "csv"
+
+    @model_validator(mode="after")
+    def _one_level(self) -> Self:
+        if {"metric_level", "aggregation_level"} <= self.model_fields_set:
+            msg = f"{FIELD} takes either metricLevel or aggregationLevel, not both"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def level(self) -> str:
+        """The level, by whichever of its two names."""
+        return self.aggregation_level if "aggregation_level" in self.model_fields_set else self.metric_level
+
+    @property
+    def calculation(self) -> str:
+        """The aggregation."""
+        return self.aggregation
+
+
+class SprintOptions(StrictModel):
+    """Options of 000."""
+
+    computation_mode: Literal["STORY_POINTS", "TICKETS"] = "STORY_POINTS"
+    metric_level: Literal["team", "sprint"] = "team"
+    granularity: Literal["SPRINT", "WEEKLY", "MONTHLY", "QUARTERLY"]
+
+    @property
+    def level(self) -> str:
+        """The level."""
+        return self.metric_level
+
+    @property
+    def calculation(self) -> str:
+        """The computation mode."""
+        return self.computation_mode
+
+
+class BusinessAlignmentOptions(StrictModel):
+    """Options of 003."""
+
+    level: ClassVar[str] = ""
+    calculation: ClassVar[str] = ""
+    granularity: Literal["WEEKLY", "MONTHLY", "QUARTERLY"]
+
+
+class ExportBody(StrictModel):
+    """The fields that all create calls have."""
+
+    report: ClassVar[str]
+    scope: Scope
+    date_range: DateRange
+    metric_groups: Names = ()
+    options: ProductivityOptions | SprintOptions | BusinessAlignmentOptions
+
+    @property
+    def singles(self) -> tuple[str, ...]:
+        """The single metrics asked for."""
+        return ()
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Self:
+        self.chosen()
+        return self
+
+    def chosen(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return groups, and metrics of groups and single names merged; neither, or empty lists, mean all (002)."""
+        groups, level = REPORTS[self.report].metric_groups, self.options.level
+        available = [metric for by_level in groups.values() for metric in by_level[level]]
+        at_level = f"metric of {self.report}" + (f" at level {level}" if level else "")
+        in_groups = documented_names("metricGroups", self.metric_groups, groups, f"group of {self.report}")
+        wanted = documented_names("metrics", self.singles, available, at_level)
+        wanted |= {metric for group in in_groups for metric in groups[group][level]}
+        nothing_named = not self.metric_groups and not self.singles
+        return (
+            tuple(group for group in groups if group in in_groups),
+            tuple(metric for metric in available if metric in wanted or nothing_named),
+        )
+
+
+class ProductivityBody(ExportBody):
+    """The body of 001 and 002."""
+
+    report: ClassVar[str] = "productivity"
+    metrics: Names = ()
+    options: ProductivityOptions
+
+    @property
+    def singles(self) -> tuple[str, ...]:
+        """The single metrics asked for."""
+        return self.metrics
+
+
+class SprintBody(ExportBody):
+    """The body of 000, which has `metric` in its example and `metrics` in its table (CONTRACT row 7)."""
+
+    report: ClassVar[str] = "sprint"
+    scope: ScopeOfOrg
+    metrics: Names = ()
+    metric: Names = ()
+    options: SprintOptions
+
+    @model_validator(mode="after")
+    def _one_field(self) -> Self:
+        if {"metric", "metrics"} <= self.model_fields_set:
+            msg = f"{FIELD} takes either metric or metrics, not both (000 has one in its example, one in its table)"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def singles(self) -> tuple[str, ...]:
+        """The single metrics asked for, in whichever of the two fields."""
+        return self.metrics or self.metric
+
+
+class BusinessAlignmentBody(ExportBody):
+    """The body of 003."""
+
+    report: ClassVar[str] = "business_alignment"
+    scope: ScopeOfOrg
+    options: BusinessAlignmentOptions
+
+
+_BODIES: dict[str, type[ExportBody]] = {
+    body.report: body for body in (ProductivityBody, SprintBody, BusinessAlignmentBody)
+}
+
+
+def read_export_body(
+    spec: ExportSpec, raw: bytes, *, project: str, org: str, organisation: Organisation
+) -> ExportRequest:
+    """Return the request that a create call's body makes; `ApiError` with status 400, or 404 for no such team."""
+    body = parse_body(_BODIES[spec.report], raw)
+    scope: dict[str, str] = body.scope.model_dump(by_alias=True, exclude_unset=True)
+    for name, in_query in (("projectIdentifier", project), ("orgIdentifier", org)):
+        if scope.get(name, in_query) != in_query:
+            bad_request(f"scope.{name} {scope[name]!r} contradicts the query parameter {name} {in_query!r}")
+    groups, metrics = body.chosen()
+    return ExportRequest(
+        spec=spec,
+        project=project,
+        org=org,
+        scope=scope,
+        team=_team(body.scope, organisation),
+        start=body.date_range.start,
+        end=body.date_range.end,
+        metric_groups=groups,
+        metrics=metrics,
+        level=body.options.level,
+        granularity=body.options.granularity,
+        calculation=body.options.calculation,
+        options=body.options.model_dump(by_alias=True, exclude_unset=True),
+    )
+
+
+def _team(scope: Scope, organisation: Organisation) -> Team:
+    """Return the team named, or the tree's root; a team named with its tree must be of that tree."""
+    tree = organisation.tree(scope.org_tree_name)
+    if tree is None and scope.org_tree_name:
+        not_found(f"Org tree not found: {scope.org_tree_name!r}")
+    team = organisation.team(scope.team_id) if scope.team_id or tree is None else tree.root
+    if team is None:
+        not_found(f"Team not found: {scope.team_id!r}")
+    if tree is not None and team not in tree.root.walk():
+        not_found(f"Team not found: {scope.team_id!r} in org tree {scope.org_tree_name!r}")
+    return team

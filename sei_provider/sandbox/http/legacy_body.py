@@ -1,0 +1,126 @@
+"""Bodies of the legacy reports (002), one model for each of the two, as strict as the document."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from sei_provider.sandbox.data.request import ReportRequest
+from sei_provider.sandbox.data.spec import CONTRIBUTOR_REPORT, TEAM_REPORT, LegacySpec
+from sei_provider.sandbox.http.errors import bad_request, not_found
+from sei_provider.sandbox.http.validation import (
+    Day,
+    Flag,
+    Names,
+    StrictModel,
+    Text,
+    documented_names,
+    expected,
+    parse_body,
+)
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from sei_provider.sandbox.data.organisation import Organisation
+
+
+class MetricsConfig(StrictModel):
+    """The metrics asked for; an empty list, or none, means all (CONTRACT row 19)."""
+
+    metrics: Names = ()
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+class LegacyBody(StrictModel):
+    """The fields that both bodies have."""
+
+    spec: ClassVar[LegacySpec]
+    config: MetricsConfig
+    collection_id: Text = ""
+    team_ref_id: Annotated[int, expected("a JSON number")] = 0
+    date_start: Day
+    date_end: Day
+    # In any case, since 002 itself writes `weekly` and `WEEKLY`; required in its tables, left out in its curls.
+    granularity: Annotated[Literal["daily", "weekly", "monthly"], BeforeValidator(_lower)] = "weekly"
+
+    @model_validator(mode="after")
+    def _one_team_and_order(self) -> Self:
+        if self.date_start > self.date_end:
+            msg = f"dateStart {self.date_start} is after dateEnd {self.date_end}"
+            raise ValueError(msg)
+        given = {"collection_id", "team_ref_id"} & self.model_fields_set
+        if not given:
+            msg = "the body needs collectionId or teamRefId, and has neither"
+            raise ValueError(msg)
+        if len(given) > 1 and self.collection_id != str(self.team_ref_id):
+            msg = f"collectionId {self.collection_id!r} and teamRefId {self.team_ref_id} must be the same team"
+            raise ValueError(msg)
+        self.metrics()
+        return self
+
+    @property
+    def team_id(self) -> str:
+        """The team's id: a string and a number are the same (CONTRACT rows 14, 32)."""
+        return self.collection_id or str(self.team_ref_id)
+
+    def metrics(self) -> tuple[str, ...]:
+        """Return the metrics asked for, in the order of their columns."""
+        field, headings = self.spec.metrics_field, self.spec.headings
+        wanted = documented_names(f"{field}.metrics", self.config.metrics, headings, f"metric of {field}")
+        return tuple(metric for metric in headings if metric in wanted or not wanted)
+
+
+class TeamReportBody(LegacyBody):
+    """ExportRequestDTO."""
+
+    spec: ClassVar[LegacySpec] = TEAM_REPORT
+    config: MetricsConfig = Field(MetricsConfig(), alias="productivity")
+    metric_groups: Any = None
+    """A V2 field of 002's own curl, which means nothing here, as do the options (CONTRACT row 32)."""
+    options: Any = None
+
+
+class ContributorReportBody(LegacyBody):
+    """ContributorExportRequestDTO."""
+
+    spec: ClassVar[LegacySpec] = CONTRIBUTOR_REPORT
+    config: MetricsConfig = Field(alias="productivityContributors")
+    include_ratings: Flag = False
+
+
+def read_legacy_body(raw: bytes, organisation: Organisation) -> ReportRequest:
+    """Return the request that a legacy call's body makes; `ApiError` with status 400, or 404 for no such team."""
+    body = _parse(raw)
+    team = organisation.team(body.team_id)
+    if team is None:
+        not_found(f"Team not found: {body.team_id!r}")
+    return ReportRequest(
+        spec=body.spec,
+        team=team,
+        start=body.date_start,
+        end=body.date_end,
+        metrics=body.metrics(),
+        granularity=body.granularity,
+        include_ratings=isinstance(body, ContributorReportBody) and body.include_ratings,
+    )
+
+
+def _parse(raw: bytes) -> TeamReportBody | ContributorReportBody:
+    """Tell the two bodies apart by the field with the metrics, which a team report may leave out (CONTRACT row 19)."""
+    try:
+        names = set(json.loads(raw))
+    except (ValueError, TypeError):
+        names = set()
+    if CONTRIBUTOR_REPORT.metrics_field not in names:
+        return parse_body(TeamReportBody, raw, f"the body ({TEAM_REPORT.dto})")
+    if TEAM_REPORT.metrics_field in names:
+        bad_request(
+            f"the body takes either {TEAM_REPORT.metrics_field} or {CONTRIBUTOR_REPORT.metrics_field}, not both"
+        )
+    return parse_body(ContributorReportBody, raw, f"the body ({CONTRIBUTOR_REPORT.dto})")

@@ -1,0 +1,54 @@
+"""The options of one sandbox, checked once for the command line, the tests and the application."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxOptions:
+    """Everything that can be chosen about a sandbox; `ValueError` names the option that makes no sense."""
+
+    teams: int = 40
+    """Number of leaf teams in the organisation."""
+    seconds: float = 0.2
+    """How long an export takes."""
+    clock: Callable[[], float] = time.time
+    """Returns seconds since 1970; the sandbox's own clock starts at its time."""
+    clock_speed: float = 1.0
+    """How fast the sandbox's clock runs, for exports and for the rate limit alike."""
+    key: str = "sandbox"
+    """The API key that is accepted."""
+    base_path: str = "/"
+    """Stands before every documented path, but in no link (CONTRACT row 5)."""
+    timeout_teams: int | None = None
+    """An export with more teams in its scope fails; None for no limit."""
+    timeout_days: int | None = None
+    """An export with more days in its range fails; None for no limit."""
+    requests_per_minute: int | None = None
+    """More requests in 60 seconds of the sandbox's clock get 429; None for no limit."""
+    reuse: bool = True
+    """Whether an identical request within 30 minutes gets the same export (CONTRACT, "Reuse")."""
+    fault_rate: float | None = None
+    """Probability that a call gets one of `faults.TRANSIENT_FAULTS`; None for no faults."""
+    seed: int | None = None
+    """Makes the faults of `fault_rate` the same for the same sequence of calls."""
+
+    def __post_init__(self) -> None:
+        for name in ("teams", "timeout_teams", "timeout_days", "requests_per_minute"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                msg = f"{name} must be at least 1, not {value}"
+                raise ValueError(msg)
+        if not 0 < self.clock_speed < inf:
+            msg = f"clock_speed must be above 0, not {self.clock_speed:g}"
+            raise ValueError(msg)
+        if self.fault_rate is not None and not 0 < self.fault_rate <= 1:
+            msg = f"fault_rate must be above 0 and at most 1, not {self.fault_rate:g}"
+            raise ValueError(msg)
