@@ -51,16 +51,16 @@ down: $(READY)
 	$(BIN)/python -m dev.up --down
 
 requests: $(READY)
-	$(BIN)/python -m dev.requests
+	$(BIN)/python -m bench.requests
 
 waiting: $(READY)
-	$(BIN)/python -m dev.waiting
+	$(BIN)/python -m bench.waiting
 
 parse-time: $(READY)
-	$(BIN)/python -m dev.parse_time
+	$(BIN)/python -m bench.parse_time
 
 bench-lake: $(READY)
-	$(BIN)/python bench/lake.py
+	$(BIN)/python -m bench.lake
 
 check: lint
 	$(BIN)/$(PYTEST) $(LIBRARY_PART)
@@ -71,7 +71,7 @@ test: lint
 lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy sei_provider dev
+	$(BIN)/mypy sei_provider dev bench
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
@@ -89,7 +89,7 @@ fuzz: $(READY)
 		tests $$(find tests -name 'fuzz_*.py')
 
 faults: $(READY)
-	$(BIN)/python -m dev.faults
+	$(BIN)/python -m tests.faults
 
 browser: $(READY)
 	$(BIN)/python -m pytest tests/browser --pictures docs/pictures

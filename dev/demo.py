@@ -3,19 +3,17 @@
 Tells the story in order; how Airflow is started is in `dev.stack`, how figures are laid out in `dev.report`.
 """
 
-import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import FrameType
-from typing import NoReturn
 
 from dev import lake_files, report
 from dev.airflow_client import AirflowClient
-from dev.processes import StackError
+from dev.processes import StackError, exit_on_sigterm
 from dev.progress import Progress
+from dev.report import say
 from dev.stack import PROJECT, Stack
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
@@ -34,7 +32,7 @@ SCORECARD_TIMEOUT = 120.0
 
 def main() -> int:
     """Run the demo and return its exit status: 0 if every task succeeded and a second run changed no rows."""
-    signal.signal(signal.SIGTERM, _stop)
+    exit_on_sigterm()
     began = time.monotonic()
     before = lake_files.row_counts(LAKE)
     team_ids = [team.id for team in Organisation(TEAMS).leaves]
@@ -62,11 +60,6 @@ def main() -> int:
     unchanged = not before or _show_comparison(before)
     report.heading(f"Done in {time.monotonic() - began:.0f} s")
     return 0 if unchanged else 1
-
-
-def say(line: str) -> None:
-    """Print one line of the story at once."""
-    print(line, flush=True)
 
 
 def _run(stack: Stack) -> bool:
@@ -141,10 +134,6 @@ def _show_comparison(before: dict[str, lake_files.Rows]) -> bool:
     if not changed:
         say("No row changed but for the lineage columns.")
     return not changed
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(143)  # through the stack's context manager, which stops what it started
 
 
 if __name__ == "__main__":

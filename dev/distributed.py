@@ -5,42 +5,37 @@ Tells the story in order, and ends with 1 if the lake in S3 differs from what th
 
 import json
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx
 from cryptography.fernet import Fernet
 from dotenv import dotenv_values
 from upath import UPath
 
-from dev import compose, lake_files, report
+from dev import lake_files, report
 from dev.airflow_client import AirflowClient
-from dev.cluster import Cluster
-from dev.processes import BackgroundProcess, StackError
+from dev.emulation import compose
+from dev.emulation.cluster import Cluster
+from dev.emulation.whereabouts import Whereabouts
+from dev.expected import TABLES, rows_in, rows_sent
+from dev.processes import BackgroundProcess, StackError, exit_on_sigterm
 from dev.progress import Progress
+from dev.report import say
 from dev.stack import PROJECT
-from dev.whereabouts import Whereabouts
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
-from tests.whole.expected import rows_in, rows_sent
 
 TEAMS = 200
 EXPORT_SECONDS = 20  # long enough for a triggerer to be killed while it waits
 EXPORTS_BEFORE_KILL = 100
 TO_KILL = {"worker": "in the middle of", "triggerer": "waiting for"}
 NIGHTLY = "sei_nightly"
-TABLES = {
-    "productivity": "productivity_team_monthly",
-    "sprint": "sprint_team_monthly",
-    "business_alignment": "business_alignment_monthly",
-}
 # Business alignment has no list in which a create could be found whose answer died with the worker: eight are under way
 # at a time, in each of the report's two tasks. They are made again, and the older ones stay on SEI's side unread.
 NO_LIST = "business_alignment"
@@ -51,7 +46,7 @@ LOOK_SECONDS = 0.5
 
 def main() -> int:
     """Run it and return the exit status: 0 if every row that was sent is in the lake, once, and nothing else."""
-    signal.signal(signal.SIGTERM, _stop)
+    exit_on_sigterm()
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="sei-distributed-"))
     folder.chmod(0o711)  # PostgreSQL, which is another user, must reach its folder below
@@ -70,11 +65,6 @@ def main() -> int:
     shutil.rmtree(folder)
     report.heading(f"Done in {time.monotonic() - began:.0f} s: the lake holds what the sandbox sent, row for row")
     return 0
-
-
-def say(line: str) -> None:
-    """Print one line of the story at once."""
-    print(line, flush=True)
 
 
 class AdminClient(AirflowClient):
@@ -221,10 +211,6 @@ def _differences(lake: Path, sandbox: SandboxControl, exports: list[dict[str, An
             wrong.append(f"{table}: {(sent - landed).total()} rows missing, {(landed - sent).total()} too many")
     left = [file.path for file in lake_files.files(lake) if file.path.parts[0] == lake_files.STAGING]
     return wrong + ([f"{len(left)} files left in staging"] if left else [])
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(143)  # through the cluster's context manager, which stops what it started
 
 
 if __name__ == "__main__":

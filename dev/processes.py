@@ -5,11 +5,13 @@ Knows nothing of Airflow: what is started, and how one sees that it is ready, is
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 
@@ -78,7 +80,7 @@ class BackgroundProcess:
 
     def members(self) -> list[psutil.Process]:
         """Return every process of its session that still lives, itself included."""
-        return [process for pid in psutil.pids() if _session_of(pid) == self.pid for process in _living(pid)]
+        return session_members(self.pid)
 
     def tail(self, lines: int = 30) -> str:
         """Return the last lines of the log, headed by the process's name."""
@@ -113,6 +115,35 @@ def stop_all(processes: Iterable[BackgroundProcess], *, grace: float = GRACE_SEC
     for process in stopping:
         _ = process.returncode  # reaps one that ended since it was last polled
     return killed
+
+
+def session_members(session: int) -> list[psutil.Process]:
+    """Return every living process of a session."""
+    return [process for pid in psutil.pids() if _session_of(pid) == session for process in _living(pid)]
+
+
+def exit_on_sigterm() -> None:
+    """Turn SIGTERM into `SystemExit`, so that context managers stop what they started."""
+
+    def stop(_signal: int, _frame: object) -> NoReturn:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def free_ports(*preferred: int) -> list[int]:
+    """Return a free port of this machine for each of these: the port itself, or another if it is 0 or taken."""
+    with ExitStack() as held:
+        found = []
+        for port in preferred:
+            probe = held.enter_context(socket.socket())
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                probe.bind(("127.0.0.1", 0))
+            found.append(int(probe.getsockname()[1]))
+        return found
 
 
 def wait_until(

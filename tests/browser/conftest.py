@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from selenium import webdriver
 
-from dev.debian import command_from_package
+from dev.emulation.debian import command_from_package
 from dev.stack import PROJECT, Stack
 from sei_provider.sandbox.data.organisation import Organisation
 from tests.browser.pages import Pages

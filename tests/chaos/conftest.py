@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from dev.expected import TABLES
 from dev.stack import Stack
 from sei_provider.sandbox.control import SandboxControl
-from tests.chaos.run import BATCHES, TABLES, TEAMS, Run
+from tests.chaos.run import BATCHES, TEAMS, Run
 
 SOON = {
     # How long Airflow takes to notice that something is gone: by default half a minute, or five.

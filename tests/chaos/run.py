@@ -13,20 +13,15 @@ from typing import Any
 import psutil
 
 from dev.airflow_client import FINAL_STATES
+from dev.expected import TABLES, rows_in, rows_sent
 from dev.processes import wait_until
 from dev.stack import Stack
 from sei_provider.lake import ledger
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
-from tests.whole.expected import rows_in, rows_sent
 
 TEAMS = [team.id for team in Organisation(60).leaves]
 BATCHES = [TEAMS[:20], TEAMS[20:40], TEAMS[40:]]
-TABLES = {
-    "productivity": "productivity_team_monthly",
-    "sprint": "sprint_team_monthly",
-    "business_alignment": "business_alignment_monthly",
-}
 PATIENCE = 90.0
 """Bound on every wait, not an estimate of any."""
 

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
-from dev.parse_time import Look, a_bare_file, examples, heavy, look_at
+from bench.parse_time import Look, a_bare_file, examples, heavy, look_at
 
 EXAMPLES = [path.stem for path in examples()]
 

@@ -9,8 +9,8 @@ import httpx
 import psutil
 import pytest
 
-from dev.cluster import Cluster
-from dev.compose import Service, Volume
+from dev.emulation.cluster import Cluster
+from dev.emulation.compose import Service, Volume
 from dev.processes import StackError
 
 PYTHON = sys.executable

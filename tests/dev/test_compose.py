@@ -14,7 +14,7 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
-from dev import compose as reader
+from dev.emulation import compose as reader
 
 PROJECT = Path(__file__).resolve().parents[2]
 BUILT_HERE = "airflow-provider-sei:"

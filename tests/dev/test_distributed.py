@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from dev import distributed
+from dev.emulation.whereabouts import Try, Whereabouts
 from dev.processes import BackgroundProcess
-from dev.whereabouts import Try, Whereabouts
 from sei_provider.sandbox.control import SandboxControl
 
 

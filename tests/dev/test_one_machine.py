@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dev.compose import Service, Volume
-from dev.one_machine import OneMachine
+from dev.emulation.compose import Service, Volume
+from dev.emulation.one_machine import OneMachine
 from dev.stack import PROJECT
 
 STORE = Service(

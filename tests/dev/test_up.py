@@ -35,18 +35,19 @@ def held(tmp_path: Path) -> Iterator[BackgroundProcess]:
     process.kill_session()
 
 
-def _write(folder: Path, keeper: dict[str, float], held: BackgroundProcess) -> None:
-    state: dict[str, Any] = {"keeper": keeper, "sessions": [up._identity(held.pid)], "airflow": "", "sandbox": ""}
+def _write(folder: Path, keeper: tuple[int, float], started: tuple[int, float]) -> None:
+    state: dict[str, Any] = {"keeper": keeper, "started": [started], "airflow": "", "sandbox": ""}
     (folder / "up.json").write_text(json.dumps(state))
 
 
 def test_down_asks_the_keeper_to_stop_and_waits_for_it(tmp_path: Path, held: BackgroundProcess) -> None:
     told = tmp_path / "told"
-    keeper = subprocess.Popen([sys.executable, "-c", KEEPER, str(told)], stdout=subprocess.PIPE, text=True)
-    assert keeper.stdout
-    assert keeper.stdout.readline() == "listening\n"
-    _write(tmp_path, up._identity(keeper.pid), held)
-    up.down(tmp_path)
+    command = [sys.executable, "-c", KEEPER, str(told)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as keeper:
+        assert keeper.stdout
+        assert keeper.stdout.readline() == "listening\n"
+        _write(tmp_path, up._identity(keeper.pid), up._identity(held.pid))
+        up.down(tmp_path)
     assert told.read_text() == "was told to stop"
     assert not (tmp_path / "up.json").exists()
 
@@ -54,20 +55,18 @@ def test_down_asks_the_keeper_to_stop_and_waits_for_it(tmp_path: Path, held: Bac
 def test_down_ends_what_a_killed_keeper_left(
     tmp_path: Path, held: BackgroundProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    identity = up._identity(keeper.pid)
-    keeper.send_signal(signal.SIGKILL)
-    keeper.wait()
-    _write(tmp_path, identity, held)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as keeper:
+        identity = up._identity(keeper.pid)
+        keeper.send_signal(signal.SIGKILL)
+    _write(tmp_path, identity, up._identity(held.pid))
     up.down(tmp_path)
     assert held.members() == []
     assert "2 processes were left" in capsys.readouterr().out
 
 
 def test_a_process_that_only_has_the_same_number_is_left_alone(held: BackgroundProcess, tmp_path: Path) -> None:
-    another = {"pid": held.pid, "started": psutil.Process(held.pid).create_time() - 1000}
-    state = {"keeper": another, "sessions": [another], "airflow": "", "sandbox": ""}
-    (tmp_path / "up.json").write_text(json.dumps(state))
+    another = (held.pid, psutil.Process(held.pid).create_time() - 1000)
+    _write(tmp_path, another, another)
     up.down(tmp_path)
     assert len(held.members()) == 2
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dev.whereabouts import Try, Whereabouts
+from dev.emulation.whereabouts import Try, Whereabouts
 
 
 def _task(state: str, **fields: Any) -> dict[str, Any]:

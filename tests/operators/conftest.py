@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,16 +14,7 @@ from sei_provider.operators.export import SeiExportOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from tests.connections import connect
-
-
-class TaskState(dict[str, Any]):
-    """Stands in for Airflow 3.3's task state store: the same four calls, kept for as long as the test."""
-
-    def set(self, key: str, value: Any) -> None:
-        self[key] = value
-
-    def delete(self, key: str) -> None:
-        self.pop(key, None)
+from tests.tasks import TaskState, task_context
 
 
 class Task:
@@ -51,19 +41,14 @@ class Task:
         self.pushed: dict[str, Any] = {}
 
     def context(self) -> Any:
-        ti = SimpleNamespace(
-            dag_id="dag",
-            run_id="run",
-            task_id="export",
-            map_index=0,
-            try_number=self.tries,
+        return task_context(
+            self.operator,
+            tries=self.tries,
             max_tries=self.max_tries,
-            task=self.operator,
-            xcom_push=self._push,
+            run_began=self.run_began,
+            push=self._push,
+            state=self.state,
         )
-        run = SimpleNamespace(run_after=datetime(2026, 3, 18, 2, 30, tzinfo=UTC), start_date=self.run_began)
-        context = {"ti": ti, "run_id": "run", "dag_run": run}
-        return context | ({} if self.state is None else {"task_state_store": self.state})
 
     def _push(self, *, key: str, value: Any) -> None:
         self.pushed[key] = value

@@ -18,7 +18,8 @@ from sei_provider.operators.base import SeiExportError
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.sandbox.control import SandboxControl
 from tests.connections import connect
-from tests.operators.conftest import Task, TaskState
+from tests.operators.conftest import Task
+from tests.tasks import TaskState
 
 MANIFEST = {"scope", "start", "end", "table", "path", "rows", "export_id", "created_at", "error"}
 

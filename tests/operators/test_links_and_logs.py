@@ -17,7 +17,8 @@ from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.server import serve
 from sei_provider.triggers.export import SeiExportTrigger
 from tests.connections import connect
-from tests.operators.conftest import Task, TaskState
+from tests.operators.conftest import Task
+from tests.tasks import TaskState
 
 
 def link_of(task: Task) -> str:

@@ -14,7 +14,8 @@ from sei_provider.operators.base import SeiExportError
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
 from tests.connections import connect
-from tests.operators.conftest import Task, TaskState
+from tests.operators.conftest import Task
+from tests.tasks import TaskState
 
 
 def asked_for(sandbox: SandboxControl) -> Counter[str]:

@@ -21,7 +21,8 @@ from sei_provider.operators.report import SeiReportOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from tests.connections import connect
-from tests.operators.conftest import Task, TaskState
+from tests.operators.conftest import Task
+from tests.tasks import TaskState
 
 
 def handed_on(task: Task) -> list[str]:

@@ -20,7 +20,7 @@ from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.operators.report import SeiReportOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
-from tests.operators.conftest import TaskState
+from tests.tasks import TaskState
 
 WEEK = {"start": "2026-03-02", "end": "2026-03-08"}
 GROUP = Organisation(6).root.children[0]

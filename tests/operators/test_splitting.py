@@ -23,7 +23,8 @@ from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.server import serve
 from tests.connections import connect
-from tests.operators.conftest import Task, TaskState
+from tests.operators.conftest import Task
+from tests.tasks import TaskState
 
 SPRINT = "sprint_team_monthly"
 

@@ -11,7 +11,8 @@ columns of the tables `trigger` and `task_instance`, the trigger's event and the
     from airflow.sdk.serde import serialize
     from sei_provider.sandbox.server import serve
     from tests.connections import connect
-    from tests.operators.conftest import Task, TaskState
+    from tests.operators.conftest import Task
+from tests.tasks import TaskState
 
     def deferral(call, *args):
         try: call(*args)
@@ -52,7 +53,8 @@ from sei_provider.operators.base import SeiExportError
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from tests.connections import connect
-from tests.operators.conftest import Task, TaskState
+from tests.operators.conftest import Task
+from tests.tasks import TaskState
 
 STORED = Path(__file__).with_name("stored") / "751f940"
 TEAMS = ["11", "12"]

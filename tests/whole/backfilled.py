@@ -10,16 +10,11 @@ from collections.abc import Sequence
 from airflow import __version__
 from packaging.version import Version
 
+from dev.expected import TABLES, rows_in, rows_sent
 from dev.stack import Stack
 from sei_provider.lake import ledger
 from sei_provider.sandbox.control import SandboxControl
-from tests.whole.expected import rows_in, rows_sent
 
-TABLES = {
-    "productivity": "productivity_team_monthly",
-    "sprint": "sprint_team_monthly",
-    "business_alignment": "business_alignment_monthly",
-}
 PARTITIONS = Version(__version__) >= Version("3.3")
 """Whether this Airflow lets a task name the partitions of an event."""
 

@@ -14,18 +14,13 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from dev.expected import TABLES, rows_in, rows_sent
 from sei_provider.lake import read_table
 from tests.whole.conftest import TEAM_IDS, TEAMS, Whole
-from tests.whole.expected import rows_in, rows_sent
 
 MONTHS = ["2026-02", "2026-03"]
 """What the nights cover; other tests put other months into the same lake."""
 RUN_AFTER = datetime(2026, 3, 18, 2, 30, tzinfo=UTC)
-TABLES = {
-    "productivity": "productivity_team_monthly",
-    "sprint": "sprint_team_monthly",
-    "business_alignment": "business_alignment_monthly",
-}
 
 
 @dataclass

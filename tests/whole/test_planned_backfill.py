@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from dev.expected import rows_in, rows_sent
 from dev.processes import wait_until
 from sei_provider.lake import UnknownTableError, coverage
 from sei_provider.sandbox.control import SandboxControl
 from tests.whole.conftest import TEAM_IDS, Whole
-from tests.whole.expected import rows_in, rows_sent
 
 TEAMS = TEAM_IDS[:2]
 MONTHS = ["2024-01", "2024-02", "2024-03", "2024-04", "2024-05"]

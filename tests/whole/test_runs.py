@@ -8,10 +8,10 @@ from typing import Any
 import airflow
 from packaging.version import Version
 
+from dev.expected import rows_in, rows_sent
 from sei_provider.lake import read_table
 from sei_provider.sandbox.data.organisation import Organisation
 from tests.whole.conftest import TEAM_IDS, TEAMS, Whole
-from tests.whole.expected import rows_in, rows_sent
 
 SPRINT = "sprint_team_monthly"
 DEVELOPERS = "productivity_developer_monthly"

@@ -42,7 +42,7 @@ def _run(folder: Path, report: str, exports: int) -> bool:
     dag_id = f"requests_{report}"
     with Stack(
         folder / "airflow",
-        dags=PROJECT / "dev" / "dags",
+        dags=PROJECT / "bench" / "dags",
         lake=folder / "lake",
         sandbox_teams=exports,
         sandbox_seconds=EXPORT_SECONDS,

@@ -1,6 +1,6 @@
 """Starts the services of a compose file as plain processes, in its order, and stops them so that nothing stays.
 
-Knows no Airflow: what the file says is run, at the places that dev.one_machine gives.
+Knows no Airflow: what the file says is run, at the places that dev.emulation.one_machine gives.
 """
 
 import subprocess
@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dev import images
-from dev.compose import Service
-from dev.one_machine import Instance, OneMachine
+from dev.emulation import images
+from dev.emulation.compose import Service
+from dev.emulation.one_machine import Instance, OneMachine
 from dev.processes import BackgroundProcess, StackError, stop_all, wait_until
 
 START_SECONDS = 180.0  # bound, not an estimate

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from dev.fault_table import END, START, STRUCK, Outcome, Scenario
+from dev.expected import Row, rows_in, rows_sent
 from sei_provider.api import SeiError
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest, Scope
@@ -20,10 +20,10 @@ from sei_provider.lake import LakeError, default_table, ledger
 from sei_provider.operators.base import SeiExportError
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.faults import EVERY_FAULT, CallFault
-from tests.whole.expected import Row, rows_in, rows_sent
+from tests.faults.table import END, START, STRUCK, Outcome, Scenario
 
 if TYPE_CHECKING:
-    from dev.fault_runs import Task
+    from tests.faults.runs import Task
 
 SHOWN = 60
 """How much of an error is shown."""

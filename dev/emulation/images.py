@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from dev.debian import command_from_package
-from dev.one_machine import Instance, OneMachine
+from dev.emulation.debian import command_from_package
+from dev.emulation.one_machine import Instance, OneMachine
 from dev.processes import StackError
 
 POSTGRES_USER = "postgres"  # PostgreSQL refuses to run as root; Debian's package makes this user
@@ -29,7 +29,7 @@ def complete(instance: Instance, machine: OneMachine) -> Instance:
         machine.path(volume).mkdir(parents=True, exist_ok=True)
     name = instance.service.image.rpartition(":")[0]
     if name not in _IMAGES:
-        msg = f"{instance.name} runs the image {name}, for which dev/images.py knows no stand-in; known: {[*_IMAGES]}"
+        msg = f"{instance.name} runs the image {name}, which has no stand-in here; known: {[*_IMAGES]}"
         raise StackError(msg)
     return _IMAGES[name](instance, machine)
 
@@ -39,7 +39,7 @@ def _airflow(instance: Instance, _machine: OneMachine) -> Instance:
     own = {
         "AIRFLOW_HOME": str(instance.home),
         "AIRFLOW__API__HOST": "127.0.0.1",
-        "AIRFLOW__CORE__HOSTNAME_CALLABLE": "dev.hostname.of_container",
+        "AIRFLOW__CORE__HOSTNAME_CALLABLE": "dev.emulation.hostname.of_container",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
     return replace(instance, environment=instance.environment | own)

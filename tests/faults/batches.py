@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
-from dev import fault_table
-from dev.fault_table import Outcome, Scenario
 from dev.stack import PROJECT
+from tests.faults import table
+from tests.faults.table import Outcome, Scenario
 
 DOCUMENT = PROJECT / "docs" / "reliability.md"
 PROCESSES = os.cpu_count() or 1
@@ -30,19 +30,17 @@ def main() -> int:
     """Run everything and return the exit status."""
     options = _options()
     began = time.monotonic()
-    chosen = [
-        scenario for scenario in fault_table.scenarios() if options.only is None or scenario.fault in options.only
-    ]
+    chosen = [scenario for scenario in table.scenarios() if options.only is None or scenario.fault in options.only]
     print(f"{len(chosen)} batches, each into a lake of its own …", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="sei-faults-") as folder:
         outcomes = _run_all(chosen, Path(folder))
-    printed = fault_table.tables(outcomes)
+    printed = table.tables(outcomes)
     print(printed)
     wrong = [f"{outcome.scenario}: {what}" for outcome in outcomes for what in outcome.wrong]
     if options.write:
-        fault_table.write(DOCUMENT, printed)
+        table.write(DOCUMENT, printed)
     else:
-        wrong += _differences(fault_table.outcomes_in(printed))
+        wrong += _differences(table.outcomes_in(printed))
     for what in wrong:
         print(f"WRONG: {what}", file=sys.stderr)
     print(f"{len(outcomes)} batches in {time.monotonic() - began:.0f} s, {len(wrong)} wrong", file=sys.stderr)
@@ -50,7 +48,7 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m dev.faults", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--write", action="store_true", help=f"write the tables into {DOCUMENT.relative_to(PROJECT)}")
     parser.add_argument("--only", nargs="+", metavar="FAULT", help="these faults only")
     options = parser.parse_args()
@@ -81,7 +79,7 @@ def _prepare(folder: Path) -> None:
 
 
 def _run_some(chosen: Sequence[Scenario]) -> list[Outcome]:
-    from dev.fault_runs import hurried, run
+    from tests.faults.runs import hurried, run
 
     with hurried(), ThreadPoolExecutor(AT_ONCE) as threads:
         outcomes = list(threads.map(run, chosen))
@@ -95,13 +93,9 @@ _LIMITS = f"sei-provider-{os.getuid()}"
 
 
 def _differences(outcomes: dict[tuple[str, ...], str]) -> list[str]:
-    known = fault_table.outcomes_in(fault_table.printed_in(DOCUMENT))
+    known = table.outcomes_in(table.printed_in(DOCUMENT))
     return [
         f"{DOCUMENT.name} has for {' '.join(place)} {known.get(place)!r}, not {said!r}: run with --write"
         for place, said in outcomes.items()
         if known.get(place) != said
     ]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,14 +5,13 @@ The one mapping between docker-compose.yaml and plain processes: commands and en
 
 import os
 import re
-import socket
 import sys
 from collections.abc import Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev.compose import Service, Volume
+from dev.emulation.compose import Service, Volume
+from dev.processes import free_ports
 from dev.stack import INHERITED, PROJECT
 
 _PORT = re.compile(r"(?:^|(?<=[:=]))\d+(?=$|[/\"])")
@@ -38,7 +37,7 @@ class OneMachine:
         self._services = list(services)
         self._folder = folder
         own = {(service.name, port) for service in self._services for port in service.ports}
-        self._ports = dict(zip((port for _, port in sorted(own)), _free_ports(len(own)), strict=True))
+        self._ports = dict(zip((port for _, port in sorted(own)), free_ports(*[0] * len(own)), strict=True))
         if len(self._ports) < len(own):
             msg = f"two services of the compose file listen on the same port: {sorted(own)}"
             raise ValueError(msg)
@@ -88,11 +87,3 @@ def _outside(name: str, home: Path) -> dict[str, str]:
         # Each is a machine of its own: what the provider keeps per machine must not hold them together.
         "TMPDIR": str(home / "tmp"),
     }
-
-
-def _free_ports(number: int) -> list[int]:
-    with ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(number)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]

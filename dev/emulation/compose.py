@@ -1,6 +1,6 @@
 """Reads docker-compose.yaml as a container engine does, as far as that file uses the format.
 
-Knows nothing of what the services are, and starts none: dev.cluster does, without an engine.
+Knows nothing of what the services are, and starts none: dev.emulation.cluster does, without an engine.
 """
 
 import re

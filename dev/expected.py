@@ -13,6 +13,12 @@ from typing import Any
 from sei_provider.lake import read_table
 from sei_provider.sandbox.control import SandboxControl
 
+TABLES = {
+    "productivity": "productivity_team_monthly",
+    "sprint": "sprint_team_monthly",
+    "business_alignment": "business_alignment_monthly",
+}
+"""The tables of the example DAGs' reports."""
 ADDED = {"month", "team_depth", "is_leaf"}
 """Columns that the lake adds to SEI's, beside lineage."""
 Row = frozenset[tuple[str, Any]]

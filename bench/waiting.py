@@ -12,17 +12,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from dev.lag import LagTrigger
+from bench.lag import LagTrigger
 from dev.metadata import Metadata, metadata
 from dev.processes import BackgroundProcess, StackError, stop_all, wait_until
-from dev.stack import INHERITED, PROJECT, SANDBOX_LISTENS
+from dev.stack import INHERITED, PROJECT, start_sandbox
 from sei_provider.api import ExportRequest, Scope, SeiClient
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
@@ -63,7 +62,14 @@ def _measure(folder: Path) -> int:
     exports = sum(BATCHES.values()) * BATCH
     started: list[BackgroundProcess] = []
     try:
-        sandbox = _start_sandbox(folder, environment, started)
+        teams = str(max(BATCHES.values()) * BATCH)
+        process, url = start_sandbox(
+            *("--port", "0", "--teams", teams, "--seconds", "86400"),
+            environment=environment,
+            log=folder / "sandbox.log",
+        )
+        started.append(process)
+        sandbox = SandboxControl(url)
         waiting = _make_exports(sandbox)
         environment |= _airflow(folder, sandbox)
         with metadata(environment) as database:
@@ -106,25 +112,6 @@ def _measure(folder: Path) -> int:
     print(f"requests: {asked.total()} of the {PER_MINUTE} a minute that SEI allows ({kinds})")
     print(f"triggers that still wait: {still} of {len(waiting)}")
     return 0 if still == len(waiting) and set(asked) <= {"list", "status"} else 1
-
-
-def _start_sandbox(folder: Path, environment: Mapping[str, str], started: list[BackgroundProcess]) -> SandboxControl:
-    teams, seconds = str(max(BATCHES.values()) * BATCH), "86400"
-    process = BackgroundProcess(
-        "sandbox",
-        [sys.executable, "-m", "sei_provider.sandbox", "--port", "0", "--teams", teams, "--seconds", seconds],
-        environment=environment,
-        log=folder / "sandbox.log",
-    )
-    started.append(process)
-
-    def listens() -> bool:
-        return bool(SANDBOX_LISTENS.search(process.log.read_text(encoding="utf-8")))
-
-    wait_until(listens, what="the sandbox listens", seconds=START_SECONDS, processes=started)
-    found = SANDBOX_LISTENS.search(process.log.read_text(encoding="utf-8"))
-    assert found  # noqa: S101 - waited for
-    return SandboxControl(found[1])
 
 
 def _make_exports(sandbox: SandboxControl) -> list[tuple[str, list[str]]]:

@@ -4,5 +4,5 @@ import os
 
 
 def of_container() -> str:
-    """The host name that dev.one_machine gave to this process's service, as a container engine does."""
+    """The host name that dev.emulation.one_machine gave to this process's service, as a container engine does."""
     return os.environ["HOSTNAME"]

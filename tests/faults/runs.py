@@ -12,14 +12,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
-from dev.fault_check import look
-from dev.fault_table import END, START, STRUCK, TEAMS, Outcome, Scenario
 from sei_provider.api.reports import REPORTS
 from sei_provider.lake.staging.stage import stage
 from sei_provider.operators.export import SeiExportOperator
@@ -28,8 +25,10 @@ from sei_provider.operators.report import SeiReportOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.faults import EVERY_FAULT
 from sei_provider.sandbox.server import serve
+from tests.faults.check import look
+from tests.faults.table import END, START, STRUCK, TEAMS, Outcome, Scenario
+from tests.tasks import TaskState, task_context
 
-RUN_AFTER = datetime(2026, 3, 18, 2, 30, tzinfo=UTC)
 RETRIES = 2
 EXPORT_SECONDS = 0.3
 
@@ -88,7 +87,7 @@ class Task:
         self.missing: list[dict[str, str]] = []
         """What the publish task says is missing."""
         self._lake = lake
-        self._state = _TaskState()
+        self._state = TaskState()
         self._began = datetime.now(UTC)
         settings: dict[str, Any] = {
             "task_id": "export",
@@ -144,32 +143,18 @@ class Task:
                 return manifests
 
     def _push(self, *, key: str, value: Any) -> None:
-        assert key == "return_value"  # noqa: S101 - what is handed on
+        assert key == "return_value"
         self.manifests = _as_json(value)
 
     def _context(self) -> Any:
-        ti = SimpleNamespace(
-            dag_id="dag",
-            run_id="run",
-            task_id="export",
-            map_index=0,
-            try_number=self.tries,
+        return task_context(
+            self._operator,
+            tries=self.tries,
             max_tries=RETRIES,
-            task=self._operator,
-            xcom_push=self._push,
+            run_began=self._began,
+            push=self._push,
+            state=self._state,
         )
-        run = SimpleNamespace(run_after=RUN_AFTER, start_date=self._began)
-        return {"ti": ti, "run_id": "run", "dag_run": run, "task_state_store": self._state, "outlet_events": {}}
-
-
-class _TaskState(dict[str, Any]):
-    """Stands in for Airflow 3.3's task state store."""
-
-    def set(self, key: str, value: Any) -> None:
-        self[key] = value
-
-    def delete(self, key: str) -> None:
-        self.pop(key, None)
 
 
 async def _event(trigger: Any) -> Any:

@@ -8,10 +8,21 @@ from typing import Any
 
 import pytest
 
-from dev import fault_check, fault_runs
-from dev.fault_table import BEGINS, ENDS, REPORTS, Outcome, Scenario, outcomes_in, printed_in, scenarios, tables, write
-from dev.faults import DOCUMENT
 from sei_provider.sandbox.faults import EVERY_FAULT, REPORTS_OF
+from tests.faults import check, runs
+from tests.faults.batches import DOCUMENT
+from tests.faults.table import (
+    BEGINS,
+    ENDS,
+    REPORTS,
+    Outcome,
+    Scenario,
+    outcomes_in,
+    printed_in,
+    scenarios,
+    tables,
+    write,
+)
 
 
 def scenario(fault: str, report: str, *calls: str, once: bool = True) -> Scenario:
@@ -48,15 +59,15 @@ def test_every_call_of_a_report_is_struck() -> None:
     ],
 )
 def test_a_batch_lands_in_passing_weather(asked: Scenario, said: str, exports: int) -> None:
-    with fault_runs.hurried():
-        came = fault_runs.run(asked)
+    with runs.hurried():
+        came = runs.run(asked)
     assert (came.said, came.exports, came.wrong) == (said, exports, [])
     assert came.rows == came.expected > 0
 
 
 def test_a_scope_that_cannot_land_is_an_error_and_leaves_the_others_alone() -> None:
-    with fault_runs.hurried():
-        came = fault_runs.run(scenario("link_to_other_host", "sprint", once=False))
+    with runs.hurried():
+        came = runs.run(scenario("link_to_other_host", "sprint", once=False))
     assert came.said.startswith("error: the download link of … export … leads elsewhere")
     assert came.wrong == []
     assert came.rows == came.expected > 0
@@ -71,14 +82,14 @@ def test_a_scope_that_cannot_land_is_an_error_and_leaves_the_others_alone() -> N
     ids=["a row lost", "a row twice"],
 )
 def test_it_notices(change: Any, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows_in = fault_check.rows_in
-    monkeypatch.setattr(fault_check, "rows_in", lambda lake, table: change(rows_in(lake, table)))
-    assert words in fault_runs.run(scenario("two_gzip_members", "sprint")).wrong
+    rows_in = check.rows_in
+    monkeypatch.setattr(check, "rows_in", lambda lake, table: change(rows_in(lake, table)))
+    assert words in runs.run(scenario("two_gzip_members", "sprint")).wrong
 
 
 def test_it_notices_an_error_that_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fault_runs.SeiReportOperator, "execute", lambda *_: {}["nothing"])
-    wrong = fault_runs.run(scenario("zero_bytes", "team_report")).wrong
+    monkeypatch.setattr(runs.SeiReportOperator, "execute", lambda *_: {}["nothing"])
+    wrong = runs.run(scenario("zero_bytes", "team_report")).wrong
     assert "not ours: KeyError('nothing')" in wrong
     assert any(what.startswith("did not land although nothing befell them") for what in wrong)
 

@@ -1,0 +1,45 @@
+"""What Airflow gives to a task that runs in this process: its context and its state store, made up for the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+RUN_AFTER = datetime(2026, 3, 18, 2, 30, tzinfo=UTC)
+
+
+class TaskState(dict[str, Any]):
+    """Stands in for Airflow 3.3's task state store: the same four calls, kept for as long as the test."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
+
+
+def task_context(
+    operator: Any,
+    *,
+    tries: int,
+    max_tries: int,
+    run_began: datetime,
+    push: Callable[..., None],
+    state: TaskState | None = None,
+) -> Any:
+    """Return the context of one try of the task `export` of the run `run`; without a state store as before 3.3."""
+    ti = SimpleNamespace(
+        dag_id="dag",
+        run_id="run",
+        task_id="export",
+        map_index=0,
+        try_number=tries,
+        max_tries=max_tries,
+        task=operator,
+        xcom_push=push,
+    )
+    run = SimpleNamespace(run_after=RUN_AFTER, start_date=run_began)
+    context = {"ti": ti, "run_id": "run", "dag_run": run, "outlet_events": {}}
+    return context if state is None else context | {"task_state_store": state}
