@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ FORBIDDEN = {
     "lake": {"airflow", "httpx", "sei_provider.api"},
     "sandbox": {"airflow", "httpx", "pyarrow", "pandas", "sei_provider.lake"},
 }
+LAKE_FLOORS = ("tables", "staging", "storage")
+"""From above; each may import itself, the floors below it, and the modules of plain values at the top of `lake`."""
 HEAVY = {"httpx", "pandas", "pyarrow", "pyrate_limiter", "stamina"}
 
 
@@ -38,6 +41,34 @@ def test_a_room_knows_only_what_it_may(room: str) -> None:
         for name in imports_of(file):
             stranger = {known for known in FORBIDDEN[room] if name == known or name.startswith(f"{known}.")}
             assert not stranger, f"{file.relative_to(PACKAGE)} imports {name}"
+
+
+def lake_imports() -> dict[str, set[str]]:
+    """The modules of the lake, `staging.stage`, with those that each imports anywhere in its code."""
+    root = PACKAGE / "lake"
+    files = {
+        ".".join(file.relative_to(root).with_suffix("").parts): file
+        for file in root.rglob("*.py")
+        if file.name != "__init__.py"
+    }
+    return {
+        module: files.keys() & {name.removeprefix("sei_provider.lake.") for name in imports_of(file)}
+        for module, file in files.items()
+    }
+
+
+def test_no_floor_of_the_lake_imports_one_above_it() -> None:
+    imports = lake_imports()
+    below = dict(zip(LAKE_FLOORS, range(len(LAKE_FLOORS), 0, -1), strict=True))
+    assert {module.partition(".")[0] for module in imports} >= set(LAKE_FLOORS)
+    for module, imported in imports.items():
+        floor = below.get(module.partition(".")[0], 0)
+        up = {name for name in imported if below.get(name.partition(".")[0], 0) > floor}
+        assert not up, f"lake/{module} imports {', '.join(sorted(up))}, which stand above it"
+
+
+def test_the_modules_of_the_lake_import_each_other_in_no_circle() -> None:
+    TopologicalSorter(lake_imports()).prepare()
 
 
 def test_only_airflows_side_imports_airflow() -> None:
