@@ -1,6 +1,6 @@
-"""What a column counts in and which document says so, as the field's metadata: data, no Parquet.
+"""Metadata of a column's field: SEI's header, the unit, and the document that defines it.
 
-Only what SEI documents, or a name itself says; a column without `sei.unit` has one that nobody told us.
+Holds only what SEI documents or what the name itself says. A column without `sei.unit` has an unknown unit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sei_provider.lake.columns import Column
 from sei_provider.lake.model import JSON
 
 HEADER_KEY = b"sei.header"
-"""Field metadata: what SEI calls the column."""
+"""Field metadata: SEI's header of the column."""
 UNIT_KEY = b"sei.unit"
 SOURCE_KEY = b"sei.source"
 """Field metadata: the report, and the documents that describe it."""
@@ -54,8 +54,8 @@ _BY_NAME: Mapping[str, str] = MappingProxyType(
         r"^loc_": "lines of code",
     }
 )
-"""V2's names, by what they say; `pr_missing_tickets` says what is counted, but those are pull requests."""
-_SAYS_NO_UNIT = frozenset({"pr_missing_tickets"})
+"""Units that names in V2 say. `pr_missing_tickets` counts pull requests, so it is an exception."""
+_NAME_WITHOUT_UNIT = frozenset({"pr_missing_tickets"})
 
 _IN_MODE = frozenset(
     {
@@ -69,15 +69,15 @@ _IN_MODE = frozenset(
         "missed_creep",
     }
 )
-"""Amounts of a sprint's work, in what the request's `computationMode` names (000)."""
+"""Amounts of a sprint's work, in the unit of the request's `computationMode` (000)."""
 
 
-def described(column: Column, report: str, mode: JSON = None) -> dict[bytes, bytes]:
-    """Give unit and source of one column, as field metadata; what is not known is left out.
+def field_metadata(column: Column, report: str, mode: JSON = None) -> dict[bytes, bytes]:
+    """Return unit and source of one column as field metadata, without what is unknown.
 
     `mode` is the computation mode of the table, `STORY_POINTS` or `TICKETS`.
     """
-    if not column.header:  # not SEI's: we added it
+    if not column.header:  # a column that we added
         return {}
     document = _DOCUMENTS.get(report)
     found = {SOURCE_KEY: f"{report} (SEI's documents {document})" if document else report}
@@ -93,6 +93,6 @@ def _unit(column: Column, report: str, mode: JSON) -> str | None:
         return _LEGACY.get(name)
     if report == "sprint" and name in _IN_MODE:
         return str(mode).lower().replace("_", " ") if mode else None
-    if name in _SAYS_NO_UNIT:
+    if name in _NAME_WITHOUT_UNIT:
         return None
     return next((unit for pattern, unit in _BY_NAME.items() if re.search(pattern, name)), None)

@@ -1,7 +1,7 @@
-"""What a CSV's columns are called in the lake and which of them are declared: data and naming, no Parquet.
+"""Columns of a CSV: their names in the lake, the declared types, and which of them are personal.
 
-SEI documents the dimension columns of business alignment only (CONTRACT, section 3); what the other reports
-call theirs is guessed here, in one table of aliases that users extend through `stage(aliases=…)`.
+SEI documents the dimension columns of business alignment only (CONTRACT, section 3). For the other reports one
+table of aliases lists likely headers, and users extend it through `stage(aliases=…)`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name in the lake, SEI's header, and its type, None while nobody knows it."""
+    """One column: its name in the lake, SEI's header, and its type, which is None until it is known."""
 
     name: str
     header: str
@@ -48,7 +48,7 @@ DIMENSIONS: Mapping[str, tuple[ColumnType, tuple[str, ...]]] = MappingProxyType(
         "developer_email": ("string", ("developer_email", "email", "email_address", "contributor_email", "user_email")),
     }
 )
-"""Dimension → its type, and the names it may come under, the first one found wins."""
+"""Dimension → its type and its possible names; the first name found wins."""
 
 REPORT_DIMENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -57,15 +57,15 @@ REPORT_DIMENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "contributor_report": ("developer", "developer_email"),
     }
 )
-"""The dimensions that a report has beside granularity, team, hierarchy and dates."""
+"""Dimensions of a report beside granularity, team, hierarchy and dates."""
 
 UNDATED = frozenset({"team_report", "contributor_report"})
-"""The legacy reports (seed 002): their CSV has no dates, so rows carry the range that was asked for."""
+"""Legacy reports (seed 002): their CSV has no dates, so rows get the range of the request."""
 
 METRIC_SUFFIXES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"business_alignment": ("_story_points", "_tickets")}  # seed 003: the stems are the customer's categories
 )
-"""Endings that declare a column of this report a number."""
+"""Suffixes that declare a column of this report as a number."""
 
 TEXT_SUFFIXES = ("_rating", "_id", "_name", "_email", "_url")
 """Undeclared columns that stay text even if every value looks like a number: `007` is not 7.0."""
@@ -86,10 +86,10 @@ def declare(
     metrics: frozenset[str] = frozenset(),
     aliases: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Column]:
-    """Name and type the columns of one CSV, in its order.
+    """Return the columns of one CSV in its order, with their names and declared types.
 
-    `aliases` gives further names for dimensions, tried before the built-in ones. Names are compared without
-    case and punctuation. Raises `HeaderError` if team or start date is missing, or two headers meet in one name.
+    `aliases` adds names for dimensions, tried before the built-in ones. Names are compared without case and
+    punctuation. Raises `HeaderError` if team or start date is missing, or if two headers give the same name.
     """
     known = {_compact(metric): Column(metric.lower(), "", "float64") for metric in metrics}
     known |= _dimensions_found([_compact(header) for header in headers], report, aliases or {})
@@ -106,12 +106,12 @@ def arrow_type(column: Column) -> pa.DataType:
 
 
 def personal_columns(report: str) -> frozenset[str]:
-    """The columns of a report that name a person (CONTRACT row 27)."""
+    """Return the columns of a report that name a person (CONTRACT row 27)."""
     return _PERSONAL | ({"team", "team_hierarchy"} if report in _PERSONAL_TEAMS else frozenset())
 
 
 def snake_case(header: str) -> str:
-    """`Lead Time for Changes (mean)` → `lead_time_for_changes_mean`; letters of any language stay."""
+    """Convert a header: `Lead Time for Changes (mean)` → `lead_time_for_changes_mean`; letters of any language stay."""
     name = re.sub(r"\W+", "_", unicodedata.normalize("NFC", header).lower())
     return re.sub(r"_+", "_", name).strip("_")
 
@@ -123,14 +123,14 @@ def _column(header: str, known: Mapping[str, Column], report: str) -> Column:
     name = snake_case(header)
     if name.endswith(METRIC_SUFFIXES.get(report, ())):
         return Column(name, header, "float64")
-    # A file column named like the partition column or like one we compute would break every reader.
+    # A column named like the partition column or like a computed one would break every reader.
     return Column(f"sei_{name}" if name in _RESERVED else name, header, None)
 
 
 def _dimensions_found(seen: Sequence[str], report: str, aliases: Mapping[str, Sequence[str]]) -> dict[str, Column]:
     unknown = sorted(set(aliases) - set(DIMENSIONS))
     if unknown:
-        msg = f"aliases for {', '.join(unknown)}: no such dimension; there are {', '.join(DIMENSIONS)}"
+        msg = f"aliases for {', '.join(unknown)}: unknown dimension; use {', '.join(DIMENSIONS)}"
         raise SchemaError(msg)
     special = {name for names in REPORT_DIMENSIONS.values() for name in names}
     own = REPORT_DIMENSIONS.get(report, ())
@@ -158,7 +158,7 @@ def _check(columns: Sequence[Column], headers: Sequence[str], needed: Sequence[s
     for name in needed:
         if name not in by_name:
             msg = (
-                f"no column is the {name}, looked for {', '.join(DIMENSIONS[name][1])}: "
+                f"no column is the {name}; looked for {', '.join(DIMENSIONS[name][1])}: "
                 f"name the right one with aliases={{{name!r}: […]}}"
             )
             raise HeaderError(msg, headers=headers)

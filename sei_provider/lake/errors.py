@@ -1,4 +1,4 @@
-"""The errors between a downloaded body and a table, as one tree under `LakeError`, and what each means to a retry.
+"""Errors from a downloaded file to a table, as one tree under `LakeError`, with their meaning for retries.
 
 No message names a developer or an e-mail address (CONTRACT row 27): a cell's value is shown only if its
 column is a declared metric or a date.
@@ -25,7 +25,7 @@ class LakeError(Exception):
 
 
 class BodyError(LakeError):
-    """The downloaded file is not one whole CSV; asking SEI again may help."""
+    """The downloaded file is not one complete CSV; downloading it again may help."""
 
     is_transient = True
     affects_all_scopes = False
@@ -33,26 +33,26 @@ class BodyError(LakeError):
 
 
 class EmptyBodyError(BodyError):
-    """Zero bytes, where an empty answer would be a header without rows (CONTRACT row 21)."""
+    """The file has zero bytes; an empty answer would be a header without rows (CONTRACT row 21)."""
 
 
 class NotCsvError(BodyError):
-    """HTML or JSON where a CSV was expected (CONTRACT row 24)."""
+    """The file is HTML or JSON instead of CSV (CONTRACT row 24)."""
 
 
 class TruncatedError(BodyError):
-    """The gzip stream ends early, is damaged, or is followed by something that is no gzip."""
+    """The gzip stream ends early, is damaged, or is followed by bytes that are not gzip."""
 
 
 class TooLargeError(BodyError):
-    """More bytes than the caller allows; a gzip of some kilobytes can hold terabytes."""
+    """The file unpacks to more bytes than `max_file_bytes`; a small gzip can hold terabytes."""
 
     is_transient = False
     is_permanent = True
 
 
 class CsvError(LakeError):
-    """A place in the CSV that cannot be taken; `line` counts from 1, the header included."""
+    """A line of the CSV is invalid; `line` counts from 1, the header included."""
 
     is_permanent = True  # the export is complete, and would give the same file again
     affects_all_scopes = False
@@ -65,7 +65,7 @@ class CsvError(LakeError):
 
 
 class HeaderError(CsvError):
-    """The first row does not give the columns a table needs; `headers` are those seen."""
+    """The header lacks a column that a table needs; `headers` are those seen."""
 
     def __init__(self, message: str, *, headers: Sequence[str]) -> None:
         shown = ", ".join(_shown(header) for header in headers)
@@ -74,47 +74,47 @@ class HeaderError(CsvError):
 
 
 class SchemaError(LakeError):
-    """A staged column does not fit the type that its table remembers."""
+    """A staged value does not fit the type of its column in the table."""
 
 
 class TableDefinitionError(SchemaError):
-    """A slice measures something else than its table does (DESIGN, decision 15)."""
+    """A slice has another definition than its table (DESIGN, decision 15)."""
 
 
 class StagingError(LakeError):
-    """A staged slice is not where its manifest says, and no ledger holds it either."""
+    """A staged file is not where its manifest says, and no ledger holds the slice."""
 
 
 class PersonalDataError(LakeError):
-    """What is asked for people's columns is unknown, or lacks the key."""
+    """The choice for personal data is unknown, or lacks the key it needs."""
 
     is_permanent = True
 
 
 class UnknownTableError(LakeError):
-    """The lake has no such table."""
+    """The lake does not have this table."""
 
 
 class UnknownColumnError(LakeError):
-    """The table has no such column."""
+    """The table does not have this column."""
 
 
 class UnsupportedStoreError(LakeError):
-    """Puts to this kind of store are not atomic, or cannot keep two writers apart."""
+    """Puts to this kind of store are not atomic, or do not keep two writers apart."""
 
     is_permanent = True
 
 
 class StoreError(LakeError):
-    """A disk or store does not let us read or write: it is full, read-only, forbidden or out of reach."""
+    """A disk or store cannot be read or written: it is full, read-only, forbidden or unreachable."""
 
 
 class ConflictError(LakeError):
-    """Another writer put the object between our reading and our put; nothing was put."""
+    """Another writer put the object between our read and our put; nothing was put."""
 
     is_transient = True
 
 
 def _shown(header: str) -> str:
-    # A file that lost its header row shows a row of data here, and that may be a person's.
+    # A file without its header row shows a row of data here, which may be personal.
     return "(withheld)" if "@" in header else repr(header[:60])

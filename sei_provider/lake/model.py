@@ -1,6 +1,6 @@
-"""The values that staging and publishing share: slice, manifest, and what publishing returns.
+"""Values that staging and publishing share: slice, manifest, and the result of publishing.
 
-Plain values and JSON. Knows no Parquet, no CSV and no store, so it costs nothing to import.
+Plain values and JSON. Knows no Parquet, no CSV and no store, and is cheap to import.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ class Slice:
     """The rows that one request covers."""
 
     table: str
-    """The table it belongs to, e.g. `productivity_developer_monthly`."""
+    """Table of the rows, e.g. `productivity_developer_monthly`."""
     report: str
-    """`productivity`, `sprint`, `business_alignment`: selects the columns that are declared."""
+    """`productivity`, `sprint`, `business_alignment`, …: selects the declared columns."""
     scope: str
-    """Whose rows: `team:456` or `org:Engineering`."""
+    """`team:456` or `org:Engineering`."""
     start: date
     end: date
-    """First and last day, both inclusive, as asked of SEI."""
+    """First and last day of the request, both inclusive."""
     granularity: str
     """`weekly`, `monthly`, `quarterly` or `sprint`."""
     metrics: frozenset[str]
     """Documented metric names of this report at this level, in capitals: the columns declared as numbers."""
     definition: Mapping[str, JSON]
-    """What the table measures (DESIGN, decision 15): `aggregation`, `metric_groups`, `metrics`, …"""
+    """Options that change what the rows measure (DESIGN, decision 15): `aggregation`, `metric_groups`, `metrics`, …"""
 
     @property
     def replace_exact_range(self) -> bool:
@@ -45,11 +45,11 @@ class Slice:
 
     @property
     def range(self) -> dict[str, date]:
-        """First and last day as the columns that rows without dates get."""
+        """Return first and last day as the date columns of rows without dates."""
         return {"start_date": self.start, "end_date": self.end}
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as values that `json.dumps` takes."""
+        """Return the slice as JSON values. The keys are a file format and not these names."""
         return {
             "table": self.table,
             "report": self.report,
@@ -63,7 +63,7 @@ class Slice:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Slice:
-        """Read what `to_json` wrote."""
+        """Parse what `to_json` returned."""
         return cls(
             table=value["table"],
             report=value["report"],
@@ -89,12 +89,12 @@ class Manifest(TypedDict):
     rows: int
     export_id: str | None
     created_at: str | None
-    """When SEI made the export, by its own clock: ISO 8601, UTC."""
+    """When SEI made the export, by SEI's clock: ISO 8601, UTC."""
     error: str | None
 
 
 class Superseded(TypedDict):
-    """A slice whose rows of a month, all or some, gave way to a newer export's."""
+    """A slice of which a newer export superseded some or all rows of a month."""
 
     scope: str
     start: str
@@ -104,25 +104,25 @@ class Superseded(TypedDict):
 
 
 class Published(TypedDict):
-    """What publishing left in one month of one table."""
+    """Result of publishing into one month of one table."""
 
     table: str
     month: str
     """`YYYY-MM`."""
     rows: int
-    """All rows of the month now."""
+    """Rows of the month now, of all slices."""
     slices: int
-    """How many of the given slices the month holds, those of an earlier try too."""
+    """How many of the given slices the month holds, including those of an earlier try."""
     superseded: list[Superseded]
     quarantined: int
-    """How many rows of these slices, of any month, went to quarantine when they were staged."""
+    """Rows of these slices, of any month, that went to quarantine when they were staged."""
     new_columns: list[str]
-    """Columns that the table had not had before: older rows are null there."""
+    """Columns that are new to the table: older rows are null there."""
     missing_columns: list[str]
-    """Columns of the table that none of the slices published with this one has: their rows are null there."""
+    """Columns of the table that none of the given slices has: their rows are null there."""
     path: str
 
 
 def default_table(report: str, level: str | None, granularity: str) -> str:
-    """The table that an export goes to unless the user names one, e.g. `sprint_team_monthly`."""
+    """Return the table that an export goes to unless the user names one, e.g. `sprint_team_monthly`."""
     return "_".join(part.lower() for part in (report, level, granularity) if part)

@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime
 
 
 def period_months(start: date, end: date, granularity: str) -> Iterator[date]:
-    """The first days of all months in which a period of the range starts.
+    """Yield the first days of all months in which a period of the range starts.
 
-    These months are visited on publish even if the slice has no row there, since no rows is an answer too.
+    Publish visits these months even if the slice has no row there, because an empty answer is an answer too.
     """
     for month in months_between(start, end):
         if granularity == "quarterly" and month.month % 3 != 1:
@@ -25,7 +25,7 @@ def period_months(start: date, end: date, granularity: str) -> Iterator[date]:
 
 
 def months_between(start: date, end: date) -> Iterator[date]:
-    """The first days of all months that the range touches."""
+    """Yield the first days of all months that the range touches."""
     month = start.replace(day=1)
     while month <= end:
         yield month
@@ -33,18 +33,18 @@ def months_between(start: date, end: date) -> Iterator[date]:
 
 
 def next_month(month: date) -> date:
-    """The first day of the month after."""
+    """Return the first day of the next month."""
     return date(month.year + month.month // 12, month.month % 12 + 1, 1)
 
 
 def previous_month(month: date) -> date:
-    """The first day of the month before."""
+    """Return the first day of the previous month."""
     return date(month.year - (month.month == 1), (month.month - 2) % 12 + 1, 1)
 
 
-def in_utc(moment: datetime, what: str) -> datetime:
-    """Give the moment in UTC; ages are compared between processes, so a time without a zone is refused."""
+def in_utc(moment: datetime, name: str) -> datetime:
+    """Convert a moment to UTC. A time without a zone is refused, because processes compare these times."""
     if moment.tzinfo is None:
-        msg = f"{what} must carry a time zone, got {moment.isoformat()}: pass an aware datetime"
+        msg = f"{name} must have a time zone, got {moment.isoformat()}: pass an aware datetime"
         raise ValueError(msg)
     return moment.astimezone(UTC)

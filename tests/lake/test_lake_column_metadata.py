@@ -9,14 +9,14 @@ import pytest
 from lake_bench import STORES
 
 from sei_provider import lake
-from sei_provider.lake.column_metadata import described
+from sei_provider.lake.column_metadata import field_metadata
 from sei_provider.lake.columns import Column
 
 JAN = "2026-01-01"
 
 
 def unit(name, report="productivity", mode=None, kind="float64"):
-    found = described(Column(name, name.upper(), kind), report, mode).get(b"sei.unit")
+    found = field_metadata(Column(name, name.upper(), kind), report, mode).get(b"sei.unit")
     return None if found is None else found.decode()
 
 
@@ -56,7 +56,7 @@ def test_a_unit_is_what_the_document_or_the_name_says(report, name, said):
 )
 def test_what_nobody_documents_has_no_unit(report, name):
     assert unit(name, report) is None
-    assert b"sei.source" in described(Column(name, name, "float64"), report)
+    assert b"sei.source" in field_metadata(Column(name, name, "float64"), report)
 
 
 def test_a_sprints_work_is_in_what_the_table_is_computed_in():

@@ -1,6 +1,6 @@
-"""Manifests of a task's staging folder: the memory that every Airflow has (DESIGN, decision 7).
+"""Manifests of a task's staging folder: the checkpoint that works on every Airflow version (DESIGN, decision 7).
 
-No Parquet is read here, so a task that only looks what is staged pays nothing for it.
+Reads no Parquet and does not import pyarrow.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 def staged(folder: UPath) -> dict[str, Manifest]:
-    """Give what a task's staging folder holds: the newest manifest of each request, by the request's hash.
+    """Return the newest manifest of each request in a task's staging folder, by the request's fingerprint.
 
-    A folder that does not exist holds none. A Parquet file without a manifest was not finished and does not count,
-    nor does a manifest whose Parquet file is gone.
+    A folder that does not exist holds none. A Parquet file without a manifest is unfinished and does not count, nor
+    does a manifest whose Parquet file is gone.
     """
     folder = lake_path(folder)
-    there = names(folder)
-    whole = {name.removesuffix(".parquet") for name in there if name.endswith(".parquet")}
-    stems = [name.removesuffix(".json") for name in there if name.endswith(".json")]
-    stems = [stem for stem in stems if stem in whole]
+    existing = names(folder)
+    with_rows = {name.removesuffix(".parquet") for name in existing if name.endswith(".parquet")}
+    stems = [name.removesuffix(".json") for name in existing if name.endswith(".json")]
+    stems = [stem for stem in stems if stem in with_rows]
     read = read_each([folder / f"{stem}.json" for stem in stems], json.load)
     found = [
         (stem.partition("-")[0], cast("Manifest", manifest))
@@ -36,7 +36,7 @@ def staged(folder: UPath) -> dict[str, Manifest]:
 
 
 def discard(folder: UPath) -> None:
-    """Remove a task's staging folder with all that `stage` put there; files of others stay."""
+    """Remove a task's staging folder with everything that `stage` put there; other files stay."""
     folder = lake_path(folder)
     ours = [name for name in names(folder) if name.endswith((".parquet", ".json")) or name.startswith("_put-")]
     remove_each([folder / name for name in ours])

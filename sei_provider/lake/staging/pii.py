@@ -1,4 +1,4 @@
-"""What becomes of the columns that name a person, before anything is staged: kept, hashed, or dropped."""
+"""Personal data: keep, hash or drop the columns that name a person, before anything is staged."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ _SHORTEST_KEY = 16
 
 @dataclass(frozen=True, slots=True)
 class Privacy:
-    """What a table does with a report's personal data, and the key to hash them with, which no `repr` shows."""
+    """How to treat the personal data of a report. The key for hashing does not appear in the `repr`."""
 
     choice: PersonalData
     key: bytes | None = field(repr=False)
     columns: frozenset[str]
-    """Those that name a person."""
+    """Columns that name a person."""
 
     def __post_init__(self) -> None:
         if self.choice not in _CHOICES:
-            msg = f"personal_data={self.choice!r} is not known; it may be {', '.join(_CHOICES)}"
+            msg = f"personal_data={self.choice!r} is unknown; use one of {', '.join(_CHOICES)}"
             raise PersonalDataError(msg)
         if self.choice == "drop" and "team" in self.columns:
             msg = (
-                "personal_data='drop' would leave this report's rows without a name, since its teams are people "
-                "and their managers, and no row could be told from another: use personal_data='hash'"
+                "personal_data='drop' would leave the rows of this report without a name, because its teams are people "
+                "and their managers: use personal_data='hash'"
             )
             raise PersonalDataError(msg)
         if self.choice == "hash" and len(self.key or b"") < _SHORTEST_KEY:
             msg = (
                 f"personal_data='hash' needs hash_key with at least {_SHORTEST_KEY} bytes, got {len(self.key or b'')}: "
-                "without a secret key, names and addresses could be found again by trying them"
+                "without a secret key, anybody could recover names and addresses by hashing guesses"
             )
             raise PersonalDataError(msg)
 
     def columns_left(self, header: Header) -> Header:
-        """Give the header as it is staged."""
+        """Return the header without the columns that are dropped."""
         if self.choice != "drop":
             return header
         return replace(header, columns=[column for column in header.columns if column.name not in self.columns])
 
     def apply(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Give the rows with people's columns treated; null stays null."""
+        """Return the rows with personal columns hashed or dropped; null stays null."""
         names = [name for name in rows.schema.names if name in self.columns]
         if self.choice == "drop":
             return rows.drop_columns(names)
@@ -63,11 +63,11 @@ class Privacy:
         return rows
 
     def mask(self, column: str, text: str) -> str | None:
-        """Give what may be kept of one cell's text."""
+        """Return what may be kept of the text of one cell."""
         if column not in self.columns or self.choice == "keep":
             return text
         return self._hash(text) if self.choice == "hash" and text else None
 
     def _hash(self, text: str) -> str:
-        """64 hex digits. Case and outer spaces of an address or a name mean nothing, so they make no other person."""
+        """Return 64 hex digits. Case and outer spaces are ignored, because they do not make another person."""
         return hmac.new(self.key or b"", text.strip().casefold().encode(), hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""Files as SEI sent them, kept beside the lake: for audits, and for staging again what was staged wrongly."""
+"""Raw files as SEI sent them, kept beside the lake for audits, and for staging them again after a mistake."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GZIP = b"\x1f\x8b"
 def keep(file: Path, raw: UPath, slice_: Slice, *, export_id: str) -> UPath:
     """Put a copy of a downloaded file at `<raw>/<table>/<start>_<end>/<scope>-<export id>.csv` (or `.csv.gz`).
 
-    Atomic. Holds personal data as SEI sent them. Neither scope nor id can lead out of its folder.
+    Atomic. The copy holds personal data as SEI sent it. Neither scope nor id can point outside the folder.
     """
     with file.open("rb") as body:
         ending = ".csv.gz" if body.read(2) == _GZIP else ".csv"

@@ -1,6 +1,6 @@
-"""One finished export to one immutable, typed Parquet file with a manifest beside it.
+"""Stage: turn one finished export into one immutable, typed Parquet file with a manifest beside it.
 
-A staged file carries in its footer all that publishing needs to know of the slice; it knows nothing of tables.
+The footer of a staged file holds everything that `publish` needs to know of the slice. Knows nothing of tables.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def stage(
     file: Path,
     *,
     folder: UPath,
-    slice: Slice,  # noqa: A002  the field's word, and callers name it
+    slice: Slice,  # noqa: A002  the term of the field, and callers pass it by name
     request: str,
     export_id: str,
     created_at: datetime,
@@ -65,27 +65,28 @@ def stage(
     hash_key: bytes | None = None,
     max_file_bytes: int = MAX_FILE_BYTES,
 ) -> Manifest:
-    """Check and type the body in `file`, and put it into `folder` as Parquet, then its manifest.
+    """Validate and type the CSV in `file`, put it into `folder` as Parquet, then put its manifest.
 
-    `file` is local, gzip or plain. `request` is the hash of the request's body, `created_at` SEI's own time of the
-    export, by which exports are ordered; `exported_at` is ours. `aliases` gives further names for dimension columns.
-    `single_writer` is asked for, as by `publish`, where the store cannot keep two writers apart.
-    With `on_bad_value="quarantine"` a row that does not fit goes, with line, column and reason, to
-    `<lake>/_quarantine/<table>/`, and the others are staged; `folder` must lie in `<lake>/_staging/` then.
-    `personal_data` says what becomes of developers' names and e-mail addresses: "hash" makes them HMAC-SHA256 under
-    `hash_key` (16 bytes or more, hex, the same for the same person), "drop" leaves the columns out. Contributor
+    `file` is local, gzip or plain. `request` is the fingerprint of the request. `created_at` is when SEI made the
+    export, by SEI's clock, and orders exports; `exported_at` is our own time. `aliases` adds names for dimension
+    columns. `single_writer` confirms, as in `publish`, that only one task writes where the store cannot keep two apart.
+    With `on_bad_value="quarantine"` a bad row goes, with line, column and reason, to `<lake>/_quarantine/<table>/`, and
+    the others are staged; `folder` must then lie in `<lake>/_staging/`.
+    `personal_data` decides about developers' names and e-mail addresses: "hash" replaces them by HMAC-SHA256 under
+    `hash_key` (16 bytes or more; hex, the same for the same person), "drop" leaves the columns out. Contributor
     reports name people as teams: these can be hashed, not dropped.
-    `max_file_bytes` is how many bytes of CSV, unpacked, the file may hold; reading stops there with `TooLargeError`.
-    Memory is bounded whatever the size. Both puts are atomic, and the manifest comes last, so what `staged` lists is
-    whole. Raises `BodyError` if the file is not one whole CSV, `CsvError` if a row or the header does not fit,
-    `PersonalDataError` if the key is missing, `StoreError` if a disk is full or the lake cannot be written.
+    `max_file_bytes` limits the bytes of unpacked CSV; reading stops there with `TooLargeError`.
+    Memory is bounded for any number of rows. Both puts are atomic and the manifest comes last, so everything that
+    `staged` lists is complete. Raises `BodyError` if the file is not one complete CSV, `CsvError` if a row or the
+    header is invalid, `PersonalDataError` if the key is missing, `StoreError` if a disk is full or the lake cannot be
+    written.
     """
     folder = lake_path(folder)
     require_safe_writes(folder, single_writer=single_writer)
     created_at, exported_at = in_utc(created_at, "created_at"), in_utc(exported_at, "exported_at")
     privacy = Privacy(personal_data, hash_key, personal_columns(slice.report))
     if on_bad_value not in get_args(BadValue):
-        msg = f"on_bad_value={on_bad_value!r} is not known; it may be {', '.join(get_args(BadValue))}"
+        msg = f"on_bad_value={on_bad_value!r} is unknown; use one of {', '.join(get_args(BadValue))}"
         raise ValueError(msg)
     aside = _quarantine(folder, slice.table) if on_bad_value == "quarantine" else None
     source = Download(file, max_file_bytes)
@@ -113,12 +114,12 @@ def stage(
             if aside is None:
                 raise
             export["quarantined"] = sift(source, header, slice, export_id, mask=privacy.mask, good=good, bad=bad)
-            if not export["quarantined"]:  # no row is at fault by itself
+            if not export["quarantined"]:  # the error is not in a single row
                 raise
-            fitting = Download(good, sys.maxsize)  # ours, made of no more than was allowed
+            fitting = Download(good, sys.maxsize)  # our own file, no larger than the one that was allowed
             header = read_header(fitting, slice, aliases)
             rows = write(fitting)
-            # First: whoever sees the staged slice, or its count, finds the rows that it lacks.
+            # Quarantine first: wherever the staged slice is visible, the rows that it lacks are too.
             put(aside / f"{name}.parquet", bad)
         put(target, parquet)
     manifest = Manifest(
@@ -137,23 +138,24 @@ def stage(
 
 
 def _quarantine(folder: UPath, table: str) -> UPath:
-    """Where rows of a table are put aside, in the lake that a staging folder lies in."""
+    """Return the quarantine folder of a table, in the lake that the staging folder belongs to."""
     staging = next((path for path in (folder, *folder.parents) if path.name == "_staging"), None)
     if staging is None:
         msg = (
-            f"on_bad_value='quarantine' needs a folder in <lake>/_staging/, got {folder}: rows are put aside beside it"
+            f"on_bad_value='quarantine' needs a folder in <lake>/_staging/, got {folder}: "
+            "the quarantine lies beside _staging"
         )
         raise StagingError(msg)
     return staging.parent / "_quarantine" / table
 
 
 def _file_name(name: str) -> str:
-    # Ids come from a server and must never act as a path.
+    # Ids come from a server and must never form a path.
     return name if _SAFE_NAME.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def _with_added(columns: Sequence[Column]) -> list[Column]:
-    """Add the columns that rows have even if SEI sends none."""
+    """Add the columns that every staged row has, also if SEI does not send them."""
     columns = list(columns)
     for name, kind in (("team_hierarchy", "string"), ("start_date", "date32"), ("end_date", "date32")):
         if all(column.name != name for column in columns):
@@ -164,7 +166,7 @@ def _with_added(columns: Sequence[Column]) -> list[Column]:
 def _completed(batch: pa.RecordBatch, schema: pa.Schema, slice_: Slice) -> pa.Table:
     arrays = {name: batch[name] for name in batch.schema.names}
     team = arrays["team"]
-    # Without a hierarchy a team is its own root, so that every row has a path to be owned by.
+    # Without a hierarchy a team is its own root, so that the owner rule finds a path in every row.
     arrays["team_hierarchy"] = pc.coalesce(arrays["team_hierarchy"], team) if "team_hierarchy" in arrays else team
     if slice_.replace_exact_range:
         arrays |= {name: pa.repeat(pa.scalar(day, pa.date32()), len(team)) for name, day in slice_.range.items()}
@@ -183,15 +185,15 @@ def _write(
     schema = pa.schema([(column.name, arrow_type(column)) for column in columns])
     paths: set[tuple[str, str]] = set()
     periods: set[tuple[str | None, ...]] = set()
-    told_apart = ["start_date"]
+    period_columns = ["start_date"]
     if slice_.granularity == "sprint":
-        told_apart = [name for name in ("team_hierarchy", "start_date", "sprint") if name in schema.names]
+        period_columns = [name for name in ("team_hierarchy", "start_date", "sprint") if name in schema.names]
     groups = by_bytes(_completed(batch, schema, slice_) for batch in batches)
     first = next(groups, schema.empty_table())
-    # Packing a handful of rows saves next to nothing and doubles the time to open it, and there may be thousands.
+    # Compressing a few rows saves almost nothing and doubles the time to open the file; there may be thousands.
     packed = first.nbytes > _FEW_BYTES
     options = {"compression": "zstd" if packed else "none", "use_dictionary": packed}
-    # Nobody filters by the statistics, and Parquet's own types say what Arrow's schema would, again, in each of them.
+    # No reader filters by the statistics, and Parquet's types already say what a stored Arrow schema would.
     options |= {"write_statistics": False, "store_schema": False}
     with (
         pq.ParquetWriter(file, schema, dictionary_pagesize_limit=DICTIONARY_BYTES, **options) as writer,
@@ -201,10 +203,10 @@ def _write(
         def pack(table: pa.Table) -> None:
             writer.write_table(table, row_group_size=len(table))
             paths.update(_distinct(table, ["team", "team_hierarchy"]))
-            periods.update(_distinct(table, told_apart))
-            pa.default_memory_pool().release_unused()  # what this thread freed, kept for later: a tenth of the peak
+            periods.update(_distinct(table, period_columns))
+            pa.default_memory_pool().release_unused()  # memory that this thread freed but kept: a tenth of the peak
 
-        # One row group is packed while the next is read: reading and packing take about as long as each other.
+        # One row group is compressed while the next is read: both take about the same time.
         packed_before: Future[None] | None = None
         for table in chain([first], groups) if len(first) else ():
             rows += len(table)

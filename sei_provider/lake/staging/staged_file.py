@@ -1,4 +1,4 @@
-"""What a staged Parquet file holds beside its rows, and how its rows are read back, a piece at a time."""
+"""Staged Parquet files: the footer entries beside the rows, and reading the rows back in pieces."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sei_provider.lake.columns import LINEAGE, Column
-from sei_provider.lake.model import Slice
+from sei_provider.lake.model import Slice, SliceKey
 
 SLICE_KEY = b"sei.slice"
 """Footer entry: the slice, its export, its run, and how many rows went to quarantine, as JSON."""
 COLUMNS_KEY = b"sei.columns"
-"""Footer entry: [name, SEI's header, type or null] of each column, as JSON. Those without a type are text until
-published. The columns of lineage are not among them: they are the same in every row, and known from the slice."""
+"""Footer entry: [name, SEI's header, type or null] of each column, as JSON. A column without a type is text until it
+is published. The lineage columns are left out: they are the same in every row, and known from the slice."""
 PATHS_KEY = b"sei.paths"
 """Footer entry: the distinct [team, team hierarchy] of the rows, as JSON."""
 PERIODS_KEY = b"sei.periods"
 """Footer entry: the distinct [hierarchy, start date, sprint] where periods are sprints, else [start date], as JSON."""
 
 ROW_GROUP_BYTES = 6 << 20
-"""Rows are gathered to about this much in memory before they are written: in small groups they take more time to pack
-and more room, and large ones count several times at the peak, since one is packed while the next is gathered."""
+"""Size in memory of a row group, about. Small groups take more time and space to compress; large ones count several
+times towards peak memory, because one is compressed while the next is collected."""
 
 DICTIONARY_BYTES = 128 << 10
-"""Where a column of a row group has more distinct values, they are written as they are: a dictionary of a million
-names takes a fifth of the time to write, and saves nothing."""
+"""Limit of a column's dictionary in a row group; beyond it values are written plain. A dictionary of a million names
+takes a fifth of the time to write and saves nothing."""
 
 _KEPT_BYTES = 32 << 20
 _SMALL_BYTES = 1 << 20
-_JOINED_AT_ONCE = 200
-_OPENED_AT_ONCE = 20
+_FILES_PER_TABLE = 200
+_FILES_PER_THREAD = 20
 _OPENED_AHEAD = 3
 
 
@@ -52,45 +52,45 @@ class StagedFile:
     run_id: str
     quarantined: int
     paths: frozenset[str]
-    """The hierarchies that its rows name."""
+    """Hierarchies that its rows name."""
     periods: Sequence[Sequence[str | None]]
 
     @property
-    def slice_key(self) -> tuple[str, str]:
-        """What marks its rows once published."""
+    def slice_key(self) -> SliceKey:
+        """Return what marks its rows once published: scope and export id."""
         return self.slice.scope, self.export_id
 
     @property
     def lineage(self) -> tuple[str, str, datetime, str]:
-        """What every row of it holds in the columns `LINEAGE`."""
+        """Return the values of the columns `LINEAGE`, the same in every row."""
         return self.slice.scope, self.export_id, self.exported_at, self.run_id
 
     @property
     def months(self) -> frozenset[date]:
-        """The first days of the months that its rows start in."""
+        """Return the first days of the months that its rows start in."""
         starts = (period[1] if len(period) > 1 else period[0] for period in self.periods)
         return frozenset(date.fromisoformat(str(start)).replace(day=1) for start in starts)
 
 
 class StagedFiles:
-    """Staged files on local disk, one per export. The rows of small ones are kept, within bounds, and not read again.
+    """Staged files on local disk, one per export. Rows of small files stay in memory, within bounds, and are read once.
 
-    They are kept joined: a table of a few rows takes a hundred times the memory of its rows.
+    Rows kept in memory are concatenated, because a table of a few rows takes a hundred times the memory of its rows.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        self.files: dict[tuple[str, str], StagedFile] = {}
+        self.files: dict[SliceKey, StagedFile] = {}
         self.columns: dict[bytes, Sequence[Column]] = {}
-        """The distinct sets of columns, in the order of the files, by how they lie in the footers."""
+        """Distinct sets of columns in the order of the files; the key is the footer entry."""
         self._room = _KEPT_BYTES
         self._kept: dict[bytes, list[pa.Table]] = defaultdict(list)
         self._loose: dict[bytes, list[tuple[StagedFile, pa.Table]]] = defaultdict(list)
-        self._large: dict[tuple[str, str], Path] = {}
+        self._large: dict[SliceKey, Path] = {}
         paths = list(paths)
-        parts = (paths[first : first + _OPENED_AT_ONCE] for first in range(0, len(paths), _OPENED_AT_ONCE))
+        parts = (paths[first : first + _FILES_PER_THREAD] for first in range(0, len(paths), _FILES_PER_THREAD))
         opening: deque[Future[list[_Opened]]] = deque()
-        # By threads, since half of the work is Arrow's; some files at a time, since a thread that waits for Python's
-        # lock after each of them gains nothing; and not far ahead, since what is opened is held.
+        # Threads, because half of the work is Arrow's. Several files at a time, because a thread that waits for
+        # Python's lock after each file gains nothing. Not far ahead, because opened files are held in memory.
         with ThreadPoolExecutor(2, thread_name_prefix="sei-lake") as pool:
             for part in parts:
                 opening.append(pool.submit(_open_all, part))
@@ -102,11 +102,11 @@ class StagedFiles:
             self._join(key)
 
     def pieces(
-        self, slice_keys: Collection[tuple[str, str]] | None = None, columns: Collection[str] | None = None
+        self, slice_keys: Collection[SliceKey] | None = None, columns: Collection[str] | None = None
     ) -> Iterator[pa.Table]:
-        """Give rows in pieces of bounded size: at least those of `slice_keys`, of all files if it is None.
+        """Yield rows in pieces of bounded size: at least those of `slice_keys`, or of all files if it is None.
 
-        `columns` leaves out all others, and the files that have none of them.
+        `columns` leaves out other columns, and files that have none of these.
         """
         for tables in self._kept.values():
             yield from _of_columns(pa.concat_tables(tables), columns)
@@ -122,7 +122,7 @@ class StagedFiles:
 
     def _add(self, opened: _Opened) -> None:
         staged, rows = opened.staged, opened.rows
-        # SEI hands one export to equal requests, so two tasks may have staged the same: its rows count once.
+        # SEI reuses one export for identical requests, so two tasks may have staged it: its rows count once.
         if staged.slice_key in self.files:
             return
         self.files[staged.slice_key] = staged
@@ -133,7 +133,7 @@ class StagedFiles:
         elif len(rows):
             self._room -= opened.size
             self._loose[opened.columns_key].append((staged, rows))
-            if len(self._loose[opened.columns_key]) == _JOINED_AT_ONCE:
+            if len(self._loose[opened.columns_key]) == _FILES_PER_TABLE:
                 self._join(opened.columns_key)
 
     def _join(self, columns_key: bytes) -> None:
@@ -147,11 +147,11 @@ class _Opened:
     path: Path
     staged: StagedFile
     rows: pa.Table | None
-    """None if there are many."""
+    """None if the file is large."""
     size: int
-    """Their bytes by the footer: to ask Arrow would take as long as to read them."""
+    """Bytes of the rows by the footer: asking Arrow takes as long as reading them."""
     columns_key: bytes
-    """The columns as they lie in the footer."""
+    """The columns as in the footer."""
 
 
 def _open_all(paths: Iterable[Path]) -> list[_Opened]:
@@ -159,7 +159,7 @@ def _open_all(paths: Iterable[Path]) -> list[_Opened]:
 
 
 def _open(path: Path) -> _Opened:
-    # As a file of Arrow's: what pyarrow does to find out what kind of path it has takes a tenth of the time.
+    # As a file of Arrow's: finding out what kind of path it is takes pyarrow a tenth of the time.
     with pa.OSFile(str(path)) as data, pq.ParquetFile(data, pre_buffer=False) as file:
         footer = file.metadata.metadata
         value = json.loads(footer[SLICE_KEY])
@@ -179,7 +179,7 @@ def _open(path: Path) -> _Opened:
 
 
 def _joined(parts: Sequence[tuple[StagedFile, pa.Table]]) -> pa.Table:
-    """Make one table of rows of some files with the same columns, and of their lineage."""
+    """Concatenate rows of files that have the same columns, and append the lineage columns."""
     rows = pa.concat_tables([part for _, part in parts]).combine_chunks().replace_schema_metadata()
     file_of_row = pa.concat_arrays([pa.repeat(number, len(part)) for number, (_, part) in enumerate(parts)])
     for name, values in zip(LINEAGE, zip(*(file.lineage for file, _ in parts), strict=True), strict=True):
@@ -194,15 +194,15 @@ def _of_columns(rows: pa.Table, columns: Collection[str] | None) -> Iterator[pa.
 
 
 def by_bytes(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Give the same rows in tables that are good row groups, neither small nor beyond memory."""
+    """Yield the same rows in tables of about `ROW_GROUP_BYTES`."""
     waiting: list[pa.Table] = []
     size = 0
     for table in tables:
-        whole = table.nbytes
-        step = max(1, len(table) * ROW_GROUP_BYTES // max(whole, 1))
+        total = table.nbytes
+        step = max(1, len(table) * ROW_GROUP_BYTES // max(total, 1))
         for first in range(0, len(table), step):
             waiting.append(table.slice(first, step))
-            size += whole * len(waiting[-1]) // len(table)  # to ask each slice takes long
+            size += total * len(waiting[-1]) // len(table)  # asking each slice is slow
             if size >= ROW_GROUP_BYTES:
                 yield pa.concat_tables(waiting)
                 waiting, size = [], 0

@@ -1,6 +1,6 @@
-"""How deep a team lies and whether others lie below it, from the hierarchies that one month names.
+"""Depth of each team, and whether it is a leaf, from the hierarchies that one month names.
 
-Team names may hold a slash, so a hierarchy cannot be cut at every slash; its last part is the `team` column
+Team names may contain a slash, so a hierarchy cannot be split at every slash; its last part is the `team` column
 (CONTRACT, section 3).
 """
 
@@ -10,9 +10,9 @@ from collections.abc import Collection
 
 
 def depths_and_leaves(teams: Collection[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, bool]]:
-    """Give, for each (team, hierarchy), the number of teams above it and whether none lies below it.
+    """Return, for each (team, hierarchy), the number of teams above it and whether none lies below it.
 
-    An ancestor that no row names is cut off at the last slash, the only border known then.
+    An ancestor that no row names is split off at the last slash, the only boundary known then.
     """
     names = {path: team for team, path in sorted(teams)}
     above = {(team, path): _ancestors(team, path, names) for team, path in teams}

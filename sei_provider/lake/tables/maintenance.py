@@ -1,4 +1,4 @@
-"""What accumulates beside a lake's tables: staging that no run came back for, and rows put aside."""
+"""Maintenance: remove staging folders that were abandoned, and list the rows in quarantine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sei_provider.lake.storage.store import lake_path, last_change, names, read
 
 
 class Quarantined(TypedDict):
-    """The rows of one export that were put aside."""
+    """Rows of one export that were put into quarantine."""
 
     table: str
     path: str
@@ -22,10 +22,10 @@ class Quarantined(TypedDict):
 
 
 def sweep_staging(lake: UPath, *, older_than: datetime) -> list[str]:
-    """Remove the staging folders that nothing was put into since `older_than`; gives their names.
+    """Remove the staging folders that nothing was put into since `older_than`, and return their names.
 
-    Publishing removes what it published. What is older than any run may take is of runs that were abandoned, and
-    clearing their tasks exports anew.
+    Publishing removes what it published. A folder older than any run can take belongs to a run that was abandoned;
+    clearing its tasks exports again.
     """
     older_than = in_utc(older_than, "older_than")
     staging = lake_path(lake) / "_staging"
@@ -39,7 +39,7 @@ def sweep_staging(lake: UPath, *, older_than: datetime) -> list[str]:
 
 
 def quarantined(lake: UPath) -> list[Quarantined]:
-    """What is in quarantine, by table and file."""
+    """List the files in quarantine, by table."""
     aside = lake_path(lake) / "_quarantine"
     found = []
     for table in names(aside):

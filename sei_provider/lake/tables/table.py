@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import stamina
 from upath import UPath
 
-from sei_provider.lake.column_metadata import HEADER_KEY, described
+from sei_provider.lake.column_metadata import HEADER_KEY, field_metadata
 from sei_provider.lake.columns import DERIVED, LINEAGE, arrow_type
 from sei_provider.lake.errors import ConflictError, UnknownColumnError, UnknownTableError
 from sei_provider.lake.periods import next_month
@@ -187,7 +187,7 @@ def arrow_schema(schema: TableSchema) -> pa.Schema:
         pa.field(
             column.name,
             arrow_type(column),
-            metadata={HEADER_KEY: column.header} | described(column, report, mode),
+            metadata={HEADER_KEY: column.header} | field_metadata(column, report, mode),
         )
         for column in schema.ordered()
     ]
