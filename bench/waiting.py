@@ -25,7 +25,7 @@ from dev.stack import INHERITED, PROJECT, start_sandbox
 from sei_provider.api import ExportRequest, Scope, SeiClient
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
-from sei_provider.triggers.export import SeiExportTrigger
+from sei_provider.triggers.export import Polling, SeiExportTrigger
 
 BATCHES = {"productivity": 7, "sprint": 7, "business_alignment": 6}
 """How many triggers wait for exports of each report; the last has no list and is asked about singly."""
@@ -33,7 +33,7 @@ BATCH = 100
 PER_MINUTE = 400
 SECONDS = 60.0
 START_SECONDS = 120.0
-POLLING = {"interval": 10.0, "backoff": 1.5, "max_interval": 120.0, "jitter": 0.1}
+POLLING: Polling = {"interval": 10.0, "backoff": 1.5, "max_interval": 120.0}
 """The export operator's own."""
 
 

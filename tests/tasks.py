@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -11,13 +13,30 @@ RUN_AFTER = datetime(2026, 3, 18, 2, 30, tzinfo=UTC)
 
 
 class TaskState(dict[str, Any]):
-    """Stands in for Airflow 3.3's task state store: the same four calls, kept for as long as the test."""
+    """Stands in for Airflow 3.3's task state store: the same four calls, kept for as long as the test.
+
+    `saved_by` holds the name of the thread of each call that saved something.
+    """
+
+    def __init__(self, *saved: Any) -> None:
+        super().__init__(*saved)
+        self.saved_by: list[str] = []
 
     def set(self, key: str, value: Any) -> None:
-        self[key] = value
+        self.saved_by.append(threading.current_thread().name)
+        self[key] = json.loads(json.dumps(value))
 
     def delete(self, key: str) -> None:
         self.pop(key, None)
+
+    @property
+    def export_ids(self) -> list[str]:
+        """The ids of the exports that the task has saved."""
+        return list(self["checkpoint"]["exports"].values()) if self else []
+
+    def lose_export_ids(self) -> None:
+        """Leave what is left when a worker dies after SEI's answers and before it could save any id."""
+        self["checkpoint"]["exports"].clear()
 
 
 def task_context(

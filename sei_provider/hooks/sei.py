@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlencode
 from zoneinfo import ZoneInfo
@@ -63,8 +64,7 @@ class SeiHook(BaseHook):
         """A client, to be used as a context manager. Raises `SeiInputError` if the connection lacks something."""
         from sei_provider.api.client import SeiClient
 
-        connection = self.get_connection(self.sei_conn_id)
-        return SeiClient(**self._settings(connection, _read_extra(connection)))
+        return SeiClient(**self._settings(*self._resolved))
 
     @asynccontextmanager
     async def aget_conn(self) -> AsyncIterator[AsyncSeiClient]:
@@ -90,14 +90,13 @@ class SeiHook(BaseHook):
 
     def get_url(self, call: Call[Any]) -> str:
         """The address of a call that reads, without the key."""
-        connection = self.get_connection(self.sei_conn_id)
-        extra = _read_extra(connection)
+        connection, extra = self._resolved
         carried = {"projectIdentifier": extra["project_identifier"], "orgIdentifier": extra["org_identifier"]}
         return f"{_base_url(connection).rstrip('/')}{call.path}?{urlencode({**carried, **call.params})}"
 
     def get_calendar(self) -> Calendar:
         """The connection's week and time zone. Raises `SeiInputError` if one is unknown."""
-        extra = self.get_connection(self.sei_conn_id).extra_dejson
+        _, extra = self._resolved
         name = extra.get("timezone") or "UTC"
         try:
             timezone = ZoneInfo(name)
@@ -113,7 +112,8 @@ class SeiHook(BaseHook):
 
         Raises `SeiInputError` if there is none.
         """
-        secret = self.get_connection(self.sei_conn_id).extra_dejson.get("personal_data_secret")
+        _, extra = self._resolved
+        secret = extra.get("personal_data_secret")
         if not secret:
             msg = f"personal_data='hash' needs the extra personal_data_secret in the connection {self.sei_conn_id!r}"
             raise SeiInputError(msg)
@@ -142,6 +142,12 @@ class SeiHook(BaseHook):
         from sei_provider.hooks.connection_form import field_behaviour
 
         return field_behaviour()
+
+    @cached_property
+    def _resolved(self) -> tuple[Connection, dict[str, Any]]:
+        """The connection and its extras: resolved once, because each time is a call to Airflow's API server."""
+        connection = self.get_connection(self.sei_conn_id)
+        return connection, _read_extra(connection)
 
     def _settings(self, connection: Connection, extra: dict[str, Any]) -> dict[str, Any]:
         missing = [name for name in ("org_identifier", "project_identifier") if not extra.get(name)]

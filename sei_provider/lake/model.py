@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, NotRequired, TypeAlias, TypedDict
 
 from sei_provider.lake.columns import UNDATED
 
@@ -91,6 +91,8 @@ class Manifest(TypedDict):
     created_at: str | None
     """When SEI made the export, by SEI's clock: ISO 8601, UTC."""
     error: str | None
+    fresh_from: NotRequired[str]
+    """When SEI creates a new export of this request; only where it gave back one that the lake held already."""
 
 
 class Superseded(TypedDict):

@@ -1,10 +1,9 @@
-"""The export task: for a batch of scopes, create exports, wait deferred, download and stage what SEI made."""
+"""The export task: for a batch of scopes, create exports, wait deferred, download and stage their files."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +12,11 @@ from sei_provider.api.polling import ExportPoller
 from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.links import SeiExportLink, call_behind
-from sei_provider.operators import batch
-from sei_provider.operators.base import SeiBatchOperator
-from sei_provider.operators.making import make_exports
-from sei_provider.operators.memory import Memory
-from sei_provider.operators.splitting import TIMED_OUT, Splitter
-from sei_provider.operators.work import Work
-from sei_provider.triggers.export import SeiExportTrigger
+from sei_provider.operators._base import SeiBatchOperator
+from sei_provider.operators._batch import ExportBatch
+from sei_provider.operators._splitting import TIMED_OUT, Splitter
+from sei_provider.operators._state import BatchState, DeferredKwargs, TaskCheckpoint
+from sei_provider.triggers.export import ExportEvent, Polling, SeiExportTrigger, load_event
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,16 +24,17 @@ if TYPE_CHECKING:
     from sei_provider.lake import Manifest
 
 _BACKSTOP = timedelta(minutes=10)
-"""How much later than our own deadline Airflow ends the wait: only a triggerer that is gone lets it come to that."""
+"""Time after our own deadline at which Airflow ends the wait. It comes to that only if the triggerer is gone."""
 
 
 class SeiExportOperator(SeiBatchOperator):
     """Export one report for a batch of scopes and stage the rows in the lake.
 
-    Creates one export per scope, defers once while SEI works, then downloads, checks and stages. The result is
-    one manifest per scope: `{scope, start, end, table, path, rows, export_id, created_at, error}`, of which
-    `path` is None where `error` is not. Scopes that landed are handed on even if others did not; then the task
-    fails with one `SeiExportError` naming those, and its retry asks SEI for those only.
+    Creates one export per scope, defers while SEI works, then downloads, checks and stages the files. The result is
+    one manifest per scope: `{scope, start, end, table, path, rows, export_id, created_at, error}`. If the scope failed,
+    `error` says why and `path` is None; its retry requests those scopes only. SEI gives an identical request the same
+    export for 30 minutes (CONTRACT, "Reuse"). If an earlier run has published that export, its figures are not new, and
+    the manifest tells in `fresh_from` from when on a new one can be had.
 
     Takes the arguments of `SeiBatchOperator` and those below. `report` is `productivity`, `sprint` or
     `business_alignment`; `start` and `end` are widened to whole periods of `granularity` (`weekly`, `monthly`,
@@ -46,15 +44,15 @@ class SeiExportOperator(SeiBatchOperator):
     :param level: `developer` or `team` (productivity), `team` or `sprint` (sprint); `team` if None.
     :param aggregation: Productivity only; `mean` if None.
     :param computation_mode: Sprint only: `STORY_POINTS` or `TICKETS`; SEI's own choice if None.
-    :param poll_interval: Seconds between the first rounds of questions about what SEI has done.
-    :param poll_initial_delay: Seconds before the first round; as long as `poll_interval` if None. Airflow 3.3.2 may
-        fail a task that resumes less than about five seconds after it deferred.
+    :param poll_interval: Seconds between the first polls.
+    :param poll_initial_delay: Seconds before the first poll; as long as `poll_interval` if None. Airflow 3.3.2 may fail
+        a task that resumes less than about five seconds after it deferred.
     :param poll_backoff: Factor by which each pause is longer than the one before.
     :param poll_max_interval: Seconds that no pause exceeds.
-    :param timeout: How long a try waits for SEI, from its start, in seconds or as a timedelta. It is the only limit
-        there is, and ours alone: SEI takes no limit and has no call that cancels an export, so what is still running
-        then keeps running there. The task fails naming it; its retry takes it up and waits as long again.
-    :param split_on: What SEI says, in any case, of an export that failed because it is too big. Such an export is
+    :param timeout: Seconds or timedelta from the start of a try for which it waits for SEI. It is the only limit, and
+        ours alone: SEI takes no limit and has no call to cancel an export, so an export that still runs then keeps
+        running there. The task fails and names it; its retry resumes it and waits as long again.
+    :param split_on: SEI's words, in any case, for an export that failed because it is too big. Such an export is
         replaced by those of the halves of its range, at one period by those of its child teams (the rows of the team
         itself are then missing). None switches splitting off.
     :param deferrable: Wait on the triggerer (True) or in the worker's slot.
@@ -63,7 +61,7 @@ class SeiExportOperator(SeiBatchOperator):
     template_fields: Sequence[str] = (*SeiBatchOperator.template_fields, "metric_groups")
     operator_extra_links = (SeiExportLink(),)
     link = ""
-    """What the link leads to; known once there are exports."""
+    """The link's address; known once there are exports."""
 
     def __init__(
         self,
@@ -93,7 +91,7 @@ class SeiExportOperator(SeiBatchOperator):
         self.timeout = timeout
         self.split_on = split_on or ()
         self.deferrable = deferrable
-        self._check_what_is_no_template()
+        self._check_untemplated()
         ExportPoller(self.report, (), deadline=0.0, **self._polling())
 
     def _asked(self) -> dict[str, Any]:
@@ -105,69 +103,73 @@ class SeiExportOperator(SeiBatchOperator):
         }
 
     def execute(self, context: Context) -> list[Manifest]:
-        """Take up what an earlier try made, create the rest, and wait."""
+        """Resume the exports that an earlier try created, create the others, and wait."""
         timeout = self.timeout if isinstance(self.timeout, timedelta) else timedelta(seconds=self.timeout)
         deadline = time.time() + timeout.total_seconds()
-        work, memory = Work(), Memory(context, self.lake)
-        with self._handing_on_what_landed(context, memory):
-            requests = self._requests(context)
-            waiting = self._unstaged(requests, memory)
-            asked = self._work(context["run_id"], requests, waiting, work, memory, deadline)
-        return self._hand_on(context, asked, work, memory)
+        return self._run(context, BatchState(), deadline, None)
 
     def execute_complete(
         self, context: Context, event: dict[str, Any], work: dict[str, Any], deadline: float
     ) -> list[Manifest]:
-        """Resume after the trigger: stage what was completed, and go on with what had to be split."""
-        come_so_far, memory = Work(**work), Memory(context, self.lake)
-        with self._handing_on_what_landed(context, memory):
-            requests = self._requests(context)
-            asked = self._work(context["run_id"], requests, [], come_so_far, memory, deadline, event)
-        return self._hand_on(context, asked, come_so_far, memory)
+        """Resume after the trigger: stage what was completed, and go on with what has to be split."""
+        return self._run(context, BatchState.from_json(work), deadline, load_event(event))
 
     def on_kill(self) -> None:
-        """Say what keeps running: SEI has no call that cancels an export."""
-        self.log.warning("Killed. SEI cannot cancel exports: those made keep running there, and a retry takes them up")
+        """Log that the exports keep running: SEI has no call to cancel them."""
+        self.log.warning(
+            "Killed. The exports keep running at SEI, which has no call to cancel them; a retry resumes them"
+        )
 
-    def _work(
-        self,
-        run_id: str,
-        requests: list[ExportRequest],
-        waiting: list[ExportRequest],
-        work: Work,
-        memory: Memory,
-        deadline: float,
-        seen: dict[str, Any] | None = None,
-    ) -> list[ExportRequest]:
-        """Rounds of making, following and settling exports, until none had to be split; gives all that was asked for.
+    def _run(self, context: Context, state: BatchState, deadline: float, event: ExportEvent | None) -> list[Manifest]:
+        checkpoint = TaskCheckpoint(context, self.lake)
+        # After the wait what has ended is downloaded however late it is.
+        hook = SeiHook(self.sei_conn_id, deadline=None if event else deadline)
+        with self._handing_on_staged(context, checkpoint):
+            requests = self._requests(context, hook)
+            unstaged = [] if event else self._unstaged(requests, checkpoint)
+            stager = self._stager(context, hook, checkpoint)
+            with hook.get_conn() as client:
+                splitter = Splitter(
+                    client,
+                    {request.scope for request in requests},
+                    self.split_on,
+                    week_starts_on=hook.get_calendar().week_starts_on,
+                )
+                batch = ExportBatch(client, state=state, checkpoint=checkpoint, stager=stager, splitter=splitter)
+                self._link_to(hook, state)
+                while event or unstaged:
+                    if event is None:
+                        batch.create_or_resume(unstaged)
+                        self._link_to(hook, state)
+                        event = self._wait(batch, state, deadline)
+                    parts = batch.collect([*requests, *self._parts(state)], event)
+                    staged = sei_lake.staged(checkpoint.folder)
+                    unstaged, event = [part for part in parts if part.fingerprint not in staged], None
+        return self._hand_on(context, [*requests, *self._parts(state)], state, checkpoint)
 
-        A deferred wait ends this call; `execute_complete` comes back with what was `seen`.
-        """
-        # Once the wait is over, what has ended is fetched however late it is.
-        hook = SeiHook(self.sei_conn_id, deadline=None if seen else deadline)
-        with hook.get_conn() as client:
-            scopes = {request.scope for request in requests}
-            splitter = Splitter(client, scopes, self.split_on, week_starts_on=hook.get_calendar().week_starts_on)
-            self._link_to(hook, work)
-            while seen or waiting:
-                if seen is None:
-                    make_exports(client, waiting, work, memory, splitter)
-                    self._link_to(hook, work)
-                    if work.exports and self.deferrable:
-                        self._defer(work, deadline)
-                    poller = ExportPoller(self.report, work.exports.values(), deadline=deadline, **self._polling())
-                    seen = batch.follow_exports(client, poller)
-                asked = [*requests, *self._parts(work)]
-                parts = batch.settle(client, asked, work, seen, memory, run_id, splitter, self._staging())
-                landed = sei_lake.staged(memory.folder)
-                waiting, seen = [part for part in parts if part.fingerprint not in landed], None
-        return [*requests, *self._parts(work)]
+    def _wait(self, batch: ExportBatch, state: BatchState, deadline: float) -> ExportEvent:
+        """Wait for the exports in this process, or end this call with a deferral that `execute_complete` follows."""
+        export_ids = list(state.exports.values())
+        if export_ids and self.deferrable:
+            self.defer(
+                trigger=SeiExportTrigger(
+                    report=self.report,
+                    export_ids=export_ids,
+                    deadline=deadline,
+                    polling=self._polling(),
+                    sei_conn_id=self.sei_conn_id,
+                ),
+                method_name="execute_complete",
+                kwargs={**DeferredKwargs(work=state.to_json(), deadline=deadline)},
+                timeout=timedelta(seconds=max(0.0, deadline - time.time())) + _BACKSTOP,
+            )
+        return batch.poll(ExportPoller(self.report, export_ids, deadline=deadline, **self._polling()))
 
-    def _link_to(self, hook: SeiHook, work: Work) -> None:
-        if work.exports:
-            self.link = hook.get_url(call_behind(self.report, list(work.exports.values())))
+    def _link_to(self, hook: SeiHook, state: BatchState) -> None:
+        if state.exports:
+            self.link = hook.get_url(call_behind(self.report, list(state.exports.values())))
 
-    def _polling(self) -> dict[str, Any]:
+    def _polling(self) -> Polling:
         return {
             "interval": self.poll_interval,
             "initial_delay": self.poll_initial_delay,
@@ -175,19 +177,5 @@ class SeiExportOperator(SeiBatchOperator):
             "max_interval": self.poll_max_interval,
         }
 
-    def _parts(self, work: Work) -> list[ExportRequest]:
-        return [self._request(Scope.parse(part["scope"]), part["start"], part["end"]) for part in work.parts]
-
-    def _defer(self, work: Work, deadline: float) -> None:
-        self.defer(
-            trigger=SeiExportTrigger(
-                report=self.report,
-                export_ids=list(work.exports.values()),
-                deadline=deadline,
-                polling=self._polling(),
-                sei_conn_id=self.sei_conn_id,
-            ),
-            method_name="execute_complete",
-            kwargs={"work": asdict(work), "deadline": deadline},
-            timeout=timedelta(seconds=max(0.0, deadline - time.time())) + _BACKSTOP,
-        )
+    def _parts(self, state: BatchState) -> list[ExportRequest]:
+        return [self._request(Scope.parse(part["scope"]), part["start"], part["end"]) for part in state.parts]

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
+from sei_provider.api.errors import SeiError
+from sei_provider.api.export import Export
+from sei_provider.api.request import ExportRequest
 from sei_provider.hooks.sei import SeiHook
-from sei_provider.operators import batch
-from sei_provider.operators.base import SeiBatchOperator
-from sei_provider.operators.memory import Memory
-from sei_provider.operators.work import Work
+from sei_provider.operators._base import SeiBatchOperator
+from sei_provider.operators._staging import Stager, spool, spool_folder
+from sei_provider.operators._state import BatchState, TaskCheckpoint, map_concurrently
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from sei_provider.api.client import SeiClient
     from sei_provider.lake import Manifest
+
+_NO_ROWS = b"Collection Name\n"
+"""A legacy report without rows, for which SEI sends 0 bytes (CONTRACT row 21)."""
 
 
 class SeiReportOperator(SeiBatchOperator):
-    """Ask SEI for a legacy report of a batch of teams and stage the rows in the lake.
+    """Request a legacy report of a batch of teams from SEI and stage the rows in the lake.
 
-    SEI answers these reports at once, which may take minutes and holds the worker; prefer `SeiExportOperator` where
-    it offers the same figures. Takes the place of it before `SeiPublishOperator`, with the same manifests.
+    SEI answers while the task waits, which may take minutes and holds the worker. Prefer `SeiExportOperator` where it
+    offers the same figures. The manifests are the same, and so is `SeiPublishOperator` after it.
 
-    The CSV has no dates: its rows get the range asked for as `start_date` and `end_date`, which is never widened.
+    The CSV has no dates: its rows get the requested range as `start_date` and `end_date`, and it is never widened.
     A contributor report has a row for the org tree, each manager, their reports and each developer (CONTRACT
     row 20): never sum over them. Times to first comment are in days here, in hours in the exports (row 23).
 
@@ -38,14 +46,37 @@ class SeiReportOperator(SeiBatchOperator):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._check_what_is_no_template()
+        self._check_untemplated()
 
     def execute(self, context: Context) -> list[Manifest]:
-        """Ask for what no earlier try has staged."""
-        work, memory = Work(), Memory(context, self.lake)
-        with self._handing_on_what_landed(context, memory):
-            requests = self._requests(context)
-            with SeiHook(self.sei_conn_id).get_conn() as client:
-                waiting = self._unstaged(requests, memory)
-                batch.run_reports(client, waiting, work, memory, context["run_id"], self._staging())
-        return self._hand_on(context, requests, work, memory)
+        """Request what no earlier try has staged."""
+        state, checkpoint, hook = BatchState(), TaskCheckpoint(context, self.lake), SeiHook(self.sei_conn_id)
+        with self._handing_on_staged(context, checkpoint):
+            requests = self._requests(context, hook)
+            with hook.get_conn() as client:
+                unstaged = self._unstaged(requests, checkpoint)
+                _run_reports(client, unstaged, state, self._stager(context, hook, checkpoint))
+        return self._hand_on(context, requests, state, checkpoint)
+
+
+def _run_reports(client: SeiClient, requests: list[ExportRequest], state: BatchState, stager: Stager) -> None:
+    with spool_folder() as folder:
+
+        def run(request: ExportRequest) -> tuple[Path, datetime]:
+            requested_at = datetime.now(UTC)
+
+            def download(file: IO[bytes]) -> None:
+                if not client.run_report(request, file):
+                    file.write(_NO_ROWS)
+
+            return spool(folder / request.fingerprint, download), requested_at
+
+        for request, answer in map_concurrently(run, requests):
+            if isinstance(answer, SeiError):
+                state.fail(request, str(answer), permanent=answer.is_permanent)
+                continue
+            file, requested_at = answer
+            # There is no export: the time of the request stands for SEI's own time and for an id.
+            report = Export(report=request.report, id=f"report-{requested_at:%Y%m%dT%H%M%S%f}", created_at=requested_at)
+            if error := stager.stage(file, request, report):
+                state.fail(request, f"the {request.description}: {error}", permanent=error.is_permanent)

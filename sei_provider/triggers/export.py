@@ -1,46 +1,68 @@
-"""The trigger: follows the exports of one batch until each has ended. Only reads, so running twice does no harm."""
+"""The trigger polls the exports of one batch until each has ended. It only reads, so running it twice does no harm."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sei_provider.api.errors import SeiError
-from sei_provider.api.polling import ExportPoller
+from sei_provider.api.polling import ExportPoller, PollResult
 from sei_provider.hooks.sei import SeiHook
 
-_RENAMED = {"delay": "initial_delay", "growth": "backoff", "longest": "max_interval"}
-"""Names in trigger rows that an older version stored, and their names now."""
+_POLLING_751F940 = {"delay": "initial_delay", "growth": "backoff", "longest": "max_interval"}
+"""The names under which commit 751f940 stored a trigger's `polling`; a `jitter` was among them."""
+
+
+class Polling(TypedDict, total=False):
+    """When to poll, as `ExportPoller` takes it."""
+
+    interval: float
+    initial_delay: float | None
+    backoff: float
+    max_interval: float
+
+
+class ExportEvent(PollResult):
+    """The trigger's event: all that the resumed task knows of its exports."""
+
+    permanent: bool
+    """Every later try would meet the `error` that stopped polling."""
+
+
+def load_event(stored: Mapping[str, Any]) -> ExportEvent:
+    """Read an event as Airflow stored it, in this version or an older one."""
+    return cast("ExportEvent", {"permanent": stored.get("final", False), **stored})
 
 
 class SeiExportTrigger(BaseTrigger):
-    """Waits until all of a batch's exports have ended, or the deadline is there; then fires once.
+    """Polls until all exports of a batch have ended or the deadline is there, then fires once, with an `ExportEvent`.
 
-    The event is what `ExportPoller.result` gives, and `final`: whether its `error` would be met again by another try.
-
-    :param report: The report all exports are of.
-    :param export_ids: The exports to follow.
-    :param deadline: Unix time in seconds at which waiting ends. Absolute, so a restarted triggerer keeps it.
-    :param polling: When to ask: `interval`, `initial_delay`, `backoff`, `max_interval` and `jitter` of `ExportPoller`.
+    :param report: The report that all exports are of.
+    :param export_ids: The exports to poll.
+    :param deadline: Unix time in seconds at which polling ends. It is absolute, so a restarted triggerer keeps it.
+    :param polling: When to poll.
     :param sei_conn_id: The connection.
     """
 
     def __init__(
-        self, *, report: str, export_ids: list[str], deadline: float, polling: dict[str, Any], sei_conn_id: str
+        self, *, report: str, export_ids: list[str], deadline: float, polling: Polling, sei_conn_id: str
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own is not annotated
         self.report = report
         self.export_ids = export_ids
         self.deadline = deadline
-        self.polling = {_RENAMED.get(name, name): value for name, value in polling.items()}
+        self.polling = cast(
+            "Polling",
+            {_POLLING_751F940.get(name, name): value for name, value in polling.items() if name != "jitter"},
+        )
         self.sei_conn_id = sei_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """What a triggerer needs to make this trigger again."""
+        """Give what a triggerer needs to make this trigger again."""
         return (
             "sei_provider.triggers.export.SeiExportTrigger",
             {
@@ -53,27 +75,27 @@ class SeiExportTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Ask in rounds; says what it waits for, and again each time that half of it has ended."""
+        """Poll in rounds; logs the start, and each time that half of the exports have ended."""
         poller = ExportPoller(self.report, self.export_ids, deadline=self.deadline, **self.polling)
-        told = len(self.export_ids)
+        logged = len(self.export_ids)
         until = datetime.fromtimestamp(self.deadline, UTC).isoformat(timespec="seconds")
-        self.log.info("Waiting for %d %s exports until %s", told, self.report, until)
-        refused: SeiError | None = None
+        self.log.info("Polling %d %s exports until %s", logged, self.report, until)
+        failure: SeiError | None = None
         try:
             async with SeiHook(self.sei_conn_id, deadline=self.deadline).aget_conn() as client:
                 while poller.pending:
                     await asyncio.sleep(poller.next_pause())
-                    # At least once: making the exports may have taken all the time.
+                    # At least once: creating the exports may have taken all the time.
                     await client.poll(poller)
-                    if len(poller.pending) <= told // 2:
-                        told = len(poller.pending)
-                        self.log.info("%d of %d exports still run", told, len(self.export_ids))
+                    if len(poller.pending) <= logged // 2:
+                        logged = len(poller.pending)
+                        self.log.info("%d of %d exports still run", logged, len(self.export_ids))
                     if poller.is_over:
                         break
         except SeiError as error:  # nothing more can be learned, but what has ended can still be staged
-            refused = error
-        yield TriggerEvent({**poller.result(refused), "final": refused is not None and refused.is_permanent})
+            failure = error
+        yield TriggerEvent({**poller.result(failure), "permanent": failure is not None and failure.is_permanent})
 
     async def on_kill(self) -> None:
-        """Say what keeps running when a user ends the wait (Airflow 3.3): SEI has no call that cancels an export."""
-        self.log.info("No longer waiting. SEI cannot cancel exports: those that run keep running there")
+        """Log that the exports keep running when a user ends the wait (Airflow 3.3): SEI has no call to cancel them."""
+        self.log.info("Polling was ended. The exports keep running at SEI, which has no call to cancel them")

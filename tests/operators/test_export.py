@@ -14,7 +14,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from sei_provider.api import SeiAuthError, SeiInputError
-from sei_provider.operators.base import SeiExportError
+from sei_provider.hooks.sei import SeiHook
+from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.sandbox.control import SandboxControl
 from tests.connections import connect
@@ -168,7 +169,7 @@ def test_one_bad_scope_is_named_and_the_others_are_handed_on(
     with pytest.raises(SeiExportError) as failed:
         task.run()
     bad = next(export["id"] for export in sandbox.exports() if export["body"]["scope"]["teamId"] == "12")
-    assert str(failed.value).startswith(f"1 of 3 scopes of the {report} export did not land: team:12: ")
+    assert str(failed.value).startswith(f"1 of 3 scopes of the {report} export failed: team:12: ")
     assert failed.match(words.replace("{id}", bad))
     pushed = {manifest["scope"]: manifest for manifest in task.pushed["return_value"]}
     assert [scope for scope, manifest in pushed.items() if manifest["path"]] == ["team:11", "team:13"]
@@ -207,3 +208,26 @@ def test_waiting_is_deferred_with_an_absolute_deadline(sandbox: SandboxControl, 
 
 def test_what_a_user_would_expect_is_templated(lake: Path) -> None:
     assert {"scopes", "start", "end", "lake"} <= set(SeiExportOperator.template_fields)
+
+
+def test_a_task_resolves_its_connection_once_before_and_once_after_it_is_deferred(
+    sandbox: SandboxControl, lake: Path, state: TaskState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time is a call to Airflow's API server, and to a secrets backend behind it."""
+    connect(monkeypatch, sandbox.base_url, personal_data_secret="a secret of sixteen")
+    resolved = []
+    get_connection = SeiHook.get_connection
+
+    def counted(conn_id: str) -> Any:
+        resolved.append(conn_id)
+        return get_connection(conn_id)
+
+    monkeypatch.setattr(SeiHook, "get_connection", staticmethod(counted))
+    task = Task(lake, state=state, scopes=["11"], deferrable=True, personal_data="hash")
+    with pytest.raises(TaskDeferred) as deferred:
+        task.run()
+    assert resolved == ["sei_default"]
+    reply = {"exportId": sandbox.exports()[0]["id"], "status": "completed", "createdAt": "2026-03-18T02:30:00Z"}
+    event = {"ended": {reply["exportId"]: reply}, "lost": {}, "running": {}, "deadline": 0.0, "error": None}
+    assert [manifest["rows"] for manifest in task.resume(deferred.value, event)] == [2]
+    assert resolved == ["sei_default"] * 2

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 
 from sei_provider.lake import read_table
-from sei_provider.operators.base import SeiExportError
+from sei_provider.operators._base import SeiExportError
 from sei_provider.sandbox.control import SandboxControl
 from tests.operators.conftest import Task
 from tests.operators.test_publish_and_check import publish

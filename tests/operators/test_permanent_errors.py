@@ -15,8 +15,8 @@ from sei_provider.api import (
 from sei_provider.lake import (
     StoreError,
 )
-from sei_provider.operators.base import SeiExportError, SeiPermanentExportError
-from sei_provider.operators.landing import fetched
+from sei_provider.operators._base import SeiExportError, SeiPermanentExportError
+from sei_provider.operators._staging import spool
 from sei_provider.operators.report import SeiReportOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
@@ -141,7 +141,7 @@ def test_what_keeps_every_file_out_of_the_lake_is_one_error_and_no_scopes(
 
 def test_a_full_temporary_folder_is_named_with_what_to_do() -> None:
     with pytest.raises(OSError, match=r"temporary folder .*: No space left on device\. Free its disk, or set TMPDIR"):
-        fetched(Path("/dev/full"), lambda file: os.write(file.fileno(), b"rows"))
+        spool(Path("/dev/full"), lambda file: os.write(file.fileno(), b"rows"))
 
 
 @pytest.mark.parametrize(

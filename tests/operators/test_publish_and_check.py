@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import Asset
 
 from sei_provider.lake import read_table
-from sei_provider.operators.base import SeiExportError
+from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.check import SeiCheckOperator
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl

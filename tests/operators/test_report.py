@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from sei_provider.api import SeiInputError
 from sei_provider.lake import read_table
-from sei_provider.operators.base import SeiExportError
+from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.operators.report import SeiReportOperator
 from sei_provider.sandbox.control import SandboxControl

@@ -11,8 +11,7 @@ columns of the tables `trigger` and `task_instance`, the trigger's event and the
     from airflow.sdk.serde import serialize
     from sei_provider.sandbox.server import serve
     from tests.connections import connect
-    from tests.operators.conftest import Task
-from tests.tasks import TaskState
+    from tests.operators.conftest import Task, TaskState
 
     def deferral(call, *args):
         try: call(*args)
@@ -49,7 +48,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from sei_provider.api import ExportRequest, Scope, SeiClient
-from sei_provider.operators.base import SeiExportError
+from sei_provider.operators._base import SeiExportError
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from tests.connections import connect

@@ -1,4 +1,4 @@
-"""What takes the place of an export that is too big for SEI: halves of its range, then its child teams."""
+"""Splits an export that is too big for SEI: into the halves of its date range, then into its child teams."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from sei_provider.api.teams import Team
 
 TIMED_OUT = ("timed out", "timeout", "time-out")
-"""How a failure reads that means "too big"; SEI's own words for it are not documented."""
+"""Words of a failure that means "too big"; SEI's own words for it are not documented."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The requests that take the place of one, and what of it none of them carries."""
+    """The requests that take the place of one; `lost` names the rows of it that none of them carries."""
 
     parts: tuple[ExportRequest, ...]
     lost: str | None = None
@@ -30,9 +30,9 @@ class Split:
 class Splitter:
     """Splits requests of one task.
 
-    `asked` are the task's own scopes, whose rows need no second export. `failures` are the words, in any case, that
-    mark a failure as "too big"; none switches splitting off. The teams are asked for once, and only if a scope has
-    to be split.
+    `asked` holds the task's own scopes, whose rows need no second export. `failures` holds the words, in any case, that
+    mark a failure as "too big"; an empty one switches splitting off. Teams are listed once, and only if a scope has to
+    be split.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Splitter:
         self._week_starts_on = week_starts_on
 
     def is_too_big(self, export: Export) -> bool:
-        """Whether an export failed in a way that smaller ones may not."""
+        """Tell whether smaller exports may succeed where this one failed."""
         said = (export.error or "").casefold()
         return export.status is ExportStatus.FAILED and any(words in said for words in self._failures)
 
     def split(self, request: ExportRequest) -> Split | None:
-        """Halves of the range along its periods; at one period the child teams; None for one team and one period.
+        """Split the range into halves along its periods, one period into the child teams; None if neither is possible.
 
         Raises `SeiError` if the teams cannot be listed.
         """

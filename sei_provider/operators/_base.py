@@ -1,4 +1,4 @@
-"""What exporting and reporting have in common: a batch of scopes becomes requests, and manifests are handed on."""
+"""Base of the export and report tasks: scopes become requests, and manifests of what was staged are handed on."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from sei_provider.api.periods import whole_periods
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.hooks.sei import SeiHook
-from sei_provider.operators.landing import Staging, manifests_of
-from sei_provider.operators.memory import Memory
-from sei_provider.operators.work import Work
+from sei_provider.operators._staging import Stager, manifests_of
+from sei_provider.operators._state import BatchState, TaskCheckpoint
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,15 +33,15 @@ _ANY_SCOPE = Scope(team_id="0")
 
 
 class SeiExportError(AirflowException):
-    """Some of a batch's scopes did not land; the message names them. The others are staged and handed on."""
+    """Some scopes of a batch failed; the message names them. The others are staged and handed on."""
 
 
 class SeiPermanentExportError(SeiExportError, AirflowFailException):
-    """No further try would land any of what is missing, so Airflow makes none: a person has to correct something."""
+    """Every later try would fail in the same way, so Airflow makes none: a person has to correct something."""
 
 
 class SeiBatchOperator(BaseOperator):
-    """Base of the tasks that ask SEI for one report of a batch of scopes; takes what both of them take.
+    """Base of the tasks that request one report of a batch of scopes from SEI.
 
     :param report: The report's name.
     :param scopes: The batch: team ids (str or int), or `{"teamId": …}`, `{"orgTreeName": …}` or both. (templated)
@@ -52,28 +51,28 @@ class SeiBatchOperator(BaseOperator):
     :param metrics: Names of single metrics. (templated)
     :param granularity: The length of a period, in any case; the report's own default if None.
     :param options: Further members of the request, sent as they are.
-    :param raw_path: Where to keep each file as SEI sent it, too; a place like `lake`. (templated)
-    :param on_bad_value: What a value does that does not fit its column's type: `fail` the scope, or put the row into
-        `<lake>/_quarantine/<table>/`.
-    :param personal_data: What becomes of developers' names and e-mail addresses: `keep`, `drop` the columns, or `hash`
-        them under the connection's extra `personal_data_secret`.
+    :param raw_path: A place like `lake` where each file is also kept as SEI sent it. (templated)
+    :param on_bad_value: The policy for a value that does not fit its column's type: `fail` fails the scope,
+        `quarantine` puts the row into `<lake>/_quarantine/<table>/`.
+    :param personal_data: The policy for developers' names and e-mail addresses: `keep` them, `drop` their columns, or
+        `hash` them under the connection's extra `personal_data_secret`.
     :param max_file_bytes: Bytes of one unpacked file above which its scope fails, because a small file can unpack to
         terabytes. The lake's own limit if None.
     :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
     :param sei_conn_id: The connection. (templated)
 
-    What the DAG gives as it is read is checked then, and raises `SeiInputError`; templated arguments and the connection
-    are checked before any call. A scope that does not land leaves the others alone: they are staged and handed on, then
-    the task fails with one `SeiExportError` naming those that did not. Airflow tries again for these, unless what keeps
-    all of them out would be met again (`SeiPermanentExportError`): SEI refused the request or the key, does not know a
-    name, or sent rows that do not fit. What is wrong for the whole task, such as the key, ends it in the same way:
-    at once (`AirflowFailException`) if it has to be corrected, to be tried again if it may pass.
+    Arguments that are not templated are checked when the DAG is parsed, and raise `SeiInputError`. Templated ones and
+    the connection are checked before any call. If a scope fails, the others are staged and handed on all the same; then
+    the task fails with one `SeiExportError` that names those that failed, and its retry requests these only. If every
+    later try would fail in the same way, the error is a `SeiPermanentExportError` and Airflow makes no retry: SEI
+    refused the request or the key, does not know a name, or sent rows that do not fit. An error of the whole task, such
+    as a refused key, ends it at once: with `AirflowFailException` if it is permanent, otherwise with a retry.
     """
 
     template_fields: Sequence[str] = ("scopes", "start", "end", "metrics", "lake", "raw_path", "sei_conn_id")
     ui_color = "#dcebf7"
     _legacy = False
-    """Whether it asks for legacy reports."""
+    """The task requests legacy reports."""
 
     def __init__(
         self,
@@ -111,11 +110,11 @@ class SeiBatchOperator(BaseOperator):
         self.sei_conn_id = sei_conn_id
 
     def _asked(self) -> dict[str, Any]:
-        """What every request of the task asks for, beside its scope and range."""
+        """Give what every request of the task asks for, except its scope and range."""
         return {"metrics": self.metrics, "granularity": self.granularity or "", "options": self.options}
 
-    def _check_what_is_no_template(self) -> None:
-        """Check as the DAG is read: a wrong name is an import error then, not a failed night."""
+    def _check_untemplated(self) -> None:
+        """Check arguments when the DAG is parsed: a wrong name is an import error then, not a failed night."""
         templated = {name: None for name in self._asked() if name in self.template_fields}
         report = self._request(_ANY_SCOPE, date.min, date.min, **templated).report
         if REPORTS[report].legacy is not self._legacy:
@@ -126,12 +125,12 @@ class SeiBatchOperator(BaseOperator):
     def _request(self, scope: Scope, start: Any, end: Any, **instead: Any) -> ExportRequest:
         return ExportRequest(report=self.report, scope=scope, start=start, end=end, **(self._asked() | instead))
 
-    def _requests(self, context: Context) -> list[ExportRequest]:
-        """One request per scope, each scope once, over whole periods up to the day this run stands for."""
+    def _requests(self, context: Context, hook: SeiHook) -> list[ExportRequest]:
+        """Give one request per scope, each scope once, over whole periods up to the day of the run."""
         asked = self._request(_ANY_SCOPE, self.start, self.end)
         start, end = asked.start, asked.end
         if REPORTS[asked.report].widens:
-            calendar = SeiHook(self.sei_conn_id).get_calendar()
+            calendar = hook.get_calendar()
             start, end = whole_periods(
                 start,
                 end,
@@ -146,68 +145,74 @@ class SeiBatchOperator(BaseOperator):
             raise SeiInputError(msg)
         return requests
 
-    def _staging(self) -> Staging:
-        """How what SEI sends is staged, with the key for people's names if they are to be hashed."""
+    def _stager(self, context: Context, hook: SeiHook, checkpoint: TaskCheckpoint) -> Stager:
         from airflow.sdk import ObjectStoragePath
 
-        hashed = self.personal_data == "hash"
-        if self.raw_path and self.personal_data != "keep":
+        keeps_raw = bool(self.raw_path) and self.personal_data == "keep"
+        if self.raw_path and not keeps_raw:
             self.log.warning("No raw copies are kept: they would hold the personal data that the lake is not to hold")
-        limit = {} if self.max_file_bytes is None else {"max_file_bytes": self.max_file_bytes}
-        return Staging(
-            raw=ObjectStoragePath(self.raw_path) if self.raw_path and self.personal_data == "keep" else None,
-            options={
-                "on_bad_value": self.on_bad_value,
-                "personal_data": self.personal_data,
-                "hash_key": SeiHook(self.sei_conn_id).get_personal_data_key() if hashed else None,
-                "single_writer": self.single_writer,
-                **limit,
-            },
+        options: dict[str, Any] = {
+            "on_bad_value": self.on_bad_value,
+            "personal_data": self.personal_data,
+            "single_writer": self.single_writer,
+        }
+        if self.personal_data == "hash":
+            options["hash_key"] = hook.get_personal_data_key()
+        if self.max_file_bytes is not None:
+            options["max_file_bytes"] = self.max_file_bytes
+        return Stager(
+            folder=checkpoint.folder,
+            run_id=context["run_id"],
+            raw_path=ObjectStoragePath(str(self.raw_path)) if keeps_raw else None,
+            options=options,
         )
 
     @contextmanager
-    def _handing_on_what_landed(self, context: Context, memory: Memory) -> Iterator[None]:
-        """For work that may end the whole task: what is staged goes on first, and what is final is not tried again."""
+    def _handing_on_staged(self, context: Context, checkpoint: TaskCheckpoint) -> Iterator[None]:
+        """Hand on what is staged if the work ends with an error, and make no retry if the error is permanent."""
         try:
             yield
         except Exception as error:
-            with suppress(sei_lake.LakeError, OSError):  # they would hide why the task ends
-                context["ti"].xcom_push(key="return_value", value=list(sei_lake.staged(memory.folder).values()))
+            with suppress(sei_lake.LakeError, OSError):  # they would hide the error that ends the task
+                staged = list(sei_lake.staged(checkpoint.folder).values())
+                context["ti"].xcom_push(key="return_value", value=staged)
             if isinstance(error, SeiError | sei_lake.LakeError) and error.is_permanent:
                 raise AirflowFailException(str(error)) from error
             raise
 
-    def _unstaged(self, requests: list[ExportRequest], memory: Memory) -> list[ExportRequest]:
-        """The requests that no earlier try has staged; all of them if somebody cleared a task that had succeeded."""
-        staged = sei_lake.staged(memory.folder)
-        if memory.may_have_succeeded and all(request.fingerprint in staged for request in requests):
-            self.log.info("All %d scopes had landed when this task was cleared: exporting anew", len(requests))
-            sei_lake.discard(memory.folder)
+    def _unstaged(self, requests: list[ExportRequest], checkpoint: TaskCheckpoint) -> list[ExportRequest]:
+        """Give the requests that no earlier try has staged; all of them if a task that had succeeded was cleared."""
+        staged = sei_lake.staged(checkpoint.folder)
+        if checkpoint.may_have_succeeded and all(request.fingerprint in staged for request in requests):
+            self.log.info("This task was cleared after all %d scopes were staged: exporting them anew", len(requests))
+            sei_lake.discard(checkpoint.folder)
             staged = {}
-        waiting = [request for request in requests if request.fingerprint not in staged]
+        unstaged = [request for request in requests if request.fingerprint not in staged]
         self.log.info(
-            "Asking SEI for %s of %d scopes, %s to %s (%d staged by an earlier try): %s",
-            self.report, len(waiting), requests[0].start, requests[0].end, len(requests) - len(waiting),
-            ", ".join(request.scope.label for request in waiting) or "nothing left to ask",
+            "Requesting %s of %d scopes, %s to %s (%d staged by an earlier try): %s",
+            self.report, len(unstaged), requests[0].start, requests[0].end, len(requests) - len(unstaged),
+            ", ".join(request.scope.label for request in unstaged) or "none",
         )  # fmt: skip
-        memory.begin()
-        return waiting
+        checkpoint.begin()
+        return unstaged
 
-    def _hand_on(self, context: Context, requests: list[ExportRequest], work: Work, memory: Memory) -> list[Manifest]:
-        """Give the manifests, or, if a retry may bring more, push them and fail naming what did not land."""
-        manifests = manifests_of(requests, work, memory)
-        bad = [manifest for manifest in manifests if manifest["error"]]
+    def _hand_on(
+        self, context: Context, requests: list[ExportRequest], state: BatchState, checkpoint: TaskCheckpoint
+    ) -> list[Manifest]:
+        """Return the manifests; if scopes failed, push them and raise an error that names these scopes."""
+        manifests = manifests_of(requests, state, checkpoint.folder)
+        failed = [manifest for manifest in manifests if manifest["error"]]
         self.log.info(
-            "Staged %d rows of %d slices; %d did not land",
-            sum(manifest["rows"] for manifest in manifests), len(manifests) - len(bad), len(bad),
+            "Staged %d rows of %d slices; %d scopes failed",
+            sum(manifest["rows"] for manifest in manifests), len(manifests) - len(failed), len(failed),
         )  # fmt: skip
-        if not work.errors:
-            memory.finish()
+        if not state.errors:
+            checkpoint.finish()
             return manifests
-        context["ti"].xcom_push(key="return_value", value=manifests)  # the good ones go on without the bad
-        named = "; ".join(f"{manifest['scope']}: {manifest['error']}" for manifest in bad)
-        msg = f"{len(bad)} of {len(requests)} scopes of the {self.report} export did not land: {named}"
-        if work.is_lost_for_good:
-            msg = f"{msg}. Trying again would change nothing: correct it, then clear the task"
+        context["ti"].xcom_push(key="return_value", value=manifests)  # the good ones go on without the others
+        named = "; ".join(f"{manifest['scope']}: {manifest['error']}" for manifest in failed)
+        msg = f"{len(failed)} of {len(requests)} scopes of the {self.report} export failed: {named}"
+        if state.is_permanent_failure:
+            msg = f"{msg}. A retry would fail in the same way: correct the cause, then clear the task"
             raise SeiPermanentExportError(msg)
         raise SeiExportError(msg)

@@ -1,0 +1,277 @@
+"""One export per request of a task: create or resume them, poll them, stage their files and split what is too big.
+
+Each step goes on when one scope fails and records why; an error that affects all scopes is raised. Knows the client and
+the lake; of Airflow only the task's checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sei_provider import lake as sei_lake
+from sei_provider.api.errors import SeiError, SeiNotFoundError
+from sei_provider.api.export import Export, ExportStatus
+from sei_provider.api.request import ExportRequest
+from sei_provider.operators._staging import Stager, spool, spool_folder, table_of
+from sei_provider.operators._state import BatchState, Part, TaskCheckpoint, map_concurrently
+
+if TYPE_CHECKING:
+    from sei_provider.api.client import SeiClient
+    from sei_provider.api.polling import ExportPoller
+    from sei_provider.lake.errors import LakeError
+    from sei_provider.operators._splitting import Splitter
+    from sei_provider.triggers.export import ExportEvent
+
+log = logging.getLogger(__name__)
+
+_REUSE = timedelta(minutes=30)
+"""How long SEI answers an identical request with the same export (CONTRACT, "Reuse")."""
+
+
+class ExportBatch:
+    """The exports of one task; `state` and `checkpoint` hold how far it has come, within this try and before."""
+
+    def __init__(
+        self,
+        client: SeiClient,
+        *,
+        state: BatchState,
+        checkpoint: TaskCheckpoint,
+        stager: Stager,
+        splitter: Splitter,
+    ) -> None:
+        self._client = client
+        self._state = state
+        self._checkpoint = checkpoint
+        self._stager = stager
+        self._splitter = splitter
+
+    def create_or_resume(self, requests: list[ExportRequest]) -> None:
+        """Have one export for each request: that of an earlier try where it is usable, otherwise a new one.
+
+        SEI answers an identical request with the same export for 30 minutes (CONTRACT, "Reuse"). If that export is
+        known to have failed, the request fails and names the time at which a later try can get another.
+        """
+        saved = self._checkpoint.load(requests)
+        self._resume([request for request in requests if request.fingerprint in saved], saved)
+        resumed = len(self._state.exports)
+        done = {*self._state.exports, *self._state.errors}
+        reused = self._create([request for request in requests if request.fingerprint not in done])
+        self._log_exports(requests, resumed=resumed, reused=len(reused))
+        if kept := [*reused, *self._state.resumed]:
+            self._note_published([request for request in requests if request.fingerprint in kept])
+
+    def poll(self, poller: ExportPoller) -> ExportEvent:
+        """Wait in this process until every export has ended or the deadline is there; gives the trigger's event."""
+        logged = len(poller.pending)
+        while poller.pending:
+            time.sleep(poller.next_pause())
+            # At least once: creating the exports may have taken all the time.
+            self._client.poll(poller)
+            if len(poller.pending) <= logged // 2:
+                logged = len(poller.pending)
+                log.info("%d exports still run", logged)
+            if poller.is_over:
+                break
+        return {**poller.result(), "permanent": False}
+
+    def collect(self, requests: list[ExportRequest], event: ExportEvent) -> list[ExportRequest]:
+        """Stage what was completed, split what was too big, record why the rest failed; gives the parts of the split.
+
+        Files are downloaded concurrently and staged one after another, so memory and disk hold a few at a time.
+        """
+        polled = [request for request in requests if request.fingerprint in self._state.exports]
+        ended = {}
+        for request in polled:
+            export_id = self._state.exports[request.fingerprint]
+            if reply := event["ended"].get(export_id):
+                ended[request.fingerprint] = Export.from_reply(request.report, reply)
+            else:
+                permanent = event["permanent"] and export_id not in event["lost"]
+                self._state.fail(request, self._why_not_ended(export_id, event), permanent=permanent)
+        if polled:
+            counts = Counter(str(export.status) for export in ended.values())
+            log.info(
+                "%d of %d exports have ended (%s); downloading those that completed",
+                len(ended), len(polled), ", ".join(f"{count} {status}" for status, count in counts.items()) or "none",
+            )  # fmt: skip
+        bad = {key for key, export in ended.items() if _has_failed(export)}
+        self._download([request for request in polled if request.fingerprint in ended.keys() - bad], ended)
+        parts = []
+        for request in polled:
+            if request.fingerprint in bad:
+                parts += self._split(request, ended[request.fingerprint])
+        self._state.exports.clear()
+        self._state.made_at.clear()
+        return parts
+
+    def _resume(self, requests: list[ExportRequest], saved: dict[str, str]) -> None:
+        for request, export in map_concurrently(
+            lambda request: self._client.get_export(request.report, saved[request.fingerprint]), requests
+        ):
+            if isinstance(export, Export):
+                if _has_failed(export) and not self._splitter.is_too_big(export):
+                    self._checkpoint.forget(request, unusable=True)
+                    continue
+                self._wait_for(request, export)
+            elif isinstance(export, SeiNotFoundError):
+                self._checkpoint.forget(request, unusable=True)
+                continue
+            elif export.is_permanent:
+                self._state.fail(request, f"export {saved[request.fingerprint]}: {export}", permanent=True)
+                continue
+            else:  # a transient error: polling asks about this export again
+                self._state.exports[request.fingerprint] = saved[request.fingerprint]
+            self._state.resumed.append(request.fingerprint)
+
+    def _create(self, requests: list[ExportRequest]) -> list[str]:
+        """Create exports; gives the keys of the requests for which SEI gave back an existing one."""
+        reused = []
+        try:
+            for request, export in map_concurrently(
+                self._client.create_export, requests, when_idle=self._checkpoint.flush
+            ):
+                if isinstance(export, SeiError):
+                    self._state.fail(request, str(export), permanent=export.is_permanent)
+                    continue
+                known_as_failed = _has_failed(export) and not self._splitter.is_too_big(export)
+                if known_as_failed or self._checkpoint.is_unusable(export):
+                    reason = f"it failed: {export.error}" if export.error else "an earlier try could not use it"
+                    self._state.fail(request, f"SEI gave back export {export.id}; {reason}. {_until_new(export)}")
+                    continue
+                self._checkpoint.save(request, export)
+                self._wait_for(request, export)
+                if export.reused:
+                    reused.append(request.fingerprint)
+        finally:  # also when an error that affects all scopes ends the task: its retry resumes what was created
+            self._checkpoint.flush()
+        return reused
+
+    def _wait_for(self, request: ExportRequest, export: Export) -> None:
+        self._state.exports[request.fingerprint] = export.id
+        self._state.made_at[export.id] = export.created_at.astimezone(UTC).isoformat(timespec="seconds")
+
+    def _log_exports(self, requests: list[ExportRequest], *, resumed: int, reused: int) -> None:
+        state = self._state
+        waiting = [request for request in requests if request.fingerprint in state.exports]
+        times = [state.made_at[export_id] for export_id in state.exports.values() if export_id in state.made_at]
+        log.info(
+            "Waiting for %d exports (%d new, %d reused by SEI, %d resumed; %d failed)%s: %s",
+            len(waiting), len(waiting) - reused - resumed, reused, resumed, len(requests) - len(waiting),
+            f", the oldest created at {min(times)}" if times else "",
+            ", ".join(f"{request.scope.label} {state.exports[request.fingerprint]}" for request in waiting) or "none",
+        )  # fmt: skip
+
+    def _note_published(self, requests: list[ExportRequest]) -> None:
+        """Record which of the exports that SEI gave back an earlier run has published: their figures are not new."""
+        published = self._published_ids({table_of(request) for request in requests})
+        notes = []
+        for request in requests:
+            export_id = self._state.exports.get(request.fingerprint)
+            if export_id in published and export_id in self._state.made_at:
+                fresh_from = datetime.fromisoformat(self._state.made_at[export_id]) + _REUSE
+                self._state.fresh_from[request.fingerprint] = fresh_from.isoformat()
+                notes.append(f"{request.scope.label} {export_id}, fresh figures from {fresh_from.isoformat()}")
+        if notes:
+            log.warning(
+                "SEI gave back %d exports that an earlier run has published, so their figures stay as they are. To "
+                "get fresh figures, clear this task after the time given: %s",
+                len(notes), "; ".join(notes),
+            )  # fmt: skip
+
+    def _published_ids(self, tables: Iterable[str]) -> set[str]:
+        ids = set()
+        for table in tables:
+            try:
+                ledger = sei_lake.ledger(self._checkpoint.lake, table)
+            except sei_lake.UnknownTableError:
+                continue
+            ids |= {entry["export_id"] for entries in ledger.values() for entry in entries}
+        return ids
+
+    def _download(self, requests: list[ExportRequest], exports: dict[str, Export]) -> None:
+        with spool_folder() as folder:
+
+            def download(request: ExportRequest) -> Path:
+                export = exports[request.fingerprint]
+                return spool(folder / request.fingerprint, lambda file: self._client.download_export(export, file))
+
+            for request, file in map_concurrently(download, requests):
+                export = exports[request.fingerprint]
+                if isinstance(file, SeiError):
+                    self._fail_file(request, file, str(file))
+                elif error := self._stager.stage(file, request, export):
+                    self._fail_file(request, error, f"export {export.id}: {error}")
+
+    def _fail_file(self, request: ExportRequest, error: SeiError | LakeError, why: str) -> None:
+        # A file that is gone is no unknown name: the next try creates its export anew.
+        permanent = error.is_permanent and not isinstance(error, SeiNotFoundError)
+        self._state.fail(request, why, permanent=permanent)
+        repeated = error.invalidates_export_if_repeated and request.fingerprint in self._state.resumed
+        if error.invalidates_export or repeated:
+            # After a permanent error a person changes how the file is read, and then the same export will do.
+            self._checkpoint.forget(request, unusable=not permanent)
+
+    def _split(self, request: ExportRequest, export: Export) -> list[ExportRequest]:
+        why = f"export {export.id} {export.status}: {export.error or 'SEI gave no reason'}"
+        if not self._splitter.is_too_big(export):
+            self._state.fail(request, f"{why}. {_until_new(export)}")
+            return []
+        try:
+            split = self._splitter.split(request)
+        except SeiError as error:
+            if error.is_permanent:  # as below: it cannot be split, and the next hour may be a quieter one at SEI
+                self._checkpoint.forget(request, unusable=True)
+            self._state.fail(request, f"{why}; its child teams cannot be listed: {error}")
+            return []
+        if split is None:
+            self._checkpoint.forget(request, unusable=True)
+            why = f"{why}; it is one team and one period and cannot be split further. {_until_new(export)}"
+            self._state.fail(request, why)
+            return []
+        self._state.split[request.fingerprint] = (
+            f"{why}; its child teams are exported instead, {split.lost}" if split.lost else None
+        )
+        self._state.parts += [_part(request) for request in split.parts]
+        log.info(
+            "Too big: the %s (%s). Split into: %s",
+            request.description, why, "; ".join(part.description for part in split.parts),
+        )  # fmt: skip
+        return list(split.parts)
+
+    def _why_not_ended(self, export_id: str, event: ExportEvent) -> str:
+        if why := event["lost"].get(export_id) or event["error"]:
+            return f"export {export_id}: {why}"
+        until = datetime.fromtimestamp(event["deadline"], UTC).isoformat(timespec="seconds")
+        status = event["running"].get(export_id) or "of unknown status"
+        created_at = self._state.made_at.get(export_id)
+        return (
+            f"export {export_id} was still {status} at {until}, when the task's timeout was up; it keeps running at SEI"
+            f"{f', since {created_at}' if created_at else ''}"
+            f"{', and the next try resumes it' if self._checkpoint.keeps_ids else ''}"
+        )
+
+
+def _has_failed(export: Export) -> bool:
+    """An export that has ended without a file."""
+    return export.status in {ExportStatus.FAILED, ExportStatus.CANCELLED}
+
+
+def _part(request: ExportRequest) -> Part:
+    scope = {"teamId": request.scope.team_id, "orgTreeName": request.scope.org_tree}
+    return {
+        "scope": {name: value for name, value in scope.items() if value},
+        "start": request.start.isoformat(),
+        "end": request.end.isoformat(),
+    }
+
+
+def _until_new(export: Export) -> str:
+    until = (export.created_at.astimezone(UTC) + _REUSE).isoformat(timespec="seconds")
+    return f"SEI gives back the same export until {until}; a try after that can help"

@@ -1,0 +1,136 @@
+"""From a download to a staged slice and its manifest. Knows the lake, the local disk, and what SEI was asked for."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from sei_provider import lake as sei_lake
+from sei_provider.api.reports import REPORTS
+from sei_provider.api.request import ExportRequest
+
+if TYPE_CHECKING:
+    from sei_provider.api.export import Export
+    from sei_provider.lake import Manifest
+    from sei_provider.operators._state import BatchState
+
+
+@contextmanager
+def spool_folder() -> Iterator[Path]:
+    """Give a folder for downloads on this machine, and remove it with all that is left in it."""
+    with tempfile.TemporaryDirectory(prefix="sei-") as folder:
+        yield Path(folder)
+
+
+def spool(path: Path, download: Callable[[IO[bytes]], object]) -> Path:
+    """Have `download` write to a new file at `path`; raises `OSError` naming the disk if that has no room for it."""
+    try:
+        with path.open("wb") as file:
+            download(file)
+    except OSError as error:
+        msg = (
+            f"This worker's temporary folder {tempfile.gettempdir()} cannot hold the download: "
+            f"{error.strerror or error}. Free its disk, or set TMPDIR to a larger one"
+        )
+        raise OSError(msg) from error
+    return path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stager:
+    """Stages the files of one task: into which folder, for which run, and how."""
+
+    folder: Any
+    run_id: str
+    raw_path: Any = None
+    """Where each file is also kept as SEI sent it, or None."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of `lake.stage`."""
+
+    def stage(self, path: Path, request: ExportRequest, export: Export) -> sei_lake.LakeError | None:
+        """Stage one file and remove it; returns the error that keeps it out of the lake, if there is one.
+
+        Raises an error that would keep every other file out as well, such as a full disk.
+        """
+        slice_ = slice_of(request)
+        try:
+            if self.raw_path:  # first, because a retry skips what is staged
+                sei_lake.keep(path, self.raw_path, slice_, export_id=export.id)
+            sei_lake.stage(
+                path,
+                folder=self.folder,
+                slice=slice_,
+                request=request.fingerprint,
+                export_id=export.id,
+                created_at=export.created_at,
+                run_id=self.run_id,
+                exported_at=datetime.now(UTC),
+                **self.options,
+            )
+        except sei_lake.LakeError as error:
+            if error.affects_all_scopes:
+                raise
+            return error
+        finally:
+            path.unlink(missing_ok=True)
+        return None
+
+
+def manifests_of(requests: list[ExportRequest], state: BatchState, folder: Any) -> list[Manifest]:
+    """Give a manifest for each request, in their order: of its slice, or of its failure."""
+    staged = sei_lake.staged(folder)
+    manifests = []
+    for request in requests:
+        if request.fingerprint in staged:
+            manifest = staged[request.fingerprint]
+            if fresh_from := state.fresh_from.get(request.fingerprint):
+                manifest["fresh_from"] = fresh_from
+            manifests.append(manifest)
+        elif why := state.split.get(request.fingerprint, state.errors.get(request.fingerprint)):
+            manifests.append(_failed(request, why))
+    return manifests
+
+
+def slice_of(request: ExportRequest) -> sei_lake.Slice:
+    """Give the slice of the lake that a request covers."""
+    report = REPORTS[request.report]
+    return sei_lake.Slice(
+        table=table_of(request),
+        report=request.report,
+        scope=request.scope.label,
+        start=request.start,
+        end=request.end,
+        granularity=request.granularity.lower(),
+        metrics=report.metrics(request.level),
+        definition={
+            "aggregation": request.aggregation,
+            "computation_mode": request.computation_mode,
+            "options": dict(request.options),
+            "metric_groups": list(request.metric_groups),
+            "metrics": list(request.metrics),
+        },
+    )
+
+
+def table_of(request: ExportRequest) -> str:
+    """Give the default table of a request."""
+    return sei_lake.default_table(request.report, request.level, request.granularity)
+
+
+def _failed(request: ExportRequest, why: str) -> Manifest:
+    return {
+        "scope": request.scope.label,
+        "start": request.start.isoformat(),
+        "end": request.end.isoformat(),
+        "table": table_of(request),
+        "path": None,
+        "rows": 0,
+        "export_id": None,
+        "created_at": None,
+        "error": why,
+    }
