@@ -33,7 +33,7 @@ part of creating them (DESIGN, decision 6)."""
 _CHECKPOINT = "checkpoint"
 """The key of the task state store under which a checkpoint lies."""
 _STARTED_751F940 = "begun"
-"""Commit 751f940 kept a key per value: this one, `export:<request key>` and `of_no_use:<request key>`."""
+"""Commit 751f940 kept a key per value: this one, `export:<fingerprint>` and `of_no_use:<fingerprint>`."""
 _FIELDS_751F940 = {"taken_up": "resumed", "final": "permanent"}
 
 Item = TypeVar("Item")
@@ -59,7 +59,7 @@ class DeferredKwargs(TypedDict):
 
 @dataclass(slots=True)
 class BatchState:
-    """The state of one try, as JSON values by request key; it travels with the deferral."""
+    """The state of one try, as JSON values by the request's fingerprint; it travels with the deferral."""
 
     exports: dict[str, str] = field(default_factory=dict)
     """The ids of the exports that are being waited for."""
@@ -104,7 +104,7 @@ class _Saved(TypedDict):
 
     started_at: str
     exports: dict[str, str]
-    """Export ids by request key."""
+    """Export ids by the request's fingerprint."""
     unusable: list[str]
     """Ids of exports that failed or whose file cannot be used: SEI may give them back for 30 minutes."""
 
@@ -175,14 +175,14 @@ class TaskCheckpoint:
             self._save()
 
     def load(self, requests: Iterable[ExportRequest]) -> dict[str, str]:
-        """Give the export ids that an earlier try saved, by request key."""
-        exports = self._saved["exports"]
-        for request in requests if self._is_of_751f940 else ():
-            if request.fingerprint not in exports and (export_id := self._store.get(f"export:{request.fingerprint}")):
-                exports[request.fingerprint] = export_id
-            if unusable := self._store.get(f"of_no_use:{request.fingerprint}"):
+        """Give the export ids that an earlier try saved, by the request's fingerprint."""
+        exports, fingerprints = self._saved["exports"], [request.fingerprint for request in requests]
+        for fingerprint in fingerprints if self._is_of_751f940 else ():
+            if fingerprint not in exports and (export_id := self._store.get(f"export:{fingerprint}")):
+                exports[fingerprint] = export_id
+            if unusable := self._store.get(f"of_no_use:{fingerprint}"):
                 self._saved["unusable"].append(unusable)
-        return {request.fingerprint: exports[request.fingerprint] for request in requests if request.fingerprint in exports}
+        return {fingerprint: exports[fingerprint] for fingerprint in fingerprints if fingerprint in exports}
 
     def save(self, request: ExportRequest, export: Export) -> None:
         """Keep the id of the export that was created for a request; it may be saved with the next ones."""

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.organisation import Organisation
+from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.server import serve
 from tests.connections import connect
 from tests.operators.conftest import Task
