@@ -12,7 +12,7 @@ def test_a_task_cleared_while_it_waits_takes_up_its_twenty_exports(chaos: Chaos)
     run.clear(1)
     chaos.landed(run, "nothing: one batch cleared while it waits")
     assert run.tries() == [1, 2, 1]
-    assert "Following 20 exports (0 new, 0 reused by SEI, 20 of an earlier try" in run.log("export", 1)
+    assert "Waiting for 20 exports (0 new, 0 reused by SEI, 20 resumed" in run.log("export", 1)
 
 
 def test_a_task_failed_by_hand_while_it_waits_is_named_and_once_cleared_takes_up_its_twenty_exports(
@@ -29,4 +29,4 @@ def test_a_task_failed_by_hand_while_it_waits_is_named_and_once_cleared_takes_up
     assert {scope for month in published.values() for scope in month} == {
         f"team:{team}" for batch in BATCHES[:2] for team in batch
     }
-    assert "Following 20 exports (0 new, 0 reused by SEI, 20 of an earlier try" in run.log("export", 2)
+    assert "Waiting for 20 exports (0 new, 0 reused by SEI, 20 resumed" in run.log("export", 2)

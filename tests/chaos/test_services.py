@@ -15,7 +15,7 @@ def test_the_triggerer_is_killed_while_sixty_exports_wait_and_a_new_one_goes_on_
     chaos.landed(run, "triggerer, while 60 exports wait")
     assert run.tries() == [1, 1, 1]
     for batch in range(len(BATCHES)):
-        assert "Staged 40 rows of 20 slices; 0 did not land" in run.log("export", batch)
+        assert "Staged 40 rows of 20 slices; 0 scopes failed" in run.log("export", batch)
 
 
 def test_the_scheduler_is_killed_while_sixty_exports_wait_and_a_new_one_lets_them_finish(chaos: Chaos) -> None:
@@ -43,4 +43,4 @@ def test_the_scheduler_is_killed_while_its_workers_create_and_a_new_one_has_the_
     assert run.tries() == [2, 2, 2]
     for batch in range(len(BATCHES)):
         log = run.log("export", batch)
-        assert "Following 20 exports (2 new, 0 reused by SEI, 18 of an earlier try" in log
+        assert "Waiting for 20 exports (2 new, 0 reused by SEI, 18 resumed" in log

@@ -33,7 +33,7 @@ def test_a_worker_killed_as_it_creates_leaves_exports_without_saved_ids_which_se
     chaos.landed(run, "task process, 16 of 20 exports made and saved, 2 made and not saved")
     assert run.tries() == [1, 2, 1]
     assert KILLED in run.log("export", BATCH, attempt=1)
-    assert "Following 20 exports (2 new, 2 reused by SEI, 16 of an earlier try" in run.log("export", BATCH)
+    assert "Waiting for 20 exports (2 new, 2 reused by SEI, 16 resumed" in run.log("export", BATCH)
 
 
 def test_a_worker_killed_as_it_creates_leaves_saved_ids_and_only_the_rest_is_made(chaos: Chaos) -> None:
@@ -47,7 +47,7 @@ def test_a_worker_killed_as_it_creates_leaves_saved_ids_and_only_the_rest_is_mad
     chaos.landed(run, "task process, 18 of 20 exports made and saved")
     assert run.tries() == [1, 2, 1]
     assert KILLED in run.log("export", BATCH, attempt=1)
-    assert "Following 20 exports (2 new, 0 reused by SEI, 18 of an earlier try" in run.log("export", BATCH)
+    assert "Waiting for 20 exports (2 new, 0 reused by SEI, 18 resumed" in run.log("export", BATCH)
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,4 @@ def test_a_worker_killed_as_it_stages_has_the_rest_staged_by_the_next_try(chaos:
     assert run.tries() == [1, 2, 1]
     log = run.log("export", BATCH)
     assert "(18 staged by an earlier try)" in log
-    assert "Following 2 exports (0 new, 0 reused by SEI, 2 of an earlier try" in log
+    assert "Waiting for 2 exports (0 new, 0 reused by SEI, 2 resumed" in log
