@@ -1,0 +1,72 @@
+"""What lies on disk is a file format: its names stay as 751f940 wrote them, whatever the code calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from lake_bench import Bench, team_row
+
+STORED = Path(__file__).with_name("stored") / "751f940" / "lake"
+SLICE = {"table", "report", "scope", "start", "end", "granularity", "metrics", "meaning"}
+EXPORT = {"export_id", "created_at", "exported_at", "run_id", "quarantined"}
+ENTRY = {"scope", "start", "end", "export_id", "created_at", "teams", "clears", "rows", "quarantined", "published_at"}
+MANIFEST = {"scope", "start", "end", "table", "path", "rows", "export_id", "created_at", "error"}
+
+
+def footer(path: Path) -> dict[str, object]:
+    entries = pq.read_metadata(path).metadata
+    return {key.decode(): json.loads(value) for key, value in entries.items() if key.startswith(b"sei.")}
+
+
+def stored(pattern: str) -> Path:
+    return min(STORED.glob(pattern))
+
+
+def written(bench: Bench, pattern: str) -> Path:
+    return min(Path(bench.lake.path).glob(pattern))
+
+
+def test_a_staged_file_and_its_manifest(bench):
+    bench.stage("team:1", [team_row("Eng/A", "2026-01-01")], age=1)
+    files = written(bench, "_staging/*/*.parquet"), stored("_staging/*/*.parquet")
+    for file in files:
+        entries = footer(file)
+        assert entries.keys() == {"sei.slice", "sei.columns", "sei.paths", "sei.periods"}
+        assert entries["sei.slice"].keys() == SLICE | EXPORT
+        assert json.loads(file.with_suffix(".json").read_text(encoding="utf-8")).keys() == MANIFEST
+
+
+def test_a_months_footer(bench):
+    bench.export("team:1", [team_row("Eng/A", "2026-01-01"), team_row("Eng/B", "2026-01-01")], age=1)
+    bench.export("team:1", [team_row("Eng/A", "2026-01-01")], age=2)
+    for file in (written(bench, "*/month=*/data.parquet"), stored("*/month=*/data.parquet")):
+        entries = footer(file)
+        assert entries.keys() == {"sei.ledger"}
+        assert all(entry.keys() == ENTRY for entry in entries["sei.ledger"])
+    assert footer(written(bench, "*/month=*/data.parquet"))["sei.ledger"][-1]["clears"] == ["Eng/B"]
+
+
+def test_a_ledger_of_sprints_and_one_of_a_legacy_report(bench):
+    bench.report, bench.table, bench.granularity = "sprint", "sprint_sprint_sprint", "sprint"
+    bench.header = "Sprint Name,Team,Hierarchy,Start,End,SPRINT_COMMIT"
+    bench.export("team:1", ["S1,A,Eng/A,2026-01-05,2026-01-18,5"], age=1)
+    (entry,) = footer(written(bench, "sprint*/month=*/data.parquet"))["sei.ledger"]
+    assert entry.keys() == {*ENTRY, "sprints"}
+    assert entry["sprints"] == [["Eng/A", "S1"]]
+    bench.report, bench.table, bench.granularity = "team_report", "team_report_monthly", "monthly"
+    bench.header = "Team,CODING_DAYS"
+    bench.export("team:1", ["A,5"], age=1)
+    (entry,) = footer(written(bench, "team_report*/month=*/data.parquet"))["sei.ledger"]
+    assert entry.keys() == {*ENTRY, "exact"}
+    assert entry["exact"] is True
+
+
+def test_a_tables_schema(bench):
+    bench.export("team:1", [team_row("Eng/A", "2026-01-01")], age=1)
+    for file in (written(bench, "*/_schema.json"), stored("*/_schema.json")):
+        schema = json.loads(file.read_text(encoding="utf-8"))
+        assert schema.keys() == {"columns", "meaning", "behind"}
+        assert all(column.keys() == {"type", "header"} for column in schema["columns"].values())
+        assert {"report", "granularity", "aggregation"} <= schema["meaning"].keys()
