@@ -17,7 +17,7 @@ LIBRARY_PART := tests/api tests/lake tests/sandbox
 PYTEST := python -m pytest --numprocesses 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down check test lint slow chaos fuzz faults test-oldest test-matrix browser distributed requests waiting parse-time \
+.PHONY: help demo up down check test lint arrows trace slow chaos fuzz faults test-oldest test-matrix browser distributed requests waiting parse-time \
 	bench-lake docs package constraints clean
 
 help:
@@ -34,6 +34,8 @@ help:
 	@echo "make distributed  docker-compose.yaml's services as processes; one worker and one triggerer are killed"
 	@echo "make requests     how many requests 1,000 exports take, at the speed the key allows (12 minutes)"
 	@echo "make waiting      2,000 exports waiting in one triggerer: lag of its event loop, CPU"
+	@echo "make trace        how many functions and files of the provider one export goes through"
+	@echo "make arrows       which part imports which, and what breaks a rule"
 	@echo "make parse-time   what importing each example DAG costs"
 	@echo "make bench-lake   the lake against pandas, Polars and DuckDB, as ratios of one run"
 	@echo "make docs         the documentation, into site/"
@@ -51,7 +53,7 @@ down: $(READY)
 	$(BIN)/python -m dev.up --down
 
 requests: $(READY)
-	$(BIN)/python -m bench.requests
+	$(BIN)/python -m bench.request_count
 
 waiting: $(READY)
 	$(BIN)/python -m bench.waiting
@@ -72,6 +74,12 @@ lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy sei_provider dev bench
+
+arrows: $(READY)
+	$(BIN)/python -m dev.arrows
+
+trace: $(READY)
+	$(BIN)/python bench/trace_export.py
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow

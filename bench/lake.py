@@ -1,6 +1,6 @@
 """The lake against pandas, Polars and DuckDB on one machine in one run: times as ratios, and peak memory.
 
-    python bench/lake.py [--rows 2400000] [--teams 5000] [--turns 3] [--folder …]
+    python -m bench.lake [--rows 2400000] [--teams 5000] [--turns 3] [--folder …]
 
 Each engine runs in a process of its own, with the same declared types and the same checks: whole gzip, UTF-8, no
 empty team or date, dates in range, numbers finite. Then one month is published from one-team slices. What is compared
@@ -284,7 +284,7 @@ def measured(name: str, source: Path, target: Path) -> Measured:
     if name in ENGINES:
         empty(target)
     os.sync()  # else what was written before is still on its way to the disk while the clock runs
-    command = [sys.executable, __file__, "--step", name, str(source), str(target)]
+    command = [sys.executable, "-m", "bench.lake", "--step", name, str(source), str(target)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     seconds, peak, rows = json.loads(done.stdout.splitlines()[-1])
     return seconds, peak, rows

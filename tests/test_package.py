@@ -1,81 +1,65 @@
-"""Rules of the whole package: which room may know which, and what importing costs."""
+"""Rules of the whole package: what is public, which part imports which, and what importing costs."""
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import sei_provider
+from dev.arrows import PROJECT, ROOTS, broken_rules, cycles, read_imports
+from tests.public_surface import PINNED, lines
 
 PACKAGE = Path(sei_provider.__file__).parent
-FORBIDDEN = {
-    "api": {"airflow", "pyarrow", "pandas", "sei_provider.lake"},
-    "lake": {"airflow", "httpx", "sei_provider.api"},
-    "sandbox": {"airflow", "httpx", "pyarrow", "pandas", "sei_provider.lake"},
-}
-LAKE_FLOORS = ("tables", "staging", "storage")
-"""From above; each may import itself, the floors below it, and the modules of plain values at the top of `lake`."""
 HEAVY = {"httpx", "pandas", "pyarrow", "pyrate_limiter", "stamina"}
 
 
-def imports_of(file: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+def test_what_is_public_is_what_is_pinned() -> None:
+    assert [*lines()] == PINNED.read_text(encoding="utf-8").splitlines()
 
 
-@pytest.mark.parametrize("room", FORBIDDEN)
-def test_a_room_knows_only_what_it_may(room: str) -> None:
-    files = list((PACKAGE / room).rglob("*.py"))
-    assert len(files) > 5
-    for file in files:
-        for name in imports_of(file):
-            stranger = {known for known in FORBIDDEN[room] if name == known or name.startswith(f"{known}.")}
-            assert not stranger, f"{file.relative_to(PACKAGE)} imports {name}"
+def test_no_part_imports_what_its_rules_forbid() -> None:
+    imports = read_imports(PROJECT, ROOTS)
+    assert len(imports) > 200
+    assert [*broken_rules(imports)] == []
 
 
-def lake_imports() -> dict[str, set[str]]:
-    """The modules of the lake, `staging.stage`, with those that each imports anywhere in its code."""
-    root = PACKAGE / "lake"
-    files = {
-        ".".join(file.relative_to(root).with_suffix("").parts): file
-        for file in root.rglob("*.py")
-        if file.name != "__init__.py"
-    }
-    return {
-        module: files.keys() & {name.removeprefix("sei_provider.lake.") for name in imports_of(file)}
-        for module, file in files.items()
-    }
+def test_neither_modules_nor_packages_import_each_other_in_a_circle() -> None:
+    assert [*cycles(read_imports(PROJECT, ROOTS))] == []
 
 
-def test_no_floor_of_the_lake_imports_one_above_it() -> None:
-    imports = lake_imports()
-    below = dict(zip(LAKE_FLOORS, range(len(LAKE_FLOORS), 0, -1), strict=True))
-    assert {module.partition(".")[0] for module in imports} >= set(LAKE_FLOORS)
-    for module, imported in imports.items():
-        floor = below.get(module.partition(".")[0], 0)
-        up = {name for name in imported if below.get(name.partition(".")[0], 0) > floor}
-        assert not up, f"lake/{module} imports {', '.join(sorted(up))}, which stand above it"
+@pytest.mark.parametrize(
+    ("module", "text", "told"),
+    [
+        ("api/client", "from sei_provider.lake import stage", "sei_provider.api imports nothing of it"),
+        ("api/client", "def late():\n    import airflow", "import Airflow"),
+        ("lake/model", "from sei_provider.lake.tables import table", "stands above it in sei_provider.lake"),
+        ("triggers/export", "import sei_provider.operators.export", "sei_provider.triggers imports nothing of it"),
+        ("sandbox/app", "from sei_provider.api import errors", "sei_provider.sandbox imports nothing of it"),
+        ("hooks/sei", "import tests.conftest", "sei_provider imports nothing of it"),
+        ("provider_info", "import airflow", "import Airflow"),
+    ],
+)
+def test_an_import_that_is_forbidden_is_told(module: str, text: str, told: str, tmp_path: Path) -> None:
+    for name in (module, "lake/tables/table"):
+        (tmp_path / "sei_provider" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sei_provider" / f"{name}.py").touch()
+    (tmp_path / "sei_provider" / f"{module}.py").write_text(text)
+    [line] = {*broken_rules(read_imports(tmp_path, ROOTS))}
+    assert line.startswith(f"sei_provider.{module.replace('/', '.')} imports ")
+    assert told in line
 
 
-def test_the_modules_of_the_lake_import_each_other_in_no_circle() -> None:
-    TopologicalSorter(lake_imports()).prepare()
-
-
-def test_only_airflows_side_imports_airflow() -> None:
-    rooms = {"cli", "hooks", "links.py", "operators", "triggers"}
-    for file in PACKAGE.rglob("*.py"):
-        if any(name.split(".")[0] == "airflow" for name in imports_of(file)):
-            assert file.relative_to(PACKAGE).parts[0] in rooms, f"{file.relative_to(PACKAGE)} imports airflow"
+def test_a_circle_is_told_but_not_one_of_types_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "dev"
+    folder.mkdir()
+    (folder / "one.py").write_text("from dev.two import a")
+    (folder / "two.py").write_text("if TYPE_CHECKING:\n    from dev.one import B")
+    assert [*cycles(read_imports(tmp_path, ["dev"]))] == []
+    (folder / "two.py").write_text("def late():\n    import dev.one")
+    assert [line.partition(":")[0] for line in cycles(read_imports(tmp_path, ["dev"]))] == ["modules in a circle"]
 
 
 @pytest.mark.parametrize("dag", ["sei_nightly", "sei_history", "sei_scorecard"])
