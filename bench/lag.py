@@ -1,4 +1,4 @@
-"""A trigger that measures how late the event loop it runs on is: what every other trigger there has to wait, too."""
+"""A trigger that measures the lag of its event loop, which every other trigger on that loop suffers too."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LagTrigger(BaseTrigger):
         self.seconds = seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """What a triggerer needs to make this trigger again."""
+        """Return the class path and arguments from which a triggerer makes this trigger."""
         return f"{__name__}.LagTrigger", {"begin": self.begin, "seconds": self.seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

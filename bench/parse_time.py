@@ -1,4 +1,4 @@
-"""`make parse-time`: what importing each example DAG costs over a bare DAG file, and what it touches meanwhile.
+"""`make parse-time`: the cost of importing each example DAG over a bare DAG file, and the calls it makes meanwhile.
 
 Airflow's DAG processor imports every DAG file again and again, so a provider that is slow to import slows all DAGs.
 """
@@ -32,7 +32,7 @@ with DAG("bare", schedule="30 2 * * *"):
     nothing()
 '''
 
-# Reports of its own process: seconds of CPU (what else the machine does is left out), modules, and every call that
+# Reports of its own process: seconds of CPU (independent of the machine's other work), modules, and every call that
 # would leave it.
 LOOK = """
 import json, runpy, sys, time
@@ -51,7 +51,7 @@ print(json.dumps([time.process_time() - began, sorted(sys.modules), calls]))
 
 @dataclass(frozen=True)
 class Look:
-    """What one process saw while it imported one DAG file."""
+    """Record of one process that imported one DAG file."""
 
     seconds: float
     """Of CPU, user and system."""
@@ -74,13 +74,13 @@ def main() -> int:
 
 
 def examples() -> list[Path]:
-    """The example DAGs: files of `dags/` that make a DAG."""
+    """Return the example DAGs: files of `dags/` that make a DAG."""
     return sorted(path for path in (PROJECT / "dags").glob("*.py") if "with DAG(" in path.read_text(encoding="utf-8"))
 
 
 @contextmanager
 def a_bare_file() -> Iterator[Path]:
-    """A DAG file without any provider."""
+    """Yield a DAG file without any provider."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bare.py"
         path.write_text(BARE, encoding="utf-8")
@@ -104,7 +104,7 @@ def look_at(*paths: Path) -> Look:
 
 
 def heavy(look: Look, bare: Look) -> list[str]:
-    """The heavy modules that a file imports and a bare one does not."""
+    """Return the heavy modules that a file imports and a bare one does not."""
     return [name for name in HEAVY if name in look.modules - bare.modules]
 
 

@@ -1,4 +1,4 @@
-"""`make requests`: how many requests an export takes, and how close to the key's limit they come, at true speed.
+"""`make requests`: the number of requests per export at SEI's own rate limit, and how close they come to it.
 
 The sandbox counts requests in a sliding window of 400 a minute, as SEI does, and answers 429 above it.
 """

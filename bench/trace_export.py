@@ -52,7 +52,7 @@ class Trace:
             yield
         finally:
             sys.setprofile(None)
-            threading.setprofile(None)  # type: ignore[arg-type]  # as its documentation says
+            threading.setprofile(None)
 
     def _profile(self, frame: FrameType, event: str, _argument: object) -> None:
         code = frame.f_code

@@ -1,4 +1,4 @@
-"""`make waiting`: 2,000 exports waiting in one triggerer, what its event loop makes of that, and what it costs.
+"""`make waiting`: lag, CPU and requests of one triggerer in which 2,000 exports wait.
 
 The triggerer is Airflow's own, with the triggers of 20 deferred tasks; nothing else of Airflow runs. The sandbox is a
 process of its own, and its exports do not end.
@@ -28,7 +28,7 @@ from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.triggers.export import Polling, SeiExportTrigger
 
 BATCHES = {"productivity": 7, "sprint": 7, "business_alignment": 6}
-"""How many triggers wait for exports of each report; the last has no list and is asked about singly."""
+"""Number of triggers for each report; the last report has no list, so its exports are polled one by one."""
 BATCH = 100
 PER_MINUTE = 400
 SECONDS = 60.0
@@ -115,7 +115,7 @@ def _measure(folder: Path) -> int:
 
 
 def _make_exports(sandbox: SandboxControl) -> list[tuple[str, list[str]]]:
-    """The reports and export ids of each batch."""
+    """Create all exports; return the report and export ids of each batch."""
     teams = [team.id for team in Organisation(max(BATCHES.values()) * BATCH).leaves]
     with (
         SeiClient(
@@ -174,7 +174,7 @@ def _cpu(process: psutil.Process) -> float:
 
 
 def _asked(sandbox: SandboxControl) -> Counter[str]:
-    """What triggers have asked, by kind."""
+    """Return the requests of triggers, by kind."""
     agents = sandbox.summary()["by_user_agent"]
     return sum((Counter(kinds) for agent, kinds in agents.items() if "Async" in agent), Counter())
 

@@ -1,4 +1,4 @@
-"""The part of Airflow's public REST API (v2) that the demo and the tests use. Knows an address, not how it came up."""
+"""Client for the part of Airflow's public REST API (v2) that the demo and the tests use."""
 
 import secrets
 import time

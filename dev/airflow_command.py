@@ -1,9 +1,9 @@
 """`python -m dev.airflow_command <arguments>`: the `airflow` command, beside the processes of an Airflow on SQLite.
 
-SQLite has one writer at a time. Who has begun to read, then wants to write, and was overtaken in between gets "database
-is locked" at once, however long it may wait: `airflow backfill create` can be, at each run that it makes. So every
-transaction of the command takes its turn at the beginning, before it reads. Commands only: Airflow's API server at
-times opens a transaction inside another, and would wait for itself.
+SQLite has one writer at a time. A transaction that reads first, is overtaken by a writer and then writes gets
+"database is locked" at once, whatever its timeout. `airflow backfill create` does that for each run that it makes.
+Therefore every transaction of the command takes the write lock before it reads. This is for commands only, because
+Airflow's API server at times opens a transaction inside another and would wait for itself.
 """
 
 import sqlite3

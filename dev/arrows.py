@@ -50,10 +50,10 @@ STRANGERS: Mapping[str, Sequence[str]] = {
     "dev": ("bench", "tests"),
     "bench": ("tests",),
 }
-"""What the modules of a package import nothing of."""
+"""Packages and libraries that the modules of a package do not import."""
 
 LENDS: Mapping[str, Sequence[str]] = {"sei_provider.sandbox": ("sei_provider.api.reports", "sei_provider.sandbox")}
-"""What a package imports although it is part of a stranger."""
+"""Exceptions: modules of a stranger that a package does import."""
 
 AIRFLOWS_SIDE = ("cli", "hooks", "links", "operators", "triggers")
 """The only parts of the provider that import Airflow."""

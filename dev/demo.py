@@ -1,4 +1,4 @@
-"""`make demo`: one nightly run of forty teams and three reports through a real Airflow, and what came of it.
+"""`make demo`: one nightly run of forty teams and three reports through a real Airflow, and a report of the result.
 
 Tells the story in order; how Airflow is started is in `dev.stack`, how figures are laid out in `dev.report`.
 """

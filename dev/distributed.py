@@ -1,4 +1,4 @@
-"""`make distributed`: what docker-compose.yaml says, run as plain processes, with a worker and a triggerer killed.
+"""`make distributed`: run docker-compose.yaml as plain processes, and kill a worker and a triggerer.
 
 Tells the story in order, and ends with 1 if the lake in S3 differs from what the sandbox sent.
 """
@@ -104,10 +104,10 @@ def _run(folder: Path) -> list[str]:
 
 
 def _story(cluster: Cluster, names: list[str], variables: dict[str, str], folder: Path) -> list[str]:
-    """Everything from start to comparison; returns what is wrong."""
+    """Run everything from start to comparison; return the errors found."""
     began = time.monotonic()
     say(f"Starting, as docker-compose.yaml says: {', '.join(names)} …")
-    # The scheduler starts the night's run at once, and shall find both workers and both triggerers.
+    # The scheduler starts the night's run at once, so both workers and both triggerers must be there before it.
     cluster.start(*(name for name in names if name != "scheduler"))
     cluster.start("scheduler")
     sandbox = SandboxControl(cluster.url("sandbox"), key=variables["SEI_API_KEY"])
@@ -128,7 +128,7 @@ def _story(cluster: Cluster, names: list[str], variables: dict[str, str], folder
 
 
 def _watch(airflow: AirflowClient, cluster: Cluster, sandbox: SandboxControl, seen: Whereabouts) -> list[str]:
-    """Look on until the night's run has ended, and kill a worker and a triggerer on the way; returns what is wrong."""
+    """Look on until the night's run has ended, and kill a worker and a triggerer on the way; return what went wrong."""
     report.heading(f"{NIGHTLY}: {TEAMS} teams × {len(TABLES)} reports, {EXPORT_SECONDS} s each")
     killed: set[str] = set()
     began = time.monotonic()
@@ -186,7 +186,7 @@ def _too_few(seen: Whereabouts) -> list[str]:
 
 
 def _fetch(variables: dict[str, str], endpoint: str, into: Path) -> Path:
-    """The lake as plain files, by no code of ours."""
+    """Copy the lake to plain files, with no code of the provider."""
     options = {"key": variables["S3_ACCESS_KEY"], "secret": variables["S3_SECRET_KEY"]}
     lake = UPath(f"s3://{variables['S3_BUCKET']}/lake", **options, client_kwargs={"endpoint_url": endpoint})
     lake.fs.get(lake.path, str(into), recursive=True)
@@ -194,7 +194,7 @@ def _fetch(variables: dict[str, str], endpoint: str, into: Path) -> Path:
 
 
 def _differences(lake: Path, sandbox: SandboxControl, exports: list[dict[str, Any]]) -> list[str]:
-    """What is wrong with the lake, next to what the sandbox says that it sent; prints the figures too."""
+    """Compare the lake with the rows that the sandbox sent; print the figures and return the differences."""
     report.heading("The lake in S3")
     report.tree(lake_files.files(lake))
     wrong = []

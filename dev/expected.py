@@ -1,4 +1,4 @@
-"""What should be in the lake, by Python's own csv from the bytes that the sandbox recorded."""
+"""The rows that the lake should hold, read by Python's own csv from the bytes that the sandbox recorded."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Row = frozenset[tuple[str, Any]]
 
 
 def rows_sent(sandbox: SandboxControl, export_ids: Iterable[str]) -> Counter[Row]:
-    """Every row of these exports, without its empty cells."""
+    """Return every row of these exports, without its empty cells."""
     return Counter(row for export_id in export_ids for row in _parsed(sandbox.bytes(export_id)))
 
 
 def rows_in(lake: str, table: str, months: Collection[str] | None = None) -> Counter[Row]:
-    """Every row of a table (of these months), without nulls, lineage and what the lake adds."""
+    """Return every row of a table (of these months), without nulls, lineage and the columns that the lake adds."""
     return Counter(
         frozenset(
             (name, _plain(value))

@@ -33,7 +33,7 @@ class Metadata:
         return self._do(_defer, run_id, next(self._numbers), classpath, kwargs)
 
     def task(self, run_id: str) -> dict[str, Any]:
-        """The run's task: `{state, trigger_id, method, event, job}`, the last the triggerer that has its trigger."""
+        """Return the run's task: `{state, trigger_id, method, event, job}`; `job` is its triggerer."""
         return self._do(_task, run_id)
 
     def resume(self, run_id: str) -> None:
@@ -50,7 +50,7 @@ class Metadata:
         self._do(_move, trigger_id, job)
 
     def triggers(self) -> list[int]:
-        """The ids of all triggers that there are."""
+        """Return the ids of all triggers."""
         return self._do(_triggers)
 
     def _do(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -76,7 +76,7 @@ def _prepare() -> None:
 
 
 def _airflow(*arguments: str) -> None:
-    """The command line `airflow …`, without a new process for each."""
+    """Run the command line `airflow …` in this process."""
     from airflow.cli.cli_parser import get_parser
 
     options = get_parser().parse_args(arguments)
@@ -147,7 +147,7 @@ def _row(session: Any, run_id: str) -> Any:
 
 
 def _plain(stored: Any) -> dict[str, Any]:
-    """What `defer` stored, plain again."""
+    """Return the deserialized form of what `defer` stored."""
     if not stored:
         return {}
     try:

@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def _installed(wheel: Path, folder: Path) -> dict[str, str] | None:
-    """What Airflow, in an environment of nothing but the wheel and its dependencies, says of the provider."""
+    """Return what Airflow reports of the provider, in an environment with only the wheel and its dependencies."""
     python = folder / "venv" / "bin" / "python"
     _run(str(UV), "venv", "--quiet", "--python", sys.executable, str(python.parents[1]))
     _run(

@@ -16,7 +16,7 @@ from typing import NoReturn
 import psutil
 
 # A process that was asked to end gets this long before its whole session is killed. The API server uses most of it; a
-# scheduler waits for running tasks, and at times for an idle worker that missed the word: nobody wants to.
+# scheduler waits for running tasks, and at times for an idle worker that missed the signal.
 GRACE_SECONDS = 5.0
 
 

@@ -1,4 +1,4 @@
-"""One line that says how far a DAG run is: rewritten in place on a terminal, every few seconds elsewhere."""
+"""Progress of a DAG run in one line: rewritten in place on a terminal, printed every few seconds elsewhere."""
 
 import sys
 import time

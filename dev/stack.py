@@ -141,7 +141,7 @@ class Stack:
 
     @property
     def database(self) -> Path:
-        """The metadata database, a SQLite file."""
+        """Return the metadata database, a SQLite file."""
         return self.home / "airflow.db"
 
     @property
@@ -193,7 +193,7 @@ class Stack:
     def _start_airflow(self) -> None:
         [port] = free_ports(self._port)
         self._environment = self._base_environment() | self._airflow_environment(port) | self._more_environment
-        # Opens a transaction inside another, and as yet there is nobody to take turns with.
+        # It opens a transaction inside another, so it cannot take the write lock first; nothing else runs yet.
         self._run("airflow", "db", "migrate")
         for name in AIRFLOW_PROCESSES:
             self.start_process(name)

@@ -1,6 +1,6 @@
-"""Starts the services of a compose file as plain processes, in its order, and stops them so that nothing stays.
+"""Start the services of a compose file as plain processes, because no container engine is needed that way.
 
-Knows no Airflow: what the file says is run, at the places that dev.emulation.one_machine gives.
+Knows no Airflow. Services start in the file's order, where `one_machine` puts them, and all are stopped.
 """
 
 import subprocess
@@ -63,11 +63,11 @@ class Cluster:
             self._reach(name, "service_completed_successfully" if self._services[name].ends else "service_healthy")
 
     def instances(self, service: str) -> list[Instance]:
-        """The processes of a service."""
+        """Return the processes of a service."""
         return self._instances[service]
 
     def url(self, service: str) -> str:
-        """Where a service's first port is reached."""
+        """Return the URL of a service's first port."""
         return f"http://127.0.0.1:{self._machine.port(self._services[service])}"
 
     def _reach(self, name: str, condition: str) -> None:

@@ -1,6 +1,6 @@
-"""Reads docker-compose.yaml as a container engine does, as far as that file uses the format.
+"""Read docker-compose.yaml as a container engine does, because there is none to read it.
 
-Knows nothing of what the services are, and starts none: dev.emulation.cluster does, without an engine.
+Supports the part of the format that the file uses. Starts nothing: `cluster` does.
 """
 
 import re
@@ -15,7 +15,7 @@ _VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>\w+)(?::(?P<how>[-?])(?P
 
 
 class ComposeError(ValueError):
-    """The file says something that cannot be followed; the message says what and where."""
+    """The file uses something that is not supported; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Service:
     """Empty if the image's own command is to run."""
     environment: Mapping[str, str]
     healthcheck: Sequence[str]
-    """An argument list; empty if nobody checks."""
+    """An argument list; empty without a health check."""
     waits_for: Mapping[str, str]
     """Service to condition, as in `{"postgres": "service_healthy"}`."""
     volumes: Sequence[Volume]
@@ -44,11 +44,11 @@ class Service:
     """The ports that it listens on in its container."""
     replicas: int
     ends: bool
-    """Whether it does its work and ends, rather than serve until it is stopped."""
+    """True if it does its work and ends, False if it serves until it is stopped."""
 
 
 def read(file: Path, variables: Mapping[str, str]) -> dict[str, Service]:
-    """The services of a compose file that the variables' `COMPOSE_PROFILES` ask for, by name, in the file's order.
+    """Return the services of a compose file that `COMPOSE_PROFILES` asks for, by name, in the file's order.
 
     Raises:
         ComposeError: a variable that the file requires is missing or empty; names it.
@@ -67,7 +67,7 @@ def read(file: Path, variables: Mapping[str, str]) -> dict[str, Service]:
 
 
 def interpolate(value: Any, variables: Mapping[str, str]) -> Any:
-    """The value with `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and `$$` replaced in all its strings."""
+    """Return the value with `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and `$$` replaced in all its strings."""
     if isinstance(value, dict):
         return {key: interpolate(each, variables) for key, each in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Commands that come from Debian's packages, installed if they are missing: servers and a browser that tests need."""
+"""Install servers and a browser from Debian's packages if they are missing, because there are no images with them."""
 
 import shutil
 import subprocess

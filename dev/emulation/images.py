@@ -1,6 +1,6 @@
-"""What the images of docker-compose.yaml do by themselves, done by what Debian and PyPI have.
+"""Stand-ins for the images of docker-compose.yaml, made from Debian and PyPI, because images need an engine.
 
-A service's own command and environment come from the compose file; here is only what its image adds to them.
+A service's own command and environment come from the compose file; this adds only what its image would add.
 """
 
 import os
@@ -18,7 +18,7 @@ POSTGRES_USER = "postgres"  # PostgreSQL refuses to run as root; Debian's packag
 
 
 def complete(instance: Instance, machine: OneMachine) -> Instance:
-    """The instance as its image would start it; what the image prepares at its first start is done here.
+    """Return the instance as its image would start it, and do what the image prepares at its first start.
 
     Raises:
         StackError: no image of that name is known here, or preparing failed.

@@ -1,4 +1,4 @@
-"""Where the parts of a compose file are on one machine without containers: host names, ports, paths, and no more.
+"""Host names, ports and paths of a compose file on one machine, because without containers they would collide.
 
 The one mapping between docker-compose.yaml and plain processes: commands and environment stay as they stand there.
 """
@@ -45,15 +45,15 @@ class OneMachine:
         self._host = re.compile(rf"(?<=[/@])(?:{names})(?=:\d)|(?<![\w.-])(?:localhost|0\.0\.0\.0)(?![\w.-])")
 
     def port(self, service: Service) -> int:
-        """The port of this machine that stands for the service's first."""
+        """Return the port of this machine that stands for the service's first."""
         return self._ports[service.ports[0]]
 
     def path(self, volume: Volume) -> Path:
-        """The folder that stands for a mount: the project's own, or a new one that services share by its name."""
+        """Return the folder that stands for a mount: the project's own, or a new one shared by its name."""
         return PROJECT / volume.source if volume.source.startswith(".") else self._folder / "volumes" / volume.source
 
     def instances(self, service: Service) -> list[Instance]:
-        """What is to be started for a service."""
+        """Return the processes to start for a service."""
         return [self._instance(service, f"{service.name}-{number}") for number in range(1, service.replicas + 1)]
 
     def _instance(self, service: Service, name: str) -> Instance:
@@ -77,7 +77,7 @@ class OneMachine:
 
 
 def _outside(name: str, home: Path) -> dict[str, str]:
-    """What a container's image and engine give to a process, and nothing of the caller's own Airflow."""
+    """Return the environment that an image and an engine give to a process, without the caller's own Airflow."""
     environment = {key: os.environ[key] for key in INHERITED if key in os.environ}
     return environment | {
         "HOSTNAME": name,

@@ -1,4 +1,4 @@
-"""Which worker ran which task, and which triggerer waited for it: from looking at a run again and again.
+"""Record which worker ran which task and which triggerer waited for it, because the kills need a busy target.
 
 Knows Airflow's REST API by the fields of its answers; looks at nothing itself.
 """
@@ -18,7 +18,7 @@ class Try(NamedTuple):
 
 
 class Whereabouts:
-    """What was seen so far. Sampled: what begins and ends between two looks is missed."""
+    """Record of all looks so far. Sampled: a try that begins and ends between two looks is missed."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, set[Try]] = defaultdict(set)

@@ -20,7 +20,7 @@ from tests.browser.pages import Pages
 TEAMS = 12
 NIGHTLY, SCORECARD, BACKFILL = "sei_nightly", "sei_scorecard", "sei_backfill"
 MONTHS = 2
-"""How many a night publishes: the month to date and the one before."""
+"""Months that a night publishes: the month to date and the one before."""
 RUN_AFTER = datetime(2026, 3, 18, 2, 30, tzinfo=UTC)
 
 # Without these Chromium looks for updates and its maker's hosts at every start, which a closed network answers slowly.
@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Night:
-    """An Airflow in which `sei_nightly` has run once, and what came of it."""
+    """An Airflow in which `sei_nightly` has run once, with its result."""
 
     stack: Stack
     run_id: str

@@ -14,7 +14,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 SECONDS = 30.0
-"""How long anything may take to appear: a bound, not an estimate."""
+"""Seconds that anything may take to appear: a bound, not an estimate."""
 
 Found = TypeVar("Found")
 

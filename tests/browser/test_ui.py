@@ -1,4 +1,4 @@
-"""What a person sees of the provider in Airflow's web UI, in a real browser; makes the pictures of the docs."""
+"""The provider in Airflow's web UI, in a real browser; makes the pictures of the docs."""
 
 from __future__ import annotations
 

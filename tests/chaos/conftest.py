@@ -27,11 +27,11 @@ SOON = {
 }
 HEADER = ("what", "report", "tries of the three batches", "exports made / scopes", "rows in the lake / sent", "seconds")
 OUTCOMES: list[tuple[str, ...]] = []
-"""What the tests have seen, for the table at the end."""
+"""Rows of the table at the end of the session."""
 
 
 class Chaos:
-    """The Airflow, and what must be so in it at each test's end."""
+    """The Airflow, and the assertions at each test's end."""
 
     def __init__(self, stack: Stack, folder: Path) -> None:
         self.stack = stack

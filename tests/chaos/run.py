@@ -1,4 +1,4 @@
-"""One run of a chaos DAG: 60 exports in three batches. Tells how far it is, and which processes work on it.
+"""One run of a chaos DAG: 60 exports in three batches. Reports its progress and the processes that work on it.
 
 What is killed, and when, is each test's own.
 """
@@ -76,7 +76,7 @@ class Run:
         }
 
     def log(self, task_id: str, batch: int = -1, *, attempt: int | None = None) -> str:
-        """What the log of a task says, of one try or the last."""
+        """Return the log of a task's try, of the last by default."""
         return self._airflow.task_log(self._dag_id, self._run_id, task_id, map_index=batch, try_number=attempt)
 
     def clear(self, batch: int, *, downstream: bool = False) -> None:
@@ -88,7 +88,7 @@ class Run:
         self._airflow.set_state(self._dag_id, self._run_id, "export", "failed", map_index=batch)
 
     def saved(self, batch: int) -> int:
-        """How many export ids a batch's task has put into Airflow's task state."""
+        """Return the number of export ids that a batch's task has put into Airflow's task state."""
         state = self._airflow.task_state(self._dag_id, self._run_id, "export", map_index=batch)
         return sum(key.startswith("export:") for key in state)
 
@@ -97,7 +97,7 @@ class Run:
         return sorted(str(path.relative_to(self.lake)) for path in self.lake.glob("_staging/**/*") if path.is_file())
 
     def slices_staged(self) -> int:
-        """How many slices lie in staging, whole and with their manifest."""
+        """Return the number of slices in staging that are complete with their manifest."""
         return sum(name.endswith(".json") for name in self.staged())
 
     def task_process(self, batch: int) -> psutil.Process:
@@ -116,11 +116,11 @@ class Run:
         return self._sandbox.exports()[self._before :]
 
     def per_scope(self) -> Counter[str]:
-        """How many exports were made for each team."""
+        """Return the number of exports of each team."""
         return Counter(export["body"]["scope"]["teamId"] for export in self.exports())
 
     def published(self) -> dict[str, Counter[str]]:
-        """How often each scope is in the ledger of each month."""
+        """Return how often the ledger of each month holds each scope."""
         entries = ledger(self.lake, TABLES[self.report])
         return {month: Counter(entry["scope"] for entry in slices) for month, slices in entries.items()}
 

@@ -14,7 +14,7 @@ LOST = BATCHES[BATCH][4:6]
 """Teams whose exports SEI makes, but tells their ids so slowly that the worker dies without them."""
 
 KILLED = "Process terminated by signal"
-"""What Airflow says in a task's log if the task's process was killed and its worker lives to tell."""
+"""Airflow's line in a task's log if the task's process was killed and its worker lives."""
 
 
 @pytest.mark.parametrize("report", ["sprint", "productivity", "business_alignment"])

@@ -1,4 +1,4 @@
-"""A year by `airflow backfill create`, on a real Airflow of its own. Here since it takes minutes: nothing is killed."""
+"""A year by `airflow backfill create`, on a real Airflow of its own. Slow; nothing is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make distributed` calls wrong; the run itself is the command's own proof."""
+"""Differences that `make distributed` reports; the run itself is tested by the command."""
 
 from collections import Counter
 from collections.abc import Iterable

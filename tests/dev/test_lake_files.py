@@ -1,4 +1,4 @@
-"""What the demo says about a lake: its files, its rows, and whether a second run changed any."""
+"""Report of the demo on a lake: its files, its rows, and the changes of a second run."""
 
 from pathlib import Path
 

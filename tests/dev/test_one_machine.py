@@ -1,4 +1,4 @@
-"""Where the parts of a compose file are on one machine: the only thing that differs from what the file says."""
+"""Host names, ports and paths of a compose file on one machine: the only difference from what the file says."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the demo prints: progress while it waits, and the figures after."""
+"""Output of the demo: progress while it waits, and the figures after."""
 
 import io
 from collections import Counter

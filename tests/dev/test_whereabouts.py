@@ -1,4 +1,4 @@
-"""Who did what, by what the API said at each look."""
+"""Record of workers and triggerers, from the API's answers at each look."""
 
 from typing import Any
 

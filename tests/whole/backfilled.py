@@ -1,4 +1,4 @@
-"""`airflow backfill create` over `sei_history`, by any number of months, and what must be so when it has ended."""
+"""`airflow backfill create` over `sei_history` for any number of months, and the assertions on its result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sei_provider.lake import ledger
 from sei_provider.sandbox.control import SandboxControl
 
 PARTITIONS = Version(__version__) >= Version("3.3")
-"""Whether this Airflow lets a task name the partitions of an event."""
+"""True if this Airflow lets a task name the partitions of an event."""
 
 
 def backfill(stack: Stack, months: Sequence[str], *, timeout: float) -> None:

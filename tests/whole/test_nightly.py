@@ -19,7 +19,7 @@ from sei_provider.lake import read_table
 from tests.whole.conftest import TEAM_IDS, TEAMS, Whole
 
 MONTHS = ["2026-02", "2026-03"]
-"""What the nights cover; other tests put other months into the same lake."""
+"""Months that the nights cover; other tests put other months into the same lake."""
 RUN_AFTER = datetime(2026, 3, 18, 2, 30, tzinfo=UTC)
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a run when something goes wrong in it, and of the lake when the same is exported again."""
+"""Runs in which something fails, and the lake after the same data is exported again."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ def test_one_failed_export_of_ten_turns_the_run_red_nine_land_and_a_retry_asks_f
     for task_id, map_index in (("export", 0), ("check", -1)):
         log = whole.airflow.task_log(dag_id, run_id, task_id, map_index=map_index)
         assert f"team:{ten[3]}: export {last} failed: " in log
-    assert "1 of 10 scopes of the sprint export failed" in whole.airflow.task_log(
-        dag_id, run_id, "export", map_index=0
-    )
+    assert "1 of 10 scopes of the sprint export failed" in whole.airflow.task_log(dag_id, run_id, "export", map_index=0)
 
     whole.sandbox.clear_faults()
     whole.airflow.clear(dag_id, run_id, task_ids=[("export", 0)], downstream=True)
