@@ -1,6 +1,6 @@
-"""Speaking to SEI: requests, replies, clients and errors. Knows neither Airflow nor the lake.
+"""The SEI export API: requests, replies, clients and errors. Knows neither Airflow nor the lake.
 
-Names are loaded when first used, so that a DAG file which only names an operator pays for no HTTP library.
+Names are loaded when first used, so a DAG file that only imports an operator does not import an HTTP library.
 """
 
 from __future__ import annotations

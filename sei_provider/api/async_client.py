@@ -1,4 +1,4 @@
-"""The client for asyncio: sends what `calls` describes, as `client` does, without ever blocking the event loop."""
+"""The client for asyncio: sends calls as `client` does, without blocking the event loop. Knows no report."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ T = TypeVar("T")
 
 
 class AsyncSeiClient(BaseClient):
-    """The SEI export API for asyncio: an async context manager; the same calls, checks and errors as `SeiClient`.
+    """Client of the SEI export API for asyncio: an async context manager with the methods of `SeiClient`.
 
-    Nothing in it blocks the event loop: the limit's file lock and file writes are waited for in threads.
+    Nothing in it blocks the event loop: the rate limit's file lock and file writes run in threads.
     """
 
     def __init__(self, *, transport: httpx.AsyncBaseTransport | None = None, **settings: Any) -> None:
@@ -166,7 +166,7 @@ class AsyncSeiClient(BaseClient):
                 await response.aclose()
 
     async def _headers(self, call: Call[Any]) -> httpx.Response:
-        """The answer as far as its headers; a trickle of them would keep httpx's timeouts from ever being reached."""
+        """Send the call and wait for the answer's headers; httpx's timeouts do not end a trickle of them."""
         request = self._request(self._http, call)
         seconds = request.extensions["timeout"]["read"]
         try:

@@ -1,7 +1,4 @@
-"""What both clients share: where SEI is, who we are, and how a call becomes a request.
-
-Waits for nothing and sends nothing: that is the clients' part.
-"""
+"""Base of both clients: settings, headers, and turning a call into an HTTP request. Neither waits nor sends."""
 
 from __future__ import annotations
 
@@ -22,27 +19,28 @@ from sei_provider.api.rate_limit import shared_rate_limit
 from sei_provider.api.request import ExportRequest
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
-"""Seconds without a sign of life: 10 to connect, 60 between two pieces of an answer."""
+"""Seconds: 10 to connect, 60 between two chunks of an answer."""
 _LEGACY_TIMEOUT = httpx.Timeout(900.0, connect=10.0)
-"""A legacy report is made while we wait, so its first byte may be long in coming."""
+"""SEI runs a legacy report before it sends the first byte, so that takes longer."""
 _USER_INFO = re.compile("//[^/]*@")
 
 
 class BaseClient:
-    """The settings of a client.
+    """Settings of a client.
 
-    - `base_url`: the cluster's, with its path, as in `https://app.harness.io/prod1/sei/api`; `http` for this machine
-      only, or with `allow_http`, since the key then travels in the clear
-    - `api_key`, `org_identifier`, `project_identifier`: carried by every call
-    - `account_identifier`: sent as `Harness-Account` if given; org trees cannot be read without
-    - `requests_per_minute`: this machine's share of the key's limit (SEI allows 400 to a key), or the whole of it
-      with `rate_limit_url`, the Redis in which all machines count together, as in `redis://host:6379/0`
-    - `level_field`: the name under which the level travels (CONTRACT row 9)
-    - `deadline`: Unix time in seconds after which no call is made again
-    - `verify`: an `ssl.SSLContext` to check SEI's certificate by, or True for the machine's own authorities
+    - `base_url`: the cluster's URL with its path, as in `https://app.harness.io/prod1/sei/api`. `http` is accepted for
+      this machine only, or with `allow_http`, because it sends the key unencrypted.
+    - `api_key`, `org_identifier`, `project_identifier`: sent with every call
+    - `account_identifier`: sent as `Harness-Account`; required for org trees
+    - `requests_per_minute`: this machine's share of the key's limit (SEI allows a key 400), or all of it with
+      `rate_limit_url`
+    - `rate_limit_url`: the Redis in which all machines count together, as in `redis://host:6379/0`
+    - `level_field`: the name of the level in a request's body (CONTRACT row 9)
+    - `deadline`: Unix time in seconds after which no call is retried
+    - `verify`: an `ssl.SSLContext` that verifies SEI's certificate, or True for the machine's own authorities
 
-    Raises `SeiInputError` for a base URL that is none or would send the key in the clear, a missing key, organization
-    or project, or a `rate_limit_url` that is none.
+    Raises `SeiInputError` for an invalid or unencrypted base URL, a missing key, organization or project, or an invalid
+    `rate_limit_url`.
     """
 
     def __init__(
@@ -60,11 +58,11 @@ class BaseClient:
         allow_http: bool = False,
         rate_limit_url: str | None = None,
     ) -> None:
-        self.base_url = _checked_base_url(base_url, allow_http=allow_http)
+        self.base_url = _validated_base_url(base_url, allow_http=allow_http)
         carried = {"api_key": api_key, "org_identifier": org_identifier, "project_identifier": project_identifier}
         for name, value in carried.items():
             if not value.strip():
-                msg = f"{name} is missing: every call to SEI carries it, so set it in the connection"
+                msg = f"{name} is missing: every call to SEI needs it, so set it in the connection"
                 raise SeiInputError(msg)
         if requests_per_minute < 1:
             msg = f"requests_per_minute must be at least 1, not {requests_per_minute}"
@@ -75,22 +73,22 @@ class BaseClient:
             "project_identifier": project_identifier,
             "level_field": level_field,
         }
-        self._key = _Secret(_checked_header("api_key", api_key))
+        self._key = _Secret(_validated_header("api_key", api_key))
         headers = {
             "authorization": _Secret(f"ApiKey {self._key}"),
             "Content-Type": "application/json",
-            # Bytes as SEI stored them: a decoder in between would pass a truncated file on as if it were whole.
+            # Bytes as SEI stored them: httpx's decoder would return a truncated file as if it were complete.
             "Accept-Encoding": "identity",
             "User-Agent": f"airflow-provider-sei/{__version__} {type(self).__name__}",
         }
         if account_identifier:
-            headers["Harness-Account"] = _checked_header("account_identifier", account_identifier)
+            headers["Harness-Account"] = _validated_header("account_identifier", account_identifier)
         self._http_settings: dict[str, Any] = {
             "headers": headers,
             "timeout": _TIMEOUT,
             "verify": verify,
             "follow_redirects": False,  # a redirect would take the key along
-            # A proxy named in the environment is the company's way out. It has no place between us and this machine.
+            # A proxy in the environment is the company's way out, and has no place between us and this machine.
             "trust_env": not _is_local(httpx.URL(self.base_url).host),
         }
         self._account_identifier = account_identifier
@@ -109,7 +107,7 @@ class BaseClient:
                 url,
                 params=call.params,
                 json=call.body,
-                headers={"x-api-key": self._key},  # beside the other: text and curl of 002 differ
+                headers={"x-api-key": self._key},  # beside `authorization`: text and curl of seed 002 differ
                 timeout=_LEGACY_TIMEOUT,
             )
         return http.build_request(call.method, url, params={**self._params, **call.params}, json=call.body)
@@ -120,7 +118,7 @@ class BaseClient:
     def _account(self) -> str:
         if not self._account_identifier:
             msg = (
-                "account_identifier is missing: SEI gives org trees and teams only for an account, "
+                "account_identifier is missing: SEI lists org trees and teams of an account only, "
                 "so set the connection's extra account_identifier"
             )
             raise SeiInputError(msg)
@@ -131,7 +129,7 @@ class BaseClient:
 
 
 class _Secret(str):
-    """Text that is not shown where an object is: in a debugger, or in a report of an error with its variables."""
+    """Text whose repr is masked: debuggers and error reports show the variables of a frame."""
 
     __slots__ = ()
 
@@ -139,16 +137,16 @@ class _Secret(str):
         return "'***'"
 
 
-def _checked_header(name: str, value: str) -> str:
-    """A value that a header can carry: an error of httpx would quote it, key or not."""
+def _validated_header(name: str, value: str) -> str:
+    """Return a value that a header can hold; otherwise httpx's own error would quote it, even if it is the key."""
     value = value.strip()
     if not value.isascii() or not value.isprintable():
-        msg = f"{name} holds characters that no header can carry, such as a line break; enter it again"
+        msg = f"{name} holds characters that no header can hold, such as a line break; enter it again"
         raise SeiInputError(msg)
     return value
 
 
-def _checked_base_url(base_url: str, *, allow_http: bool) -> str:
+def _validated_base_url(base_url: str, *, allow_http: bool) -> str:
     try:
         url = httpx.URL(base_url.strip())
     except httpx.InvalidURL:
@@ -156,21 +154,21 @@ def _checked_base_url(base_url: str, *, allow_http: bool) -> str:
     if url.scheme not in {"http", "https"} or not url.host or url.query or url.fragment or url.userinfo:
         shown = _USER_INFO.sub("//***@", base_url)
         msg = (
-            f"{shown!r} is not a base URL; it is the cluster's address with its path and nothing else, "
+            f"{shown!r} is not a base URL; it must be the cluster's URL with its path and nothing more, "
             "as in https://app.harness.io/prod1/sei/api"
         )
         raise SeiInputError(msg)
     if url.scheme != "https" and not allow_http and not _is_local(url.host):
         msg = (
-            f"{base_url!r} would send the API key unencrypted; use https, or, if the way there is safe, "
-            "allow it with the connection's extra allow_http (true)"
+            f"{base_url!r} would send the API key unencrypted; use https or, on a network that you trust, "
+            "set the connection's extra allow_http to true"
         )
         raise SeiInputError(msg)
     return str(url).rstrip("/")
 
 
 def _is_local(host: str) -> bool:
-    """Whether this host is our own machine, so that nothing leaves it."""
+    """Tell whether the host is this machine."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""What an HTTP call is and what its reply is (sans-IO): values that both clients send and read. Sends nothing."""
+"""HTTP calls and replies as values (sans-IO), which both clients send and parse. Sends nothing."""
 
 from __future__ import annotations
 

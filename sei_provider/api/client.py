@@ -1,6 +1,6 @@
-"""The client: sends what `calls` describes, within the key's limit, and again where that helps. Thin on purpose.
+"""The synchronous client: sends calls within the key's rate limit and retries them. Knows no report.
 
-It and the one in `async_client` differ only in how they wait, and know nothing of any report.
+It differs from `async_client` only in how it waits.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ T = TypeVar("T")
 
 
 class SeiClient(BaseClient):
-    """The SEI export API, synchronously: a context manager, safe to share between threads.
+    """Synchronous client of the SEI export API: a context manager, safe to share between threads.
 
-    Takes what `BaseClient` takes, and `transport` (of httpx, for tests). Calls wait for the key's limit, are made
-    again with backoff after 429, 5xx and lost connections, and raise the errors of `sei_provider.api.errors`.
+    Takes the arguments of `BaseClient`, and `transport` (of httpx, for tests). Calls wait for the key's rate limit, are
+    retried with backoff after transient errors, and raise the errors of `sei_provider.api.errors`.
     """
 
     def __init__(self, *, transport: httpx.BaseTransport | None = None, **settings: Any) -> None:
@@ -58,7 +58,7 @@ class SeiClient(BaseClient):
         self._http.close()
 
     def create_export(self, request: ExportRequest) -> Export:
-        """Create an export; `Export.reused` says whether SEI answered with an existing one of the same request.
+        """Create an export, or get the existing one of an identical request (`Export.reused`).
 
         If the answer is lost, the request is sent again, at most twice: an identical request within 30 minutes gives
         the same export (CONTRACT, "Reuse").
@@ -66,46 +66,46 @@ class SeiClient(BaseClient):
         return self._run(self._create(request))
 
     def get_export(self, report: str, export_id: str) -> Export:
-        """Read where an export stands. Raises `SeiNotFoundError` if SEI does not know it (any more)."""
+        """Read the status of an export. Raises `SeiNotFoundError` if SEI does not know it (any more)."""
         return self._send(endpoints.get_export(report, export_id))
 
     def download_export(self, export: Export, file: IO[bytes]) -> int:
-        """Write a completed export's bytes, as SEI stored them, to `file` (seekable); returns their number.
+        """Write a completed export's bytes, as SEI stored them, to `file` (seekable) and return their number.
 
-        The number is checked against Content-Length and `sizeBytes`; whether a gzip file is whole is for who
-        reads it. Raises `SeiDownloadError` for an empty or cut body, `SeiAuthError` for an HTML page.
+        The number is checked against Content-Length and `sizeBytes`. A reader of the file must check that a gzip
+        stream is complete. Raises `SeiDownloadError` for an empty or cut body, `SeiAuthError` for an HTML page.
         """
         call = endpoints.download_export(export, self.base_url)
         return self._fetch(call, file, lambda: BodyLimits.for_download(call, export))
 
     def run_report(self, request: ExportRequest, file: IO[bytes]) -> int:
-        """Ask for a legacy report and write its CSV to `file` (seekable); returns the number of bytes.
+        """Run a legacy report, write its CSV to `file` (seekable) and return the number of bytes.
 
-        SEI makes it while we wait, for minutes perhaps. 0 bytes are a report without rows (CONTRACT row 21).
-        Raises `SeiInputError` for a report that is exported instead, `SeiAuthError` for an HTML page.
+        The call takes as long as SEI needs, which may be minutes. 0 bytes mean no rows (CONTRACT row 21).
+        Raises `SeiInputError` for a report that has exports, `SeiAuthError` for an HTML page.
         """
         call = self._report(request)
         return self._fetch(call, file, lambda: BodyLimits.for_report(call))
 
     def list_exports(self, report: str, **filters: Unpack[ExportFilters]) -> Iterator[Export]:
-        """The exports of productivity or sprint, newest first, read page by page as they are asked for.
+        """Iterate over the exports of productivity or sprint, newest first; pages are read as needed.
 
-        Each comes once, also if others are made meanwhile. `filters` are `ExportFilters`; with another order, or a
-        status to filter by, an export that changes meanwhile may be missed. Raises `SeiInputError` at once for a
-        wrong filter or a report without a list, and `SeiReplyError` for a list that does not end.
+        Each export comes once, even if new ones are created meanwhile. `filters` are `ExportFilters`; in another order,
+        or with a filter by status, an export that changes meanwhile may be missed. Raises `SeiInputError` at once for
+        an invalid filter or a report without a list, and `SeiReplyError` for a list that does not end.
         """
         return self._read_pages(paginate_exports(report, **filters))
 
     def list_org_trees(self) -> list[OrgTree]:
-        """All org trees that the key may read. Raises `SeiInputError` without `account_identifier`."""
+        """Read all org trees that the key may read. Raises `SeiInputError` without `account_identifier`."""
         return self._run(endpoints.list_org_trees(self._account()))
 
     def list_teams(self, tree: OrgTree | int | str) -> Team:
-        """The root team of an org tree, with all teams below it; the tree by id, by name, or as listed.
+        """Read the root team of an org tree with all teams below it; the tree is given by id, by name, or as listed.
 
         Raises `SeiInputError` without `account_identifier` or for a name that no tree or more than one has,
         `SeiNotFoundError` for an unknown id, `SeiAuthError` for a tree that the key may not read, and
-        `SeiReplyError` if what comes is no tree.
+        `SeiReplyError` if the reply is not a tree.
         """
         return self._run(endpoints.list_teams(tree, self._account()))
 
@@ -136,7 +136,7 @@ class SeiClient(BaseClient):
             file.truncate()
             limits = new_limits()
             with self._open(call) as response:
-                for piece in response.iter_raw():  # as it comes: the limits must see a trickle
+                for piece in response.iter_raw():  # as it comes, so that a trickle is noticed
                     file.write(limits.feed(piece, response.headers))
                 return limits.finish(response.headers)
 
@@ -174,7 +174,7 @@ class SeiClient(BaseClient):
 
     @contextmanager
     def _open(self, call: Call[Any]) -> Iterator[httpx.Response]:
-        with self._turn:  # one asks at a time, so that threads do not crowd the limit's file lock
+        with self._turn:  # one thread at a time, so that threads do not crowd the limit's file lock
             while wait := self._limit.try_acquire():
                 time.sleep(wait)
         with redacting(self._key), map_transport_errors(call):
@@ -192,7 +192,7 @@ class SeiClient(BaseClient):
     @staticmethod
     def _error(call: Call[Any], response: httpx.Response) -> SeiHTTPError:
         limits, body = BodyLimits.for_error(call), b""
-        with suppress(httpx.RequestError, SeiReplyError):  # its status says enough, however its body ends
+        with suppress(httpx.RequestError, SeiReplyError):  # the status is enough, however the body ends
             check_encoding(call, response.headers)
             for piece in response.iter_bytes():
                 body += piece

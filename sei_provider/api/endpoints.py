@@ -1,7 +1,7 @@
-"""Every call of the API, described once: method, path, body, and how its reply is read. Sends nothing.
+"""The API's endpoints: each call with its method, path and body, and how its reply is parsed. Sends nothing.
 
-Both clients send these values; what they need to know of SEI stands here. Paths are appended to the base
-URL, which may have a path of its own (CONTRACT, "Base URL").
+Both clients send these values, and know nothing else of SEI. Paths are appended to the base URL, which may have a path
+of its own (CONTRACT, "Base URL").
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -29,19 +29,21 @@ T = TypeVar("T")
 
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 _REUSED_AGE = timedelta(seconds=5)
-"""An export that was older than this when SEI answered the create was not made by it (CONTRACT, "Reuse")."""
+"""Age at which an export existed before the create that SEI answers with it (CONTRACT, "Reuse")."""
 
 
 def create_export(request: ExportRequest, body: Mapping[str, Any], create_paths: dict[str, str]) -> Flow[Export]:
     """Create an export, or get the existing one of an identical request (CONTRACT, "Reuse").
 
-    Sprint's create path is singular in its document, the later ones plural. As documented first; on 404 or 405
-    the plural once, remembered in `create_paths` (report → path) only if it worked, since a 404 may mean an
-    unknown team (CONTRACT row 1).
+    Sprint's document has a singular path for create and plural paths for all other calls. The documented path is tried
+    first. After a 404 or 405 the plural path is tried once. It is stored in `create_paths` (report → path) only if it
+    worked, because a 404 may also mean an unknown team (CONTRACT row 1).
+
+    Raises `SeiInputError` for a legacy report.
     """
     report = REPORTS[request.report]
     if report.legacy:
-        msg = f"{report.name} is answered at once and makes no export; ask for it with run_report (SeiReportOperator)"
+        msg = f"{report.name} is a synchronous report without an export; get it with run_report (SeiReportOperator)"
         raise SeiInputError(msg)
 
     def parse(reply: Reply) -> Export:
@@ -70,7 +72,7 @@ def create_export(request: ExportRequest, body: Mapping[str, Any], create_paths:
 
 
 def get_export(report: str, export_id: str) -> Call[Export]:
-    """Read where an export stands. An answer about another export raises `SeiReplyError`: its rows are not ours."""
+    """Read the status of an export. Raises `SeiReplyError` if SEI answers about another one."""
 
     def parse(reply: Reply) -> Export:
         export = Export.from_reply(report, parse_json(reply))
@@ -88,7 +90,7 @@ def get_export(report: str, export_id: str) -> Call[Export]:
 
 
 def download_export(export: Export, base_url: str) -> Call[None]:
-    """Read a completed export's file. Its body is not for `Call.parse`: it is streamed.
+    """Download a completed export's file. The client streams the body, so `Call.parse` does nothing.
 
     Raises `SeiReplyError` if the export's link leads anywhere but below `base_url`.
     """
@@ -97,16 +99,19 @@ def download_export(export: Export, base_url: str) -> Call[None]:
         method="GET",
         path=_download_path(export, base_url),
         parse=lambda _: None,
-        # "Not complete yet" is a 404 too (CONTRACT, "Limits"): what SEI called completed may need a moment.
+        # An export that is not complete is a 404 too (CONTRACT, "Limits"); a completed one may need a moment.
         retry_on_404=export.status is ExportStatus.COMPLETED,
     )
 
 
 def run_report(request: ExportRequest, body: Mapping[str, Any]) -> Call[None]:
-    """Ask for a legacy report, whose answer is the CSV itself (seed 002). Not for `Call.parse`: it is streamed."""
+    """Run a legacy report, whose reply is the CSV (seed 002). The client streams it, so `Call.parse` does nothing.
+
+    Raises `SeiInputError` for a report that has exports.
+    """
     report = REPORTS[request.report]
     if not report.legacy:
-        msg = f"{report.name} is not answered at once: create an export of it (create_export, SeiExportOperator)"
+        msg = f"{report.name} is no synchronous report; create an export of it (create_export, SeiExportOperator)"
         raise SeiInputError(msg)
     return Call(
         description=f"run the {request.description}",
@@ -120,7 +125,7 @@ def run_report(request: ExportRequest, body: Mapping[str, Any]) -> Call[None]:
 
 
 def list_exports(report: str, params: Mapping[str, str], page: int) -> Call[Page[Export]]:
-    """Read one page, counted from 0, of a report's exports; `params` are the filters, checked by `listing`."""
+    """Read a page of a report's exports, counted from 0; `params` are filters that `list_filters` has validated."""
     return Call(
         description=f"list {report} exports, page {page}",
         method="GET",
@@ -150,9 +155,9 @@ def list_org_trees(account: str) -> Flow[list[OrgTree]]:
 
 
 def list_teams(tree: OrgTree | int | str, account: str) -> Flow[Team]:
-    """Read the root team of an org tree, with all teams below it; a tree given by name is looked up first."""
+    """Read the root team of an org tree with all teams below it. A tree given by name is found in the list first."""
     if isinstance(tree, str):
-        tree = _named(tree, (yield from list_org_trees(account)))
+        tree = _tree_by_name(tree, (yield from list_org_trees(account)))
     tree_id = tree.id if isinstance(tree, OrgTree) else tree
     teams: Team = yield Call(
         description=f"read the teams of org tree {tree.name!r}"
@@ -166,7 +171,7 @@ def list_teams(tree: OrgTree | int | str, account: str) -> Flow[Team]:
     return teams
 
 
-def _named(name: str, trees: list[OrgTree]) -> OrgTree:
+def _tree_by_name(name: str, trees: list[OrgTree]) -> OrgTree:
     found = [tree for tree in trees if tree.name == name]
     if len(found) != 1:
         said = f"{len(found)} org trees are" if found else "no org tree is"
@@ -186,16 +191,18 @@ def _export_page(report: str, reply: Any) -> Page[Export]:
     exports = _readable_exports(report, entries)
     return Page(
         items=exports,
-        left_out=len(entries) - len(exports),
-        total=_told(what, said, "total", int),
-        total_pages=_told(what, said, "totalPages", int),
-        has_more=_told(what, said, "hasMore", bool),
+        skipped=len(entries) - len(exports),
+        total=_field(what, said, "total", int),
+        total_pages=_field(what, said, "totalPages", int),
+        has_more=_field(what, said, "hasMore", bool),
     )
 
 
 def _readable_exports(report: str, entries: list[Any]) -> tuple[Export, ...]:
-    """The entries that make sense. Others are left out, for anybody's exports are listed, and one odd one must not hide
-    the rest; raises `SeiReplyError` if none makes sense."""
+    """Return the valid entries. A list holds other people's exports too, so one invalid entry must not hide the rest.
+
+    Raises `SeiReplyError` if no entry is valid.
+    """
     exports: list[Export] = []
     errors: list[SeiReplyError] = []
     for entry in entries:
@@ -206,14 +213,16 @@ def _readable_exports(report: str, entries: list[Any]) -> tuple[Export, ...]:
     if errors and not exports:
         raise errors[0]
     if errors:
-        log.warning("SEI's list of %s exports: left out %d that make no sense: %s", report, len(errors), errors[0])
+        log.warning(
+            "SEI's list of %s exports: skipped %d invalid entries; the first: %s", report, len(errors), errors[0]
+        )
     return tuple(exports)
 
 
 def _tree_page(reply: Any) -> Page[OrgTree]:
     what = "list of org trees"
     entries = _entries(what, reply, "records")
-    return Page(items=tuple(map(OrgTree.from_reply, entries)), total=_told(what, reply, "totalCount", int))
+    return Page(items=tuple(map(OrgTree.from_reply, entries)), total=_field(what, reply, "totalCount", int))
 
 
 def _entries(what: str, reply: Any, name: str) -> list[Any]:
@@ -225,8 +234,8 @@ def _entries(what: str, reply: Any, name: str) -> list[Any]:
     return entries
 
 
-def _told(what: str, reply: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
-    """What a list says of itself, None if it does not say it."""
+def _field(what: str, reply: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
+    """Return a field of a list's pagination; None if SEI does not send it."""
     value = reply.get(name)
     if value is not None and type(value) is not kind:
         msg = f"SEI's {what} has no usable {name}: got {sanitize(str(value))!r}"
@@ -235,33 +244,31 @@ def _told(what: str, reply: Mapping[str, Any], name: str, kind: type[T]) -> T | 
 
 
 def _download_path(export: Export, base_url: str) -> str:
-    """The path below `base_url`, by the link if SEI sent one; links are relative to the base URL (rows 4 to 6)."""
+    """Return the path below `base_url`: the link's, if SEI sent one (CONTRACT rows 4 to 6)."""
     link = export.download_link
     if link is None:
         return f"{REPORTS[export.report].path}/{quote(export.id, safe='')}/download"
     path = link.removeprefix(base_url) if link.startswith(f"{base_url}/") else link
     path, _, _ = path.partition("?")
-    # Unquoted all over, for that is how the server reads it.
+    # Unquoted first, because that is how the server reads it.
     before_first_slash, *parts = unquote(path).split("/")
     if before_first_slash or "\\" in unquote(path) or {"", ".", ".."}.intersection(parts):
         msg = (
             f"the download link of {export.report} export {export.id} leads elsewhere: {sanitize(link)!r}. "
-            f"The key is sent to {base_url} only; if that host is right, make it the connection's host"
+            f"The key is sent to {base_url} only; if that link is right, make its host the connection's host"
         )
         raise SeiReplyError(msg)
     return path
 
 
 def _is_reused(export: Export, reply: Reply) -> bool:
-    """Whether the export existed before this create, by SEI's own clock: ours may differ from it."""
+    """Tell whether the export existed before this create, by SEI's own clock."""
     if reply.status == HTTPStatus.OK:
         return True
     try:
         answered_at = parsedate_to_datetime(reply.headers.get("date", ""))
     except ValueError:
         return False
-    return export.created_at < _with_zone(answered_at) - _REUSED_AGE
-
-
-def _with_zone(time: datetime) -> datetime:
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    if answered_at.tzinfo is None:
+        answered_at = answered_at.replace(tzinfo=UTC)
+    return answered_at - export.created_at > _REUSED_AGE

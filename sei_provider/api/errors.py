@@ -27,14 +27,14 @@ from typing import Any
 
 _LONGEST_MESSAGE = 300
 _LONGEST_SEARCHED = 2000
-"""Characters in which addresses are looked for: the time that takes grows with the square of a word's length."""
+"""Characters that are searched for addresses: the search takes time by the square of a word's length."""
 _EMAIL = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\.[^\s@<>\"']+")
 _secret: ContextVar[str] = ContextVar("secret", default="")
 
 
 @contextmanager
 def redacting(secret: str) -> Iterator[None]:
-    """Have `sanitize` mask `secret` within the block: what an answer says is made of it in many places."""
+    """Have `sanitize` mask `secret` within the block, wherever an error is built from an answer."""
     before = _secret.set(secret)
     try:
         yield
@@ -43,11 +43,13 @@ def redacting(secret: str) -> Iterator[None]:
 
 
 def sanitize(text: str) -> str:
-    """The server's own words made fit for a log and a database: one line of printable text, cut, without e-mail
-    addresses and without what is being hidden."""
+    """Return the server's text made safe for logs and databases.
+
+    It becomes one line of printable text, cut at 300 characters, with e-mail addresses and the redacted secret masked.
+    """
     if secret := _secret.get():
         text = text.replace(secret, "<key>")
-    if len(text) > _LONGEST_SEARCHED:  # up to a whole word, lest half an address be left that is not known as one
+    if len(text) > _LONGEST_SEARCHED:  # cut at a word's end, because half an address would not be found
         text = " ".join(text[:_LONGEST_SEARCHED].rsplit(maxsplit=1)[:1])
     line = _EMAIL.sub("<e-mail>", " ".join(text.split()))
     line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
@@ -77,13 +79,13 @@ class SeiError(Exception):
 
 
 class SeiInputError(SeiError, ValueError):
-    """What was asked for cannot be asked of SEI; nothing was sent."""
+    """The input is invalid; nothing was sent."""
 
     is_permanent = True
 
 
 class SeiConnectionError(SeiError):
-    """No whole answer came: refused, reset, cut short, or timed out; or nothing could be sent.
+    """No complete answer came: the connection was refused, reset, cut short or timed out; or nothing could be sent.
 
     `sent` is False when the request certainly never reached SEI.
     """
@@ -96,21 +98,21 @@ class SeiConnectionError(SeiError):
 
 
 class SeiReplyError(SeiError):
-    """An answer came that is not what the documents describe."""
+    """The answer is not what the documents describe."""
 
 
 class SeiDownloadError(SeiReplyError):
-    """A download ended without being the whole export."""
+    """A download ended before the whole export had come."""
 
     is_transient = True
     invalidates_export_if_repeated = True
 
 
 class SeiHTTPError(SeiError):
-    """SEI answered with an HTTP status that says no.
+    """SEI answered with an HTTP status other than success.
 
-    `status` is the HTTP status, `server_message` what SEI said (cut to one line), `request_id` SEI's
-    own id of the call if it gave one, `retry_after` the seconds it asked us to wait, if any.
+    `status` is the HTTP status, `server_message` SEI's message (sanitized), `request_id` SEI's own id of the call, and
+    `retry_after` the seconds that SEI asked to wait; the last two are None where SEI sent none.
     """
 
     def __init__(
@@ -130,7 +132,7 @@ class SeiHTTPError(SeiError):
 
 
 class SeiBadRequestError(SeiHTTPError):
-    """SEI understood the call and refused it; sending it again changes nothing."""
+    """SEI refused the request itself; sending it again changes nothing."""
 
     is_permanent = True
 
@@ -148,7 +150,7 @@ class SeiAuthError(SeiHTTPError):
 
 
 class SeiNotFoundError(SeiHTTPError):
-    """What was named does not exist, or not any more."""
+    """SEI does not know the team, export or tree, or not any more."""
 
     is_permanent = True
     invalidates_export = True

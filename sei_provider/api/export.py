@@ -1,7 +1,6 @@
-"""An export as SEI tells of it: its id, status, times and download link. Knows no transport.
+"""An export: its id, status, times and download link, read from SEI's replies. Knows no transport.
 
-The replies also name who created the export; that is personal data and is dropped here
-(CONTRACT row 27).
+The replies also name the person who created the export. That is personal data and is dropped here (CONTRACT row 27).
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from typing import Any, TypeGuard
 from sei_provider.api.errors import SeiReplyError, sanitize
 
 _LONGEST_TEXT = 2000
-"""Characters of a link or a name that are believed: these texts travel through XComs."""
+"""The longest link or name that is accepted, in characters: these texts travel through XComs."""
 _EXPORT_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 
 
 class ExportStatus(StrEnum):
-    """Where an export stands; compared without regard to case, accepted for every report (CONTRACT rows 2, 3)."""
+    """Status of an export, the same for every report; read without regard to case (CONTRACT rows 2, 3)."""
 
     QUEUED = "queued"
     PROCESSING = "processing"
@@ -31,7 +30,7 @@ class ExportStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the status will not change any more."""
+        """Whether the status is final."""
         return self in {ExportStatus.COMPLETED, ExportStatus.FAILED, ExportStatus.CANCELLED}
 
     @classmethod
@@ -49,12 +48,14 @@ class ExportStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """The job on SEI's side.
+    """An export job at SEI.
 
-    `status` is None where the create reply names none (CONTRACT row 15). `reused` says that SEI answered
-    a create with an older export of the same request. `download_link` is as SEI sent it, unresolved.
-    `size_bytes` is the size of the download, where given. `error` is what SEI said of a failure. `team_id`,
-    `org_tree`, `start` and `end` are what the export was asked for, where a reply tells it, else None.
+    - `status` is None where the create reply has none (CONTRACT row 15).
+    - `reused` means that SEI answered a create with an existing export of an identical request.
+    - `download_link` is as SEI sent it, relative or absolute.
+    - `size_bytes` is the size of the download, where SEI told it.
+    - `error` is SEI's message about a failure.
+    - `team_id`, `org_tree`, `start` and `end` are of the request, where a reply tells them.
     """
 
     report: str
@@ -75,8 +76,8 @@ class Export:
     def from_reply(cls, report: str, reply: object) -> Export:
         """Read a create, status or list reply.
 
-        Raises `SeiReplyError` if the id or the creation time is missing or makes no sense, the download link is no text
-        that a URL can hold, or the status is unknown.
+        Raises `SeiReplyError` if the id or the creation time is missing or invalid, the download link cannot be a URL,
+        or the status is unknown.
         """
         if not isinstance(reply, Mapping):
             msg = f"SEI's reply about a {report} export is not a JSON object but {type(reply).__name__}"
@@ -109,7 +110,7 @@ class Export:
         )
 
     def to_reply(self) -> dict[str, Any]:
-        """The export as a small JSON value that `from_reply` reads: for XComs, triggers and the task's state."""
+        """Return the export as a small JSON value that `from_reply` reads, for XComs, triggers and task state."""
         reply: dict[str, Any] = {
             "exportId": self.id,
             "status": self.status,
@@ -142,7 +143,7 @@ def _link(export_id: str, link: object) -> str | None:
 
 
 def _present(fields: dict[str, Any]) -> dict[str, Any] | None:
-    """The fields that hold something; None if none does."""
+    """Return the fields that are not None; None if there are none."""
     return {name: value for name, value in fields.items() if value is not None} or None
 
 
@@ -151,7 +152,7 @@ def _text(day: date | None) -> str | None:
 
 
 def _date(value: object) -> date | None:
-    """The day in a yyyy-MM-dd text; None for anything else: such an export is followed by its id all the same."""
+    """Return the day of a yyyy-MM-dd text; None for anything else, because an export is polled by its id alone."""
     try:
         return date.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
@@ -168,7 +169,7 @@ def _time(export_id: str, name: str, value: Any) -> datetime:
 
 
 def _error_text(reply: Mapping[str, Any]) -> str | None:
-    """The failure in SEI's words, whether sent as text or as `{code, message}` (CONTRACT row 18)."""
+    """Return SEI's message about a failure, sent as text or as `{code, message}` (CONTRACT row 18)."""
     error = reply.get("error")
     if isinstance(error, Mapping):
         error = " ".join(str(error[part]) for part in ("code", "message") if error.get(part))

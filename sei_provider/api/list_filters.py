@@ -1,4 +1,4 @@
-"""Which exports to list: every documented filter, checked before any call (seed 001). Knows no transport."""
+"""Filters for lists of exports, validated before any call (seed 001). Knows no transport."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from sei_provider.api.reports import REPORTS
 from sei_provider.api.validation import is_id, normalize_choice, parse_day
 
 MAX_PER_PAGE = 100
-"""As many exports as SEI puts on one page."""
+"""The largest page that SEI sends, in exports."""
 _SCOPES = ("all", "mine")
 _SORT_FIELDS = ("createdAt", "completedAt", "status")
 _SORT_ORDERS = ("asc", "desc")
 
 
 class ExportFilters(TypedDict, total=False):
-    """What a list of exports may be narrowed to. Names may be written in any case.
+    """Filters of a list of exports. Names may be written in any case.
 
     - `status`: one of `ExportStatus`
-    - `scope`: `all` (default), or `mine`: those that the key's owner made
-    - `team_id`: of one team, as text or number
-    - `created_by`: of one user, by the user's id
-    - `date_from`, `date_to`: created after and before these days, as dates or `yyyy-MM-dd`
-    - `limit`: exports per page, 1 to 100 (default); fewer make more requests
+    - `scope`: `all` (default), or `mine` for exports that the key's owner created
+    - `team_id`: exports of one team, as text or number
+    - `created_by`: exports of one user, by the user's id
+    - `date_from`, `date_to`: exports created after and before these days, as dates or `yyyy-MM-dd`
+    - `limit`: exports per page, 1 to 100 (default); a smaller page costs more requests
     - `sort_by`: `createdAt` (default), `completedAt` or `status`
     - `sort_order`: `desc` (default) or `asc`
     """
@@ -45,9 +45,9 @@ class ExportFilters(TypedDict, total=False):
 
 
 def paginate_exports(report: str, *, first_page: int = 0, **filters: Unpack[ExportFilters]) -> Paginator[Export]:
-    """The walk over a report's exports, from page `first_page` on.
+    """Return a paginator over a report's exports, from page `first_page` on.
 
-    Raises `SeiInputError` for a report without a list, or a wrong filter.
+    Raises `SeiInputError` for a report without a list, or an invalid filter.
     """
     name = normalize_choice("report", report, REPORTS)
     if not REPORTS[name].has_list:

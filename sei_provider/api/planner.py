@@ -1,4 +1,4 @@
-"""From a tree of teams to the scopes to ask for, and to batches of them. Pure: knows no transport and no report."""
+"""Plans scopes from a tree of teams, and batches of scopes. Knows no transport and no report."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 
 def plan_scopes(root: Team, max_teams: int) -> list[str]:
-    """The team ids to export so that the rows of every team below `root`, and its own, are asked for.
+    """Return the team ids to export so that the exports hold the rows of `root` and of every team below it.
 
-    An export of a team contains its child teams (CONTRACT row 26). So a team with at most `max_teams` teams in its
-    subtree, itself counted, is one scope for all of them, and as high in the tree as will fit. A team with more is a
-    scope too, since no other export but those of the teams above it carries its own rows; what it contains is asked
-    for again below it. Such an export may well be too big: the operator then splits it, by dates first, and if that
-    does not help, it lists the team's own rows as missing. The teams below have landed by their own scopes. Each
-    team is thus asked for once by a scope that fits, and beyond that only by those teams above it that do not fit.
+    An export of a team contains its child teams (CONTRACT row 26). So a team whose subtree, itself included, has at
+    most `max_teams` teams is one scope for all of them, as high in the tree as possible. A larger team is a scope too,
+    because only exports of it or of a team above it hold its own rows; the teams below it get scopes of their own.
+    The export of a larger team may be too big. The operator then splits it, by dates first; if that does not help,
+    only the team's own rows are missing. So each team is in one scope that fits, and in those of the larger teams
+    above it.
 
     Parents come before their children, and children in SEI's order, so the same tree gives the same plan. Raises
     `SeiInputError` if `max_teams` is less than 1.
@@ -34,7 +34,7 @@ def plan_scopes(root: Team, max_teams: int) -> list[str]:
 
 
 def batches(scopes: Sequence[T], size: int) -> list[list[T]]:
-    """The scopes in their order, in as few batches as `size` allows, whose sizes differ by one at the most.
+    """Split scopes, in their order, into the fewest batches of at most `size`, whose sizes differ by one at most.
 
     One task takes one batch (DESIGN, decision 5: about 100). Raises `SeiInputError` if `size` is less than 1.
     """

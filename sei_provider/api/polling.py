@@ -28,7 +28,7 @@ PollRound = Generator[list[Call[Any]], list[Any], None]
 
 
 class PollResult(TypedDict):
-    """What became of the exports, as one JSON value. The keys are stored in trigger events, so they do not change."""
+    """Result of polling, as one JSON value. Trigger events are stored with these keys, so the keys do not change."""
 
     ended: dict[str, dict[str, Any]]
     """By export id, the reply that tells of its end, as `Export.from_reply` reads it."""

@@ -1,7 +1,7 @@
-"""What each report takes, as data: paths, metric groups, levels, granularities, spelling. No code that talks.
+"""The reports as data: paths, metric groups, levels, granularities and spelling. Knows no request.
 
-Whoever adds a report adds one entry to `REPORTS`. Every name stands here as SEI's documents spell it;
-callers may write it in any case (CONTRACT rows 8, 10, 30).
+A new report is one more entry in `REPORTS`. Names are spelled as in SEI's documents; callers may write them in any case
+(CONTRACT rows 8, 10, 30).
 """
 
 from __future__ import annotations
@@ -15,26 +15,25 @@ from types import MappingProxyType
 class Report:
     """One kind of export.
 
-    `metric_groups` maps a group to the metrics it holds at each level; a report without levels
-    uses the level `""`, a legacy report has one group, the member of its body that holds the metrics.
-    All names are spelled as in the document the report comes from.
+    `metric_groups` maps a group to its metrics at each level. A report without levels has the level `""`. A legacy
+    report has one group, named as the field of its body that holds the metrics.
     """
 
     name: str
     create_path: str
     """Path of the create call (of a legacy report: of its only call), appended to the base URL."""
     path: str
-    """Path that status, list and download start with."""
+    """Path of the list; status and download append to it."""
     metric_groups: Mapping[str, Mapping[str, tuple[str, ...]]]
     levels: tuple[str, ...] = ()
     default_level: str | None = None
     granularities: tuple[str, ...]
     default_granularity: str
-    """Sent when the caller names none; empty if it is then left out."""
+    """Sent when the caller gives none; empty if the field is then left out."""
     takes_metrics: bool
-    """Whether single metrics may be asked for (business alignment has groups only)."""
+    """Whether single metrics can be requested (business alignment has groups only)."""
     default_aggregation: str | None = None
-    """Sent when the caller names none; None if the report takes no aggregation at all."""
+    """Sent when the caller gives none; None if the report takes no aggregation."""
     computation_modes: tuple[str, ...] = ()
     team_and_tree: bool = False
     """Whether a scope may name both a team and its org tree (CONTRACT row 11)."""
@@ -43,21 +42,21 @@ class Report:
     has_list: bool = False
     """Whether the exports of this report can be listed."""
     legacy: bool = False
-    """Whether it is one of seed 002's legacy reports: answered at once with the CSV, asked for with a body of their
-    own shape, of one team, and by single metrics without groups."""
+    """Whether it is one of seed 002's legacy reports: synchronous, with a body of its own shape, of one team, and with
+    single metrics but no groups."""
     sends_team_ref: bool = False
-    """Legacy only: whether the body names the team by `teamRefId` too, a number (CONTRACT rows 14, 32)."""
+    """Legacy only: whether the body also holds `teamRefId`, the team's id as a number (CONTRACT rows 14, 32)."""
     flags: tuple[str, ...] = ()
-    """Legacy only: the members of the body that are true or false, as users name them in `options`."""
+    """Legacy only: the boolean fields of the body that users may set in `options`."""
 
     @property
     def widens(self) -> bool:
-        """Whether a range is widened to whole periods. Not for legacy reports: their range is the request itself,
-        and one row covers all of it (DESIGN, decision 4)."""
+        """Whether ranges are widened to whole periods. Legacy reports are not, because one row covers the whole range
+        (DESIGN, decision 4)."""
         return not self.legacy
 
     def metrics(self, level: str | None = None) -> frozenset[str]:
-        """All metrics at one level, or at any level if none is given."""
+        """Return all metrics at one level, or at any level if none is given."""
         return frozenset(
             metric
             for by_level in self.metric_groups.values()

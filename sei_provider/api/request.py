@@ -21,7 +21,7 @@ from sei_provider.api.validation import is_id, normalize_choice, normalize_choic
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose data: one team with its child teams, an org tree, or (productivity only) a team within its tree.
+    """The scope of a request: a team with its child teams, an org tree, or (productivity only) a team within its tree.
 
     `team_id` is the team's id as text, `org_tree` the tree's name.
     """
@@ -31,7 +31,7 @@ class Scope:
 
     @classmethod
     def parse(cls, value: object) -> Scope:
-        """Read a scope as users write it: a team id (str or int), or a mapping with `teamId`, `orgTreeName` or both.
+        """Parse a scope as users write it: a team id (str or int), or a mapping with `teamId`, `orgTreeName` or both.
 
         Raises `SeiInputError` for anything else (CONTRACT row 14: ids are str or int).
         """
@@ -51,25 +51,24 @@ class Scope:
 
     @property
     def label(self) -> str:
-        """`team:456` or `org:Engineering`: how logs, errors and the lake name this scope."""
+        """Name of the scope in logs, errors and the lake: `team:456` or `org:Engineering`."""
         return f"team:{self.team_id}" if self.team_id else f"org:{self.org_tree}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRequest:
-    """One export to be made: report, scope, inclusive date range, metrics and options.
+    """A validated request for one export: report, scope, inclusive date range, metrics and options.
 
     Names may be written in any case and become the documented spelling (CONTRACT rows 8, 10, 30).
-    `start` and `end` are dates or `yyyy-MM-dd`, taken as they are (widening is `periods.whole_periods`).
-    Without `metric_groups` and `metrics`, productivity and sprint ask for all documented groups, business
-    alignment for all its work, the legacy reports for all metrics. `options` are further members of the body's
-    `options`, for what the documents do not name.
+    `start` and `end` are dates or `yyyy-MM-dd`, and are not widened (see `periods.whole_periods`).
+    Without `metric_groups` and `metrics`, productivity and sprint request all documented groups, business
+    alignment all work, and the legacy reports all metrics. `options` are further fields of the body's `options`.
 
-    The legacy reports take one team and `metrics`, no groups; `granularity` may be left out, and is then empty
-    (CONTRACT row 19). The only option there is: `{"includeRatings": True}` of the contributor report.
+    The legacy reports take one team and `metrics`, no groups. Their `granularity` is optional and then empty
+    (CONTRACT row 19). Their only option is `{"includeRatings": True}`, of the contributor report.
 
     Raises `SeiInputError` for an unknown report, group, metric, level or granularity, an end before the
-    start, a scope that the report does not take, or an option it does not have.
+    start, a scope that the report does not take, or an option that it does not have.
     """
 
     report: str
@@ -95,35 +94,35 @@ class ExportRequest:
 
         report = REPORTS[normalize_choice("report", self.report, REPORTS)]
         put("report", report.name)
-        put("scope", _checked_scope(report, Scope.parse(self.scope)))
+        put("scope", _validated_scope(report, Scope.parse(self.scope)))
         put("start", parse_day("start", self.start))
         put("end", parse_day("end", self.end))
         if self.start > self.end:
             msg = f"the {report.name} request ends ({self.end}) before it starts ({self.start}); both are inclusive"
             raise SeiInputError(msg)
-        put("granularity", _checked_granularity(report, self.granularity))
-        put("level", _checked_level(report, self.level))
-        put("metric_groups", _checked_groups(report, self.metric_groups))
-        put("metrics", self._checked_metrics(report))
+        put("granularity", _validated_granularity(report, self.granularity))
+        put("level", _validated_level(report, self.level))
+        put("metric_groups", _validated_groups(report, self.metric_groups))
+        put("metrics", self._validated_metrics(report))
         if report.takes_metrics and not (self.metric_groups or self.metrics or report.legacy):
             put("metric_groups", tuple(report.metric_groups))
-        put("aggregation", _checked_aggregation(report, self.aggregation))
-        put("computation_mode", _checked_mode(report, self.computation_mode))
-        put("options", _checked_options(report, self.options))
+        put("aggregation", _validated_aggregation(report, self.aggregation))
+        put("computation_mode", _validated_mode(report, self.computation_mode))
+        put("options", _validated_options(report, self.options))
         put("fingerprint", self._compute_fingerprint())
 
-    def _checked_metrics(self, report: Report) -> tuple[str, ...]:
+    def _validated_metrics(self, report: Report) -> tuple[str, ...]:
         if not self.metrics:
             return ()
         if not report.takes_metrics:
-            msg = f"{report.name} takes no single metrics; choose metric groups: {', '.join(report.metric_groups)}"
+            msg = f"{report.name} takes no single metrics; use metric groups: {', '.join(report.metric_groups)}"
             raise SeiInputError(msg)
         kind = f"{self.level}-level metric" if self.level else "metric"
         return normalize_choices(kind, self.metrics, sorted(report.metrics(self.level)), report)
 
     @property
     def description(self) -> str:
-        """`productivity export of team:456, 2026-01-01 to 2026-01-31`: how logs and errors name this request."""
+        """Name of the request in logs and errors: `productivity export of team:456, 2026-01-01 to 2026-01-31`."""
         kind = self.report if REPORTS[self.report].legacy else f"{self.report} export"
         return f"{kind} of {self.scope.label}, {self.start} to {self.end}"
 
@@ -204,7 +203,7 @@ def _report_body(request: ExportRequest) -> dict[str, Any]:
     return body
 
 
-def _checked_scope(report: Report, scope: Scope) -> Scope:
+def _validated_scope(report: Report, scope: Scope) -> Scope:
     if scope.team_id and scope.org_tree and not report.team_and_tree:
         msg = (
             f"a {report.name} scope is a team or an org tree, not both; "
@@ -223,19 +222,19 @@ def _checked_scope(report: Report, scope: Scope) -> Scope:
     return scope
 
 
-def _checked_granularity(report: Report, granularity: str | None) -> str:
+def _validated_granularity(report: Report, granularity: str | None) -> str:
     granularity = granularity or report.default_granularity
     return granularity and normalize_choice("granularity", granularity, report.granularities, report)
 
 
-def _checked_groups(report: Report, groups: object) -> tuple[str, ...]:
+def _validated_groups(report: Report, groups: object) -> tuple[str, ...]:
     if report.legacy and groups:
         msg = f"{report.name} has no metric groups; name metrics, or nothing for all of them (got {groups!r})"
         raise SeiInputError(msg)
     return normalize_choices("metric group", groups, report.metric_groups, report)
 
 
-def _checked_level(report: Report, level: str | None) -> str | None:
+def _validated_level(report: Report, level: str | None) -> str | None:
     if not report.levels:
         if level is not None:
             msg = f"{report.name} has no levels; leave level out (got {level!r})"
@@ -244,7 +243,7 @@ def _checked_level(report: Report, level: str | None) -> str | None:
     return normalize_choice("level", level or report.default_level, report.levels, report)
 
 
-def _checked_aggregation(report: Report, aggregation: str | None) -> str | None:
+def _validated_aggregation(report: Report, aggregation: str | None) -> str | None:
     if aggregation is None:
         return report.default_aggregation
     if report.default_aggregation is None:
@@ -253,7 +252,7 @@ def _checked_aggregation(report: Report, aggregation: str | None) -> str | None:
     return aggregation.strip().lower()
 
 
-def _checked_mode(report: Report, mode: str | None) -> str | None:
+def _validated_mode(report: Report, mode: str | None) -> str | None:
     if mode is None:
         return None
     if not report.computation_modes:
@@ -272,7 +271,7 @@ _NAMED_OPTIONS = {
 }
 
 
-def _checked_options(report: Report, options: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _validated_options(report: Report, options: Mapping[str, Any] | None) -> Mapping[str, Any]:
     for name, value in (options or {}).items():
         if name in _NAMED_OPTIONS:
             instead = _NAMED_OPTIONS[name]

@@ -1,4 +1,4 @@
-"""The retry policy of a call: whether one that failed is sent again, and after how long. Neither waits nor sends.
+"""Retry policy for calls: when a failed call is sent again, and after how long. Neither waits nor sends.
 
 One policy for all calls: five attempts after transient errors, 429 until the deadline, everything else once. A create
 whose answer was lost is sent again twice at most.
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_MOST = 5
-_MOST_REPEATED_CREATES = 2
+_MAX_ATTEMPTS = 5
+_MAX_REPEATED_CREATES = 2
 _PATIENCE_SECONDS = 300.0
-"""How long a call is made again when the client was given no deadline."""
+"""Time limit for the attempts of a call when the client has no deadline."""
 _BACKOFF: dict[str, Any] = {"attempts": None, "wait_initial": 0.5, "wait_max": 30.0, "wait_jitter": 1.0}
 
 
 class RetryState:
-    """The attempts of one call, of which the last is made before `deadline` (Unix time in seconds)."""
+    """State of one call's retries, of which the last is made before `deadline` (Unix time in seconds)."""
 
     def __init__(self, call: Call[Any], deadline: float | None, *, clock: Callable[[], float] = time.time) -> None:
         self._call = call
         self._clock = clock
-        # A second at least: what was ready at the deadline shall not be lost to one reset.
+        # At least a second, so that one reset does not lose a result that was ready at the deadline.
         self._patience = _PATIENCE_SECONDS if deadline is None else max(1.0, deadline - clock())
         self._end = clock() + self._patience
         self._failures = 0
@@ -39,37 +39,37 @@ class RetryState:
 
     @property
     def backoff(self) -> dict[str, Any]:
-        """How stamina's callers wait between attempts."""
+        """Arguments for stamina's callers: exponential backoff with jitter, within the time limit."""
         return {**_BACKOFF, "timeout": self._patience}
 
     def should_retry(self, error: Exception) -> bool | float:
-        """Whether there is to be another attempt after `error`; if SEI said when, the seconds until then."""
-        if not isinstance(error, SeiRateLimitError):  # that one is never the scope's error (DESIGN, decision 3)
-            if not self._may_pass(error):
+        """Tell whether to try again after `error`; returns the seconds to wait if SEI sent a Retry-After."""
+        if not isinstance(error, SeiRateLimitError):  # a 429 is never the scope's error (DESIGN, decision 3)
+            if not self._is_transient(error):
                 return False
             self._failures += 1
-            if self._failures >= _MOST or not self._may_repeat(error):
+            if self._failures >= _MAX_ATTEMPTS or not self._may_repeat(error):
                 return False
         wait = getattr(error, "retry_after", None)
         if wait and self._clock() + wait > self._end:
-            return False  # there is no use in waiting for what would come too late
+            return False  # the next attempt would come after the deadline
         return wait or True
 
-    def _may_pass(self, error: Exception) -> bool:
+    def _is_transient(self, error: Exception) -> bool:
         if isinstance(error, SeiNotFoundError):
             return self._call.retry_on_404
         return isinstance(error, SeiError) and error.is_transient
 
     def _may_repeat(self, error: Exception) -> bool:
-        """Whether the call may be sent again although the attempt that failed may have reached SEI.
+        """Tell whether to send the call again although the failed attempt may have reached SEI.
 
         SEI gives the same export for an identical request within 30 minutes (CONTRACT, "Reuse"). A cluster that does
-        not makes one export more for each repeat.
+        not reuse creates one more export for each repeat.
         """
         if self._call.idempotent or not getattr(error, "sent", True):
             return True
         self._repeats += 1
-        if self._repeats > _MOST_REPEATED_CREATES:
+        if self._repeats > _MAX_REPEATED_CREATES:
             return False
         log.info(
             "No answer came when asked to %s; sending it again, which gives the same export", self._call.description

@@ -1,4 +1,4 @@
-"""Org trees and their teams, as SEI tells of them [V in CONTRACT, "The calls"]. Knows no transport."""
+"""Org trees and their teams, read from SEI's replies (CONTRACT, "The calls"). Knows no transport."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 from sei_provider.api.errors import SeiReplyError, sanitize
 
-_DEEPEST = 100
-"""Levels of teams that are believed: far more than an organization has, far fewer than a reply that never ends."""
+_MAX_LEVELS = 100
+"""The deepest tree that is accepted, in levels: far more than an organization has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrgTree:
-    """An org tree: its id and name, the id of its root team, and how many teams it has, where SEI tells."""
+    """An org tree: its id and name, and the id of its root team and the number of its teams where SEI tells them."""
 
     id: int
     name: str
@@ -25,10 +25,10 @@ class OrgTree:
     def from_reply(cls, reply: object) -> OrgTree:
         """Read one record of the list of org trees; raises `SeiReplyError` if it has no id or no name."""
         if not isinstance(reply, Mapping):
-            raise _no_tree(reply)
+            raise _tree_error(reply)
         tree_id, name, root = reply.get("id"), reply.get("name"), reply.get("rootTeamRefId")
         if not isinstance(tree_id, int) or isinstance(tree_id, bool) or not isinstance(name, str) or not name:
-            raise _no_tree(reply)
+            raise _tree_error(reply)
         return cls(
             id=tree_id,
             name=name,
@@ -41,8 +41,8 @@ class OrgTree:
 class Team:
     """A team and the teams below it.
 
-    `id` is what an export's scope takes. `developer_count` is None where SEI does not tell; `leaf` is SEI's word
-    for having no child teams.
+    `id` is the team id of an export's scope. `developer_count` is None where SEI does not tell it. `leaf` means that
+    the team has no child teams.
     """
 
     id: str
@@ -61,7 +61,7 @@ class Team:
         return _read(reply, above=(), seen=set())
 
     def walk(self) -> Iterator[Team]:
-        """This team and all below it, parents before their children."""
+        """Iterate over this team and all teams below it, parents before their children."""
         yield self
         for child in self.children:
             yield from child.walk()
@@ -69,20 +69,20 @@ class Team:
 
 def _read(reply: object, above: tuple[str, ...], seen: set[str]) -> Team:
     if not isinstance(reply, Mapping):
-        raise _no_team(reply)
+        raise _team_error(reply)
     team_id = _team_id(reply.get("refId"), reply)
     name = reply.get("name") or reply.get("displayName")
     children = reply.get("children") or []
     if not isinstance(name, str) or not isinstance(children, list):
-        raise _no_team(reply)
+        raise _team_error(reply)
     if team_id in above:
         msg = f"SEI's tree of teams goes in a circle: team {team_id} is below itself"
         raise SeiReplyError(msg)
     if team_id in seen:
         msg = f"SEI's tree of teams names team {team_id} twice, the second time below team {above[-1]}"
         raise SeiReplyError(msg)
-    if len(above) >= _DEEPEST:
-        msg = f"SEI's tree of teams is deeper than {_DEEPEST} levels; the deepest read is team {team_id}"
+    if len(above) >= _MAX_LEVELS:
+        msg = f"SEI's tree of teams is deeper than {_MAX_LEVELS} levels; the deepest read is team {team_id}"
         raise SeiReplyError(msg)
     seen.add(team_id)
     leaf = reply.get("leaf")
@@ -96,9 +96,9 @@ def _read(reply: object, above: tuple[str, ...], seen: set[str]) -> Team:
 
 
 def _team_id(ref_id: object, reply: Mapping[str, Any]) -> str:
-    """The `teamId` of an export's scope for a `refId`: its text. Our inference [?], and it stands only here."""
+    """Return the `teamId` of an export's scope for a `refId`: its text, which SEI documents nowhere (CONTRACT [?])."""
     if isinstance(ref_id, bool) or not isinstance(ref_id, str | int) or not str(ref_id):
-        raise _no_team(reply)
+        raise _team_error(reply)
     return str(ref_id)
 
 
@@ -106,16 +106,16 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _no_tree(reply: object) -> SeiReplyError:
+def _tree_error(reply: object) -> SeiReplyError:
     return SeiReplyError(f"SEI's reply holds an org tree without a usable id or name; it has: {_shape(reply)}")
 
 
-def _no_team(reply: object) -> SeiReplyError:
+def _team_error(reply: object) -> SeiReplyError:
     return SeiReplyError(
         f"SEI's reply holds a team without a usable refId, name or list of children; it has: {_shape(reply)}"
     )
 
 
 def _shape(reply: object) -> str:
-    """What a reply looks like without what is in it: its fields, or its type."""
+    """Describe a reply without its values: its fields, or its type."""
     return sanitize(", ".join(sorted(map(str, reply)))) if isinstance(reply, Mapping) else type(reply).__name__

@@ -1,4 +1,4 @@
-"""Checks of what users write: names in any case, days, ids. Each error names what is allowed. Knows no request."""
+"""Validation of names, days and ids that users write. Each error names the allowed values. Knows no request."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sei_provider.api.reports import Report
 
 
 def is_id(value: object) -> bool:
-    """Whether this can be an id: ids are text or numbers (CONTRACT row 14)."""
+    """Tell whether a value can be an id: ids are text or numbers (CONTRACT row 14)."""
     return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def normalize_choice(kind: str, name: object, allowed: Iterable[str], report: Report | None = None) -> str:
-    """The documented spelling of `name`, found without regard to case. Raises `SeiInputError` if there is none."""
+    """Return the documented spelling of `name`, given in any case. Raises `SeiInputError` if it is not `allowed`."""
     by_folded = {known.casefold(): known for known in allowed}
     known = by_folded.get(name.strip().casefold()) if isinstance(name, str) else None
     if known is None:
@@ -26,7 +26,7 @@ def normalize_choice(kind: str, name: object, allowed: Iterable[str], report: Re
 
 
 def normalize_choices(kind: str, names: object, allowed: Iterable[str], report: Report) -> tuple[str, ...]:
-    """The documented spelling of several names, each once; () for None."""
+    """Return the documented spelling of several names, each once; () for None."""
     if names is None:
         return ()
     if isinstance(names, str) or not isinstance(names, Iterable):
@@ -37,7 +37,7 @@ def normalize_choices(kind: str, names: object, allowed: Iterable[str], report: 
 
 
 def parse_day(name: str, value: object) -> date:
-    """A day given as a date or as `yyyy-MM-dd`; `name` is the argument that an error names."""
+    """Return a day given as a date or as `yyyy-MM-dd`. Raises `SeiInputError`, which names the argument `name`."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     try:

@@ -227,9 +227,9 @@ def test_an_unknown_team_is_an_error_that_names_it(client_to: MakeClient, sandbo
 def test_each_report_is_refused_the_way_it_is_not_asked_for() -> None:
     answer, asked = answering(httpx.Response(500))
     client = SeiClient(**SETTINGS, base_url=BASE_URL, transport=httpx.MockTransport(answer))
-    with pytest.raises(SeiInputError, match=r"team_report is answered at once.*run_report \(SeiReportOperator\)"):
+    with pytest.raises(SeiInputError, match=r"team_report is a synchronous report.*run_report \(SeiReportOperator\)"):
         client.create_export(export_request("team_report"))
-    with pytest.raises(SeiInputError, match=r"sprint is not answered at once.*create_export"):
+    with pytest.raises(SeiInputError, match=r"sprint is no synchronous report.*create_export"):
         client.run_report(export_request("sprint"), io.BytesIO())
     assert asked == []
 

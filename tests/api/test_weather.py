@@ -301,7 +301,10 @@ def test_one_odd_entry_of_a_list_hides_no_other(client_to: MakeClient, caplog: p
         with raw_server(said({"exports": entries, "pagination": pagination})) as server:
             assert [each.id for each in client_to(server.base_url).list_exports("sprint")] == ["exp_1"]
             assert len(server.requests) == 1
-    assert "SEI's list of sprint exports: left out 2 that make no sense: SEI reported the unknown status" in caplog.text
+    assert (
+        "SEI's list of sprint exports: skipped 2 invalid entries; the first: SEI reported the unknown status"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "a\ud800b", "a\x1b[31mb", "a\u202eb"])

@@ -82,7 +82,7 @@ def test_machines_that_count_in_redis_do_not_divide_the_limit(monkeypatch: pytes
 @pytest.mark.parametrize("url", ["redis.example.com", "http://:hidden-word@redis.example.com"])
 def test_a_rate_limit_url_that_is_none_is_an_error_without_it(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     connect(monkeypatch, "https://sei.test", rate_limit_url=url)
-    with pytest.raises(SeiInputError, match="rate_limit_url is no address of a Redis") as refused:
+    with pytest.raises(SeiInputError, match="rate_limit_url is not a Redis URL") as refused:
         SeiHook().get_conn()
     assert "hidden-word" not in str(refused.value)
 
