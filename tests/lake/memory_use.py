@@ -14,13 +14,13 @@ from pathlib import Path
 import pyarrow as pa
 from lake_bench import Bench, team_row
 
-from sei_provider.lake.staging import csv_reader, staged_file
+from sei_provider.lake.staging import csv_records, staged_file
 from sei_provider.lake.tables import merge
 
 
 def main() -> None:
     folder, rows = Path(sys.argv[1]), int(sys.argv[2])
-    csv_reader.BLOCK >>= 4
+    csv_records.BLOCK_BYTES >>= 4
     staged_file.ROW_GROUP_BYTES >>= 4
     staged_file._KEPT_BYTES >>= 4
     merge.RUN_BYTES >>= 4

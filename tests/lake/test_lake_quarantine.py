@@ -110,7 +110,7 @@ def test_a_header_that_does_not_fit_fails_all_the_same(bench):
 
 
 def test_a_whole_export_puts_nothing_aside(bench):
-    bench.export("team:1", [team_row("Eng/1", JAN, note='5" disk')], age=1)
+    bench.export("team:1", [team_row("Eng/1", JAN, note='"5"" disk"')], age=1)
     assert aside(bench) == []
 
 

@@ -1,99 +1,160 @@
-"""A CSV's bytes to typed Arrow batches, block by block; anything that does not fit is an error, never a null.
+"""A CSV's bytes to typed Arrow batches, block by block; what does not fit is an error, never a null.
 
-The fast path reads with the declared types. What it cannot take is read again by `explain`, which names the line.
+Arrow reads every block that can be read in one way only. What it refuses, and every other block, is read record by
+record, which is slow and exact: a valid row lands all the same, and a fault is named with line and column.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
+from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
 from sei_provider.lake.columns import NULL_NUMBER, Column, arrow_type, declare
 from sei_provider.lake.errors import CsvError
 from sei_provider.lake.model import Slice
-from sei_provider.lake.staging.csv_stream import Body, Download, text_lines
-from sei_provider.lake.staging.csv_validation import explain
+from sei_provider.lake.staging.csv_records import Block, QuotingError, Record, RecordStream
+from sei_provider.lake.staging.csv_stream import BOM, CsvStream
+from sei_provider.lake.staging.csv_validation import convert, quoting_fault, validate_record
 
-BLOCK = 512 << 10
-"""Bytes parsed at a time; one row cannot be longer. Arrow reads some ahead, so this is what sets the peak memory."""
+_THREADS = 2
+_BLOCKS_AHEAD = 3
+_EPOCH = date(1970, 1, 1).toordinal()
+_MIN_DAY, _MAX_DAY = date.min.toordinal() - _EPOCH, date.max.toordinal() - _EPOCH
 
-
-class _UnfitError(Exception):
-    """Some row of a block breaks a rule; which one, `explain` finds out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The first row of a CSV that is not blank."""
-
-    columns: Sequence[Column]
-    records: int
-    """How many records end with it: one, and the blank lines before it."""
-    alone: bool
-    """Whether nothing stands below it."""
+OnFault = Callable[[Record, CsvError], None]
+"""Called for a row that does not fit, with its first fault: raises it, or keeps the row elsewhere."""
 
 
-def read_header(source: Download, slice_: Slice, aliases: Mapping[str, Sequence[str]] | None = None) -> Header:
-    """Read the header; raises `HeaderError` if it does not give the columns that a table needs."""
-    with source.open() as body:
-        lines = text_lines(body, BLOCK)
-        try:
-            records, headers = next(((count, row) for count, row in enumerate(csv.reader(lines), 1) if row), (0, []))
-        except csv.Error as error:  # "field larger than field limit (131072)": never a value
-            msg = f"the header cannot be read: {error}; is a quote not closed?"
-            raise CsvError(msg, line=1) from None
-        columns = declare(headers, report=slice_.report, metrics=slice_.metrics, aliases=aliases)
-        return Header(columns, records, alone=not any(line.strip() for line in lines))
+class CsvReader:
+    """The header of one CSV, read at once, and its rows.
 
-
-def read_batches(source: Download, header: Header, slice_: Slice) -> Iterator[pa.RecordBatch]:
-    """Give the rows under the header, undeclared columns as text.
-
-    Raises `CsvError` with line and column, or `TruncatedError` at a damaged end, which may come after many batches.
+    Raises `HeaderError` if the header does not give the columns that a table needs, `CsvError` if it cannot be read.
     """
-    if header.alone:
-        return
-    columns = header.columns
+
+    def __init__(self, stream: CsvStream, slice_: Slice, aliases: Mapping[str, Sequence[str]] | None = None) -> None:
+        self._records = RecordStream(stream)
+        self._slice = slice_
+        headers = _headers(self._records)
+        self.columns: Sequence[Column] = declare(headers, report=slice_.report, metrics=slice_.metrics, aliases=aliases)
+
+    def batches(self, on_fault: OnFault) -> Iterator[pa.RecordBatch]:
+        """Yield the rows under the header, undeclared columns as text; those that do not fit go to `on_fault`.
+
+        Raises what `on_fault` raises, `CsvError` where quoting is broken, `TruncatedError` at a damaged end, which may
+        come after many batches.
+        """
+        waiting: deque[tuple[Block, Future[pa.RecordBatch | None]]] = deque()
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="sei-csv") as pool:
+            for block in self._records.blocks():
+                waiting.append((block, pool.submit(self._read_fast, block)))
+                if len(waiting) > _BLOCKS_AHEAD:
+                    yield self._finish(*waiting.popleft(), on_fault)
+            while waiting:
+                yield self._finish(*waiting.popleft(), on_fault)
+
+    def _finish(self, block: Block, batch: Future[pa.RecordBatch | None], on_fault: OnFault) -> pa.RecordBatch:
+        rows = batch.result()
+        return self._read_exactly(block, on_fault) if rows is None else rows
+
+    def _read_fast(self, block: Block) -> pa.RecordBatch | None:
+        """Return the rows if every one fits as Arrow reads it."""
+        if not block.is_regular or block.data.startswith(BOM):  # Arrow drops a byte order mark, here a team's
+            return None
+        try:
+            table = read_csv(
+                pa.BufferReader(block.data),
+                # One block, so that Arrow does not look for row ends by itself: at its own block edges it loses line
+                # feeds inside cells.
+                ReadOptions(
+                    block_size=len(block.data) + 1,
+                    column_names=[column.name for column in self.columns],
+                    use_threads=False,
+                ),
+                ParseOptions(newlines_in_values=True),
+                # `strings_can_be_null` stays off: teams named NA or null would vanish, and one named like NULL_NUMBER.
+                ConvertOptions(
+                    column_types={column.name: arrow_type(column) for column in self.columns},
+                    null_values=["", NULL_NUMBER],
+                    quoted_strings_can_be_null=True,
+                ),
+            )
+        except pa.ArrowInvalid:  # its message quotes the row, which may name a person (CONTRACT row 27)
+            return None
+        (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
+        rows = _with_nulls(batch)
+        return rows if self._fits(rows) else None
+
+    def _fits(self, rows: pa.RecordBatch) -> bool:
+        for array in rows.columns:
+            # Arrow takes nan and inf for numbers; SEI has none, so they are another system's way to say "unknown".
+            if pa.types.is_floating(array.type) and pc.is_finite(array).false_count:
+                return False
+            if pa.types.is_date32(array.type) and not _between(array, _MIN_DAY, _MAX_DAY):
+                return False
+        if rows["team"].null_count:
+            return False
+        if self._slice.replace_exact_range or not len(rows):
+            return True
+        last = starts = rows["start_date"]
+        if self._slice.granularity == "sprint" and "end_date" in rows.schema.names:
+            last = pc.coalesce(rows["end_date"], starts)
+        return not starts.null_count and bool(
+            pc.max(starts).as_py() <= self._slice.end and pc.min(last).as_py() >= self._slice.start
+        )
+
+    def _read_exactly(self, block: Block, on_fault: OnFault) -> pa.RecordBatch:
+        rows: list[Sequence[str]] = []
+        try:
+            for record in block.records():
+                if fault := validate_record(record, self.columns, self._slice):
+                    on_fault(record, fault)
+                else:
+                    rows.append(record.cells)
+        except QuotingError as error:
+            raise quoting_fault(error, self.columns) from None
+        cells = zip(*rows, strict=True) if rows else ((),) * len(self.columns)
+        return pa.RecordBatch.from_arrays(
+            [
+                pa.array(convert(values, column.type), arrow_type(column))
+                for values, column in zip(cells, self.columns, strict=True)
+            ],
+            names=[column.name for column in self.columns],
+        )
+
+
+def _headers(records: RecordStream) -> Sequence[str]:
     try:
-        with source.open() as body:
-            for batch in _open_csv(body, header):
-                rows = _with_nulls(batch)
-                _check_rules(rows, slice_)
-                yield rows
-            suspicious = body.open_quote
-    except (pa.ArrowInvalid, _UnfitError):
-        # Arrow's message quotes the row, and a row may name a person: it goes no further (CONTRACT row 27).
-        msg = (
-            f"the CSV of {slice_.scope} cannot be read, and no line of it is wrong by itself; one longer than 512 KiB?"
-        )
-        raise _explained(source, columns, slice_) or CsvError(msg) from None
-    if suspicious:  # it may also be plain text, such as 5" in an unquoted cell
-        error = _explained(source, columns, slice_)
-        if error:
-            raise error
+        found = records.read_header()
+    except QuotingError as error:
+        msg = f"the header cannot be read: line {error.line}, cell {error.cell + 1}: {error}"
+        raise CsvError(msg, line=error.line) from None
+    if found is None:
+        msg = "the file has only blank lines and no header; an empty answer of SEI is a header without rows"
+        raise CsvError(msg, line=1)
+    record, raw = found
+    if b"\0" in raw:
+        like = "looks like UTF-16" if raw.count(b"\0") * 3 > len(raw) else "is damaged"
+        msg = f"line {record.line}: the header holds NUL bytes, so the file {like}: a CSV in UTF-8 was expected"
+        raise CsvError(msg, line=record.line)
+    for number, header in enumerate(record.cells, 1):
+        if not header.isascii() and any("\udc80" <= character <= "\udcff" for character in header):
+            msg = f"line {record.line}, cell {number}: the header is not UTF-8"
+            raise CsvError(msg, line=record.line)
+    if record.stray_quote is not None:
+        msg = f"line {record.line}, cell {record.stray_quote + 1}: a header holds a quote and is not quoted itself"
+        raise CsvError(msg, line=record.line)
+    return record.cells
 
 
-def _open_csv(body: Body, header: Header) -> Iterator[pa.RecordBatch]:
-    names = [column.name for column in header.columns]
-    return iter(
-        open_csv(
-            pa.PythonFile(body, "r"),
-            # The header is skipped as a row and not by name: names are ours, and a header may hold a line break.
-            ReadOptions(block_size=BLOCK, column_names=names, skip_rows_after_names=header.records),
-            ParseOptions(newlines_in_values=True),
-            # `strings_can_be_null` stays off, else teams named NA or null vanish, or one named like NULL_NUMBER.
-            ConvertOptions(
-                column_types={column.name: arrow_type(column) for column in header.columns},
-                null_values=["", NULL_NUMBER],
-                quoted_strings_can_be_null=True,
-            ),
-        )
-    )
+def _between(days: pa.Date32Array, first: int, last: int) -> bool:
+    found = pc.min_max(days.view(pa.int32()))
+    return not found["min"].is_valid or (found["min"].as_py() >= first and found["max"].as_py() <= last)
 
 
 def _with_nulls(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -105,22 +166,3 @@ def _empty_as_null(text: pa.StringArray) -> pa.StringArray:
     # The same bytes under a mask: `if_else` would copy them, which takes a tenth of the time that staging takes.
     _, mask = pc.not_equal(text, "").buffers()
     return pa.Array.from_buffers(text.type, len(text), [mask, *text.buffers()[1:]])
-
-
-def _check_rules(rows: pa.RecordBatch, slice_: Slice) -> None:
-    # Arrow takes nan and inf for numbers; SEI has none, so they are some other system's way to say "unknown".
-    numbers = (array for array in rows.columns if pa.types.is_floating(array.type))
-    if rows["team"].null_count or any(pc.is_finite(array).false_count for array in numbers):
-        raise _UnfitError
-    if slice_.replace_exact_range or not len(rows):
-        return
-    last = starts = rows["start_date"]
-    if slice_.granularity == "sprint" and "end_date" in rows.schema.names:
-        last = pc.coalesce(rows["end_date"], starts)
-    if starts.null_count or pc.max(starts).as_py() > slice_.end or pc.min(last).as_py() < slice_.start:
-        raise _UnfitError
-
-
-def _explained(source: Download, columns: Sequence[Column], slice_: Slice) -> CsvError | None:
-    with source.open() as body:
-        return explain(text_lines(body, BLOCK), columns, slice_, longest=BLOCK)

@@ -1,21 +1,20 @@
-"""A downloaded body on local disk, read as one stream of CSV bytes whose end has been checked.
+"""A downloaded file on local disk as one stream of CSV bytes, unpacked, without a byte order mark, its end checked.
 
-Knows gzip, not CSV. Everything is read by blocks: a body may be far larger than memory.
+Knows gzip and the signatures of other formats, not CSV. Reads piece by piece: a file may be far larger than memory.
 """
 
 from __future__ import annotations
 
-import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from isal import igzip, isal_zlib
 
 from sei_provider.lake.errors import (
-    CsvError,
     EmptyBodyError,
     NotCsvError,
     StoreError,
@@ -23,68 +22,68 @@ from sei_provider.lake.errors import (
     TruncatedError,
 )
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
 _GZIP = b"\x1f\x8b"
-_BOM = b"\xef\xbb\xbf"
-_HEAD = 512
+BOM = b"\xef\xbb\xbf"
+_HEAD_BYTES = 512
 
 MAX_FILE_BYTES = 16 << 30
-"""Bytes of CSV that a body may hold unless the caller says otherwise: forty times the 2.4 million developer rows of
+"""Bytes of CSV that a file may hold unless the caller says otherwise: forty times the 2.4 million developer rows of
 `make bench-lake`. Without a bound a gzip of a few megabytes could fill the disk, or keep a worker busy for days."""
 
+_SIGNATURES = {
+    b"PK\x03\x04": "a zip archive (an Excel workbook is one too)",
+    b"PK\x05\x06": "an empty zip archive",
+    _GZIP: "packed twice by gzip",
+    b"\xfd7zXZ\0": "packed by xz",
+    b"\x28\xb5\x2f\xfd": "packed by Zstandard",
+    b"\x04\x22\x4d\x18": "packed by LZ4",
+    b"\x1f\x9d": "packed by compress",
+    b"\x78\x9c": "packed by zlib without the header of gzip",
+    b"\x78\xda": "packed by zlib without the header of gzip",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
+    b"Rar!\x1a": "a RAR archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"PAR1\x15": "a Parquet file",
+    b"ARROW1\0": "an Arrow file",
+    b"Obj\x01": "an Avro file",
+    b"%PDF-": "a PDF document",
+    b"\xff\xfe\0\0": "text in UTF-32",
+    b"\0\0\xfe\xff": "text in UTF-32",
+    b"\xff\xfe": "text in UTF-16",
+    b"\xfe\xff": "text in UTF-16",
+}
+"""First bytes that no CSV with a readable header has."""
+_BZIP2 = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")
+_TAR_AT = 257
+_SEPARATOR_LINE = re.compile(rb'"?sep=.?"?\s', re.IGNORECASE)
 
-class Body(io.RawIOBase):
-    """The decompressed bytes, without a byte order mark.
 
-    Reading past a damaged or missing end raises `TruncatedError`, since `igzip` checks length and sum of every
+class CsvStream:
+    """The unpacked bytes of one file, without a byte order mark.
+
+    Reading past a damaged or missing end raises `TruncatedError`, because `igzip` checks length and checksum of every
     gzip member; a bare `zlib.decompressobj` returns a cut file as if it were whole (DESIGN, decision 10). Reading
-    more than `max_file_bytes` raises `TooLargeError`.
+    more than `max_file_bytes` bytes raises `TooLargeError`.
     """
 
-    def __init__(self, stream: Any, max_file_bytes: int) -> None:
-        super().__init__()
-        self._stream = stream
+    def __init__(self, file: Any, max_file_bytes: int) -> None:
+        self._file = file
         self._max_file_bytes = self._left = max_file_bytes
-        self._ahead = self._read(_HEAD).removeprefix(_BOM)
-        self._quotes = 0
+        self._ahead = b""
+        head = self.read(_HEAD_BYTES)
+        _require_csv(head)
+        self._ahead = head.removeprefix(BOM)
 
-    @property
-    def open_quote(self) -> bool:
-        """Whether, at the end, a quote is still open: the rest of the file then hides in one cell."""
-        return self._quotes % 2 == 1
-
-    @property
-    def head(self) -> bytes:
-        """The first bytes, which are still to be read."""
-        return self._ahead
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """Give what comes next, up to `size` bytes; none only at the checked end."""
-        data, self._ahead = self._ahead, b""
-        if not data:
-            data = self._read(size)
-        elif 0 <= size < len(data):
-            data, self._ahead = data[:size], data[size:]
-        if b'"' in data:  # far quicker than to count what most files do not have
-            self._quotes += data.count(b'"')
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes, or fewer at the checked end only."""
+        data, self._ahead = self._ahead[:size], self._ahead[size:]
+        while len(data) < size and (more := self._read(size - len(data))):
+            data = data + more if data else more
         return data
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fill the buffer with what comes next, as `read` gives it."""
-        view = memoryview(buffer).cast("B")
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
 
     def _read(self, size: int) -> bytes:
         try:
-            data: bytes = self._stream.read(size)
+            data: bytes = self._file.read(size)
         except (EOFError, OSError, isal_zlib.error) as error:  # type: ignore[misc]  # isal's stub calls the class a value
             if getattr(error, "errno", None) is not None:  # the disk's, not gzip's
                 msg = f"the downloaded file cannot be read any more: {error}; download it again"
@@ -94,8 +93,8 @@ class Body(io.RawIOBase):
         self._left -= len(data)
         if self._left < 0:
             msg = (
-                f"the body holds more than {self._max_file_bytes:,} bytes of CSV, so it was read no further: "
-                "ask for fewer teams or days, or allow more with max_file_bytes= if SEI really has that much to say"
+                f"the file holds more than {self._max_file_bytes:,} bytes of CSV, so it was read no further: ask for "
+                "fewer teams or days, or raise max_file_bytes= if SEI really has that much data"
             )
             raise TooLargeError(msg)
         return data
@@ -109,44 +108,48 @@ class Download:
     max_file_bytes: int = MAX_FILE_BYTES
 
     @contextmanager
-    def open(self) -> Iterator[Body]:
-        """Open it, gzip or plain by its first two bytes: nothing else is to be trusted (CONTRACT row 16).
+    def open(self) -> Iterator[CsvStream]:
+        """Open the file, gzip or plain by its first two bytes, because no header can be trusted (CONTRACT row 16).
 
-        Raises `EmptyBodyError` for zero bytes and `NotCsvError` for HTML or JSON.
+        Raises `EmptyBodyError` for zero bytes and `NotCsvError` for anything that is known to be something else: HTML,
+        JSON, an archive, another packing, UTF-16, a line `sep=`.
         """
         with self.file.open("rb") as raw:
             zipped = raw.read(2) == _GZIP
             raw.seek(0)
-            stream = igzip.open(raw) if zipped else raw  # type: ignore[no-untyped-call]
-            body = Body(stream, self.max_file_bytes)
-            _refuse(body.head)
-            yield body
+            yield CsvStream(igzip.open(raw) if zipped else raw, self.max_file_bytes)  # type: ignore[no-untyped-call]
 
 
-def text_lines(body: Body, longest: int) -> Iterator[str]:
-    """Give the body's lines as text, line ends kept; bytes that are no UTF-8 become lone surrogates.
-
-    Raises `CsvError` at a line of more than `longest` characters: a gigabyte without a line end is no table.
-    """
-    text = io.TextIOWrapper(io.BufferedReader(body), encoding="utf-8", errors="surrogateescape", newline="")
-    number = 0
-    while line := text.readline(longest + 1):
-        number += 1
-        if len(line) > longest:
-            msg = f"line {number} has more than {longest:,} characters, which is more than a row may have"
-            raise CsvError(msg, line=number)
-        yield line
-
-
-def _refuse(head: bytes) -> None:
+def _require_csv(head: bytes) -> None:
     if not head:
         msg = "the body has zero bytes; an empty answer of SEI is a header without rows, so this is a fault on the way"
         raise EmptyBodyError(msg)
-    start = head.lstrip()[:1]
-    if start in {b"<", b"{", b"["}:
-        kind = "HTML or XML" if start == b"<" else "JSON"
+    if kind := _page(head.removeprefix(BOM)):
         msg = (
             f"SEI answered with {kind} where the CSV of an export was expected: "
             "most likely a login page or a gateway's error; check base URL and key"
         )
         raise NotCsvError(msg)
+    if kind := _other_format(head):
+        msg = (
+            f"the file is {kind}, where a CSV in UTF-8, plain or packed once by gzip, was expected: something between "
+            "SEI and here has changed it, or the export's format is not csv"
+        )
+        raise NotCsvError(msg)
+
+
+def _page(head: bytes) -> str | None:
+    return {b"<": "HTML or XML", b"{": "JSON", b"[": "JSON"}.get(head.lstrip()[:1])
+
+
+def _other_format(head: bytes) -> str | None:
+    for signature, kind in _SIGNATURES.items():
+        if head.startswith(signature):
+            return kind
+    if _BZIP2.match(head):
+        return "packed by bzip2"
+    if head[_TAR_AT:].startswith(b"ustar"):
+        return "a tar archive"
+    if _SEPARATOR_LINE.match(head.removeprefix(BOM)):
+        return "a CSV made for Excel, whose first line 'sep=' is no header"
+    return None

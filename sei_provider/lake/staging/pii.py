@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import pyarrow as pa
 
+from sei_provider.lake.columns import Column
 from sei_provider.lake.errors import PersonalDataError
-from sei_provider.lake.staging.csv_reader import Header
 
 PersonalData: TypeAlias = Literal["keep", "hash", "drop"]
 _CHOICES: Sequence[PersonalData] = ("keep", "hash", "drop")
@@ -44,11 +44,11 @@ class Privacy:
             )
             raise PersonalDataError(msg)
 
-    def columns_left(self, header: Header) -> Header:
-        """Return the header without the columns that are dropped."""
+    def columns_left(self, columns: Sequence[Column]) -> Sequence[Column]:
+        """Return the columns without those that are dropped."""
         if self.choice != "drop":
-            return header
-        return replace(header, columns=[column for column in header.columns if column.name not in self.columns])
+            return columns
+        return [column for column in columns if column.name not in self.columns]
 
     def apply(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return the rows with personal columns hashed or dropped; null stays null."""

@@ -5,10 +5,10 @@ Knows the CSV and its columns, not the tables. Read what was put aside with any 
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,9 +16,7 @@ import pyarrow.parquet as pq
 from sei_provider.lake.columns import Column, personal_columns
 from sei_provider.lake.errors import CsvError
 from sei_provider.lake.model import Slice
-from sei_provider.lake.staging.csv_reader import BLOCK, Header
-from sei_provider.lake.staging.csv_stream import Download, text_lines
-from sei_provider.lake.staging.csv_validation import Record, examine
+from sei_provider.lake.staging.csv_records import Record
 
 SCHEMA = pa.schema(
     [
@@ -35,50 +33,55 @@ SCHEMA = pa.schema(
 BATCH_ROWS = 10_000
 
 
-def sift(
-    source: Download,
-    header: Header,
-    slice_: Slice,
-    export_id: str,
-    *,
-    mask: Callable[[str, str], str | None],
-    good: Path,
-    bad: Path,
-) -> int:
-    """Write the rows that fit as a CSV to `good`, the others as Parquet to `bad`; give how many those are.
+class Quarantine:
+    """The rows of one export that do not fit, as a Parquet file.
 
-    `mask` gives the text that may be kept of a cell, by its column and text. Raises `CsvError` if no row fits,
-    since an export without rows would clear what the table holds, or where a quote is not closed, since nobody
-    knows then what a row is.
+    `mask` returns the text that may be kept of a cell, by its column and text.
     """
-    kept = 0
-    waiting: list[Mapping[str, object]] = []
-    aside = 0
-    people = personal_columns(slice_.report)
-    with (
-        source.open() as body,
-        good.open("w", encoding="utf-8", newline="") as fitting,
-        pq.ParquetWriter(bad, SCHEMA, compression="zstd") as writer,
-    ):
-        rows = csv.writer(fitting)
-        rows.writerow([column.header for column in header.columns])
-        for record in examine(text_lines(body, BLOCK), header.columns, slice_, longest=BLOCK):
-            if record.fault is None:
-                rows.writerow(record.cells)
-                kept += 1
-                continue
-            if not record.cells:
-                raise record.fault
-            waiting.append(_put_aside(record, record.fault, header.columns, mask, people))
-            aside += 1
-            if len(waiting) == BATCH_ROWS:
-                writer.write_table(_table(waiting, slice_, export_id))
-                waiting = []
-        writer.write_table(_table(waiting, slice_, export_id))
-    if aside and not kept:
-        msg = f"none of the {aside} rows fits, so none was put aside and nothing was staged; the last: {record.fault}"
-        raise CsvError(msg)
-    return aside
+
+    def __init__(
+        self,
+        file: Path,
+        columns: Sequence[Column],
+        slice_: Slice,
+        export_id: str,
+        mask: Callable[[str, str], str | None],
+    ) -> None:
+        self.count = 0
+        self.last: CsvError | None = None
+        """The fault of the last row."""
+        self._columns = columns
+        self._slice = slice_
+        self._export_id = export_id
+        self._mask = mask
+        self._people = personal_columns(slice_.report)
+        self._waiting: list[Mapping[str, object]] = []
+        self._writer = pq.ParquetWriter(file, SCHEMA, compression="zstd")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def add(self, record: Record, fault: CsvError) -> None:
+        """Keep one row."""
+        self._waiting.append(_put_aside(record, fault, self._columns, self._mask, self._people))
+        self.count += 1
+        self.last = fault
+        if len(self._waiting) == BATCH_ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Finish the file; a second call does nothing."""
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            lineage = {"scope": self._slice.scope, "export_id": self._export_id}
+            self._writer.write_table(pa.Table.from_pylist([{**row, **lineage} for row in self._waiting], SCHEMA))
+            self._waiting = []
 
 
 def _put_aside(
@@ -91,12 +94,14 @@ def _put_aside(
     cells = list(_readable(record.cells))
     row: object = None
     text = None
-    if len(cells) == len(columns):
+    keeps_people = all(mask(name, "x") == "x" for name in people.intersection(column.name for column in columns))
+    if len(cells) == len(columns) and (keeps_people or record.stray_quote is None):
         by_name = {column.name: mask(column.name, cell) for column, cell in zip(columns, cells, strict=True)}
         row = {column.header: by_name[column.name] for column in columns}
         text = by_name[fault.column] if fault.column and fault.column not in people else None
-    elif all(mask(name, "x") == "x" for name in people.intersection(column.name for column in columns)):
-        row = cells  # which of them would be a person's, nobody knows
+    elif keeps_people:
+        row = cells
+    # Otherwise the row's cells may stand in other columns than their own, so any of them may be a person's.
     return {
         "line": fault.line,
         "column": fault.column,
@@ -109,7 +114,3 @@ def _put_aside(
 def _readable(cells: Sequence[str]) -> Iterator[str]:
     for cell in cells:
         yield cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _table(rows: Sequence[Mapping[str, object]], slice_: Slice, export_id: str) -> pa.Table:
-    return pa.Table.from_pylist([{**row, "scope": slice_.scope, "export_id": export_id} for row in rows], schema=SCHEMA)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -25,11 +25,12 @@ from sei_provider.lake.columns import Column, arrow_type, personal_columns
 from sei_provider.lake.errors import CsvError, StagingError
 from sei_provider.lake.model import Manifest, Slice
 from sei_provider.lake.periods import in_utc
-from sei_provider.lake.staging.csv_reader import read_batches, read_header
+from sei_provider.lake.staging.csv_reader import CsvReader
+from sei_provider.lake.staging.csv_records import Record
 from sei_provider.lake.staging.csv_stream import MAX_FILE_BYTES, Download
 from sei_provider.lake.staging.manifests import write_manifest
 from sei_provider.lake.staging.pii import PersonalData, Privacy
-from sei_provider.lake.staging.quarantine import sift
+from sei_provider.lake.staging.quarantine import Quarantine
 from sei_provider.lake.staging.staged_file import (
     COLUMNS_KEY,
     DICTIONARY_BYTES,
@@ -89,36 +90,33 @@ def stage(
         msg = f"on_bad_value={on_bad_value!r} is unknown; use one of {', '.join(get_args(BadValue))}"
         raise ValueError(msg)
     aside = _quarantine(folder, slice.table) if on_bad_value == "quarantine" else None
-    source = Download(file, max_file_bytes)
-    header = read_header(source, slice, aliases)
-    export = {
+    export: dict[str, Any] = {
         "export_id": export_id,
         "created_at": created_at.isoformat(),
         "exported_at": exported_at.isoformat(),
         "run_id": run_id,
         "quarantined": 0,
     }
-    columns = _with_added(privacy.columns_left(header).columns)
     name = f"{_file_name(request)}-{_file_name(export_id)}"
     target = folder / f"{name}.parquet"
-    with scratch_folder() as scratch:
-        parquet, good, bad = scratch / "object", scratch / "good", scratch / "bad"
+    with Download(file, max_file_bytes).open() as stream, scratch_folder() as scratch, ExitStack() as stack:
+        parquet, bad = scratch / "object", scratch / "bad"
+        reader = CsvReader(stream, slice, aliases)
+        rejects = Quarantine(bad, reader.columns, slice, export_id, privacy.mask) if aside else None
+        if rejects:
+            stack.enter_context(rejects)
 
-        def write(source: Download) -> int:
-            batches = (privacy.apply(batch) for batch in read_batches(source, header, slice))
-            return _write(parquet, columns, batches, slice, export)
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch in reader.batches(rejects.add if rejects else _refuse):
+                yield privacy.apply(batch)
+            export["quarantined"] = rejects.count if rejects else 0
 
-        try:
-            rows = write(source)
-        except CsvError:
-            if aside is None:
-                raise
-            export["quarantined"] = sift(source, header, slice, export_id, mask=privacy.mask, good=good, bad=bad)
-            if not export["quarantined"]:  # the error is not in a single row
-                raise
-            fitting = Download(good, sys.maxsize)  # our own file, no larger than the one that was allowed
-            header = read_header(fitting, slice, aliases)
-            rows = write(fitting)
+        rows = _write(parquet, _with_added(privacy.columns_left(reader.columns)), batches(), slice, export)
+        if aside and rejects and rejects.count:
+            rejects.close()
+            if not rows:  # an export without rows would clear what the table holds
+                msg = f"none of the {rejects.count} rows fits, so nothing was staged; the last: {rejects.last}"
+                raise CsvError(msg)
             # Quarantine first: wherever the staged slice is visible, the rows that it lacks are too.
             put(aside / f"{name}.parquet", bad)
         put(target, parquet)
@@ -135,6 +133,10 @@ def stage(
     )
     write_manifest(target.with_suffix(".json"), manifest)
     return manifest
+
+
+def _refuse(_record: Record, fault: CsvError) -> None:
+    raise fault
 
 
 def _quarantine(folder: UPath, table: str) -> UPath:
