@@ -77,7 +77,7 @@ PARAMS = {
 
 @task(**RETRIES)
 def plan(lake: str, params: Mapping[str, Any], dag_run: Any) -> dict[str, list[dict[str, Any]]]:
-    """Works out what is to be exported, and shows it in its log: exports, requests, minutes at the key's rate limit.
+    """Plans what is to be exported, and shows it in its log: exports, requests, minutes at the key's rate limit.
 
     Fails at once, before any call, if what the form asks for makes no sense.
     """
@@ -93,7 +93,7 @@ def plan(lake: str, params: Mapping[str, Any], dag_run: Any) -> dict[str, list[d
     work = {report: list(work_of(lake, report, scopes, chunks, params["which"])) for report in params["reports"]}
     show(work, scopes, chunks)
     if params["dry_run"]:
-        log.info("Nothing is exported: the run was to show the plan only")
+        log.info("Nothing is exported, because this run only shows the plan")
         return {}
     return work
 
@@ -105,7 +105,7 @@ def part(work: Mapping[str, list[dict[str, Any]]], report: str) -> list[dict[str
 
 
 def chunks_of(start: str, end: str, chunk: str, *, not_after: date) -> Iterator[tuple[date, date]]:
-    """First and last days of the months or quarters from `start` to `end`, in whole months up to the run's day."""
+    """Give first and last day of the months or quarters from `start` to `end`, in whole months up to the run's day."""
     from sei_provider.api.periods import period_of, whole_periods
     from sei_provider.api.validation import parse_day
 
@@ -117,7 +117,7 @@ def chunks_of(start: str, end: str, chunk: str, *, not_after: date) -> Iterator[
 
 
 def scopes_of(teams: list[str], tree: str | None) -> list[Any]:
-    """What the form says about teams, as scopes."""
+    """Return the scopes that the form names."""
     from sei_provider.api.errors import SeiInputError
 
     if teams and tree:
@@ -131,7 +131,7 @@ def scopes_of(teams: list[str], tree: str | None) -> list[Any]:
 def work_of(
     lake: str, report: str, scopes: list[Any], chunks: list[tuple[date, date]], which: str
 ) -> Iterator[dict[str, Any]]:
-    """For each chunk and batch of scopes what one export task is to ask for, without what the lake holds already."""
+    """Give, for each chunk and batch of scopes, what one export task requests; what the lake holds is left out."""
     from airflow.sdk import ObjectStoragePath
 
     from sei_provider.api.planner import batches
@@ -155,7 +155,7 @@ def work_of(
 
 
 def show(work: Mapping[str, list[dict[str, Any]]], scopes: list[Any], chunks: list[tuple[date, date]]) -> None:
-    """Log the plan: a line for each report and chunk, and what all of it takes."""
+    """Log the plan: a line for each report and chunk, and the total of exports and requests."""
     from tabulate import tabulate
 
     from sei_provider.api.reports import REPORTS as KNOWN
@@ -163,7 +163,7 @@ def show(work: Mapping[str, list[dict[str, Any]]], scopes: list[Any], chunks: li
 
     lines, requests = [], 0
     for report, tasks in work.items():
-        # Create and download; and where there is no list that tells of a hundred at once, a status call (CONTRACT).
+        # A create and a download; a status call as well where no list covers a hundred exports (CONTRACT).
         each = 2 if KNOWN[report].has_list else 3
         for start, end in chunks:
             exports = sum(len(task["scopes"]) for task in tasks if task["start"] == start.isoformat())
@@ -186,8 +186,8 @@ def show(work: Mapping[str, list[dict[str, Any]]], scopes: list[Any], chunks: li
 def export_part_by_part(report: str, work: Any) -> None:
     """In a DAG: for each part of a report's plan the tasks export, publish and check.
 
-    What has been published stays if the run is cancelled, and another run need not ask for it again. So the later a
-    task stands in its part, the sooner its turn comes: parts are brought to an end before others begin.
+    What has been published stays if the run is cancelled, and another run need not request it again. Therefore the
+    later a task stands in its part, the higher its priority: a part is finished before the next one starts.
     """
 
     @task_group(group_id=report)

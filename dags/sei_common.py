@@ -1,4 +1,4 @@
-"""What the example DAGs share: the lake's place, the teams, the assets, and the tasks from teams to check."""
+"""Shared parts of the example DAGs: the lake's place, the teams, the assets, and the tasks from teams to check."""
 
 from __future__ import annotations
 
@@ -31,19 +31,18 @@ TABLES = {
 """Where the reports land: one row per team and month, the operators' defaults."""
 
 ASSETS = {report: Asset(f"sei_{table}", group="sei") for report, table in TABLES.items()}
-"""What publishing updates: each table is an asset, with a partition per month."""
+"""The assets that publishing updates: one for each table, with a partition per month."""
 
 TEAMS_PER_EXPORT = 25
 """An export holds a team with its child teams; larger ones take SEI longer, and may time out there."""
 SCOPES_PER_TASK = 100
 BATCH_NAME = "{{ task.scopes | length }} scopes, {{ task.scopes | first }} to {{ task.scopes | last }}"
 TASKS_AT_ONCE = 4
-"""How many tasks of a report create or download at a time; those that wait are not counted."""
+"""Tasks of a report that create or download at a time; deferred ones are not counted."""
 
 RETRIES: Mapping[str, Any] = {"retries": 3, "retry_exponential_backoff": True}
-"""After Airflow's `default_task_retry_delay` (5 minutes), twice that, and four times that: the last comes when SEI has
-stopped answering with the same failed export again, which it does for 30 minutes. What no retry changes, such as a
-refused request or key, fails at once by itself."""
+"""Retries after Airflow's `default_task_retry_delay` (5 minutes), twice that, and four times that. SEI gives back a
+failed export for 30 minutes, so the last retry gets a new one. Permanent errors, such as a refused key, get none."""
 
 EXPORT_DOC = """Asks SEI for one export per scope of the batch, waits on the triggerer, and stages what came.
 
@@ -58,9 +57,9 @@ To mend it, clear the red export tasks together with what is downstream of them.
 
 # --8<-- [start:teams]
 def list_scopes(teams: list[Any] | None = None, org_tree: str | None = None) -> list[Any]:
-    """The scopes to export: these teams as they are, else those of the named org tree, else of all trees.
+    """List the scopes to export: these teams as they are, or those of the named org tree, or those of all trees.
 
-    Of a tree: whole subtrees of up to `TEAMS_PER_EXPORT` teams, and the teams above them for their own rows.
+    A tree gives whole subtrees of up to `TEAMS_PER_EXPORT` teams, and the teams above them for their own rows.
     """
     from sei_provider.api.planner import plan_scopes
     from sei_provider.hooks.sei import SeiHook
@@ -72,9 +71,10 @@ def list_scopes(teams: list[Any] | None = None, org_tree: str | None = None) -> 
 
 
 def configured_scopes() -> list[Any]:
-    """The scopes of every night: the Variable `sei_teams` (a JSON list of team ids) if there is one, else
-    `sei_teams.yaml` beside this file, else all teams of SEI's org trees, or of the one that the Variable
-    `sei_org_tree` names.
+    """List the scopes of every night.
+
+    They come from the Variable `sei_teams` (a JSON list of team ids) if there is one, otherwise from `sei_teams.yaml`
+    beside this file, otherwise from all of SEI's org trees, or from the one that the Variable `sei_org_tree` names.
     """
     import yaml
 
@@ -137,7 +137,7 @@ def export_all_reports(start: str, end: str) -> None:
 
 
 def intervals(cron: str) -> Any:
-    """The schedule of a DAG whose runs each stand for the time between two of these moments, and start at its end."""
+    """Return a schedule whose runs each cover the interval between two of these moments, and start at its end."""
     if hasattr(airflow.sdk, "CronDataIntervalTimetable"):
         return airflow.sdk.CronDataIntervalTimetable(cron, timezone="UTC")
     from airflow.timetables.interval import CronDataIntervalTimetable  # Airflow 3.1
@@ -147,11 +147,11 @@ def intervals(cron: str) -> Any:
 
 # --8<-- [start:consumer]
 def months_of(*assets: Asset) -> Any:
-    """The schedule of a DAG that runs for the months that `assets` publish.
+    """Return a schedule that runs a DAG for the months that `assets` publish.
 
-    On Airflow 3.3 that is one run per month, when all assets have published it since the last. Older ones do not know
-    months: there a run starts when any asset has an event, for all the months in the events until then. (If it waited
-    for all assets, a run could take the newest month of one before the others have it, and none would come after.)
+    On Airflow 3.3 that is one run per month, when all assets have published it since the last. Older versions know no
+    partitions: there a run starts when any asset has an event, for all months in the events until then. (If it waited
+    for all assets, a run could take the newest month of one before the others have it, and no run would follow.)
     """
     if not hasattr(airflow.sdk, "PartitionedAtRuntime"):
         return AssetAny(*assets)
@@ -159,7 +159,7 @@ def months_of(*assets: Asset) -> Any:
 
 
 def published_months(context: Mapping[str, Any]) -> list[str]:
-    """The months (`2026-01`) that a run scheduled by `months_of` is for; none if it was started by hand."""
+    """Return the months (`2026-01`) that a run scheduled by `months_of` is for; none if it was started by hand."""
     if month := context.get("partition_key"):
         return [month]
     events = (event for of_asset in context["triggering_asset_events"].values() for event in of_asset)

@@ -11,7 +11,7 @@ from sei_provider.operators.check import SeiCheckOperator
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.operators.report import SeiReportOperator
 
-ASK_DOC = "Asks SEI for one report per team of the batch, which it answers at once, and stages what came in the lake."
+ASK_DOC = "Requests one report per team of the batch, which SEI answers at once, and stages the answers in the lake."
 
 with DAG(
     "sei_legacy_reports",

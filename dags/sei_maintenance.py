@@ -1,4 +1,4 @@
-"""Every week: sweep up what abandoned runs left in staging, and report rows put aside and gaps in what landed."""
+"""Every week: remove the staging of abandoned runs, and report quarantined rows and missing months."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sei_common import LAKE, RETRIES
 log = logging.getLogger(__name__)
 
 KEPT = timedelta(days=7)
-"""How long a run may be mended by clearing its tasks before what it staged is swept up."""
+"""Time in which a run can be repaired by clearing its tasks, before its staging is removed."""
 
 
 @task(**RETRIES)
 def sweep(lake: str) -> list[str]:
-    """Removes staging that nothing was put into for a week; gives the folders' names."""
+    """Removes staging folders that have not changed for a week, and returns their names."""
     from airflow.sdk import ObjectStoragePath
 
     from sei_provider.lake.tables.maintenance import sweep_staging
@@ -28,9 +28,9 @@ def sweep(lake: str) -> list[str]:
 
 @task(**RETRIES)
 def report(lake: str) -> dict[str, Any]:
-    """Reports the rows put aside, and of every table the months that a scope lacks between its first and its last.
+    """Reports quarantined rows, and for each table the months that a scope lacks between its first and its last.
 
-    `sei_backfill` fills such gaps. Rows are put aside by exports with `on_bad_value="quarantine"`.
+    `sei_backfill` fills such gaps. Exports with `on_bad_value="quarantine"` put rows into quarantine.
     """
     from airflow.sdk import ObjectStoragePath
 
@@ -43,7 +43,7 @@ def report(lake: str) -> dict[str, Any]:
     for name in names(place):
         try:
             parts = coverage(place, name)
-        except UnknownTableError:  # something else that lies beside the tables, as the scorecard does
+        except UnknownTableError:  # a folder beside the tables, such as the scorecard
             continue
         months: dict[str, list[str]] = defaultdict(list)
         for part in parts:
@@ -69,11 +69,11 @@ with DAG(
     "sei_maintenance",
     description=__doc__,
     doc_md="""
-Keeps the lake tidy, and says what needs a person.
+Keeps the lake tidy, and reports what needs a person.
 
-- `sweep` removes what runs staged and nobody published, once nothing was added to it for a week.
-- `report` gives, as its result and in its log, the rows that were put aside because a value did not fit its column,
-  and the months that are missing between others. Nothing fails for them.
+- `sweep` removes what was staged and never published, a week after its last change.
+- `report` gives, as its result and in its log, the rows in quarantine, whose values did not fit their columns, and the
+  months that are missing between others. It does not fail for them.
 """,
     schedule="0 6 * * 0",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

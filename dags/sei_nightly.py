@@ -9,12 +9,12 @@ from sei_common import export_all_reports
 
 
 def yesterday(run_after: datetime) -> str:
-    """The last whole day before a run."""
+    """Return the last whole day before a run."""
     return f"{run_after - timedelta(days=1):%Y-%m-%d}"
 
 
 def month_before(run_after: datetime) -> str:
-    """The first day of the month before yesterday's."""
+    """Return the first day of the month before yesterday's."""
     first = (run_after - timedelta(days=1)).replace(day=1)
     return f"{(first - timedelta(days=1)).replace(day=1):%Y-%m-%d}"
 

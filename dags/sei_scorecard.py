@@ -17,10 +17,10 @@ MONTHS_SHOWN = 12
 
 @task(**RETRIES)
 def cards(lake: str, **context: Any) -> list[str]:
-    """Writes `<lake>/scorecard/month=2026-01/data.parquet` for the months that were published; gives their paths.
+    """Writes `<lake>/scorecard/month=2026-01/data.parquet` for the months that were published; returns their paths.
 
-    A row per team, parents beside their children: `is_leaf` tells them apart. Started by hand, it makes the last
-    twelve months anew.
+    There is a row per team, parents beside their children: `is_leaf` tells them apart. Started by hand, it rewrites the
+    last twelve months.
     """
     from io import BytesIO
 
@@ -45,7 +45,7 @@ def cards(lake: str, **context: Any) -> list[str]:
             put_bytes(target, parquet.getvalue())
             log.info("%s: %d teams, %d of them leaf teams", target, len(card), card["is_leaf"].sum())
             written.append(str(target))
-    except UnknownTableError as error:  # the lake's first night: the other reports are still on their way
+    except UnknownTableError as error:  # the lake's first night: other reports are not published yet
         msg = f"no scorecard yet: {error}"
         raise AirflowSkipException(msg) from error
     return written
@@ -53,7 +53,7 @@ def cards(lake: str, **context: Any) -> list[str]:
 
 @task(**RETRIES)
 def page(lake: str) -> str:
-    """Writes `<lake>/scorecard/scorecard.html`, the last twelve months that there are cards of; gives its path."""
+    """Writes `<lake>/scorecard/scorecard.html` about the last twelve months with a scorecard; returns its path."""
     import pandas as pd
     from airflow.sdk import ObjectStoragePath
     from sei_card.page import page_of

@@ -1,4 +1,4 @@
-"""The link from an export task to SEI. Knows which call shows what; the address comes from the hook."""
+"""The link from an export task to SEI. The call is chosen here; its address comes from the hook."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 class SeiExportLink(BaseOperatorLink):
-    """From a task to what SEI's API says of its exports.
+    """Link from a task to the records of its exports in SEI's API.
 
-    Which page of SEI's web interface shows an export is not documented; so this is the API's own record, which wants
-    the key as a header and is for `curl`, not for a browser.
+    No document names a page of SEI's web interface that shows an export. The API's record needs the key as a header,
+    so the link is for `curl` rather than for a browser.
     """
 
     name = "SEI export"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
-        """Airflow asks right after a run of the task, in its process, and keeps the answer as an XCom."""
+        """Return the task's link. Airflow calls this after a run, in its process, and keeps the answer as an XCom."""
         return str(getattr(operator, "link", ""))
 
 
-def call_behind(report: str, export_ids: Sequence[str]) -> Call[Any]:
-    """What shows these exports: the record of a single one; of several the list, where SEI has one, or the first."""
+def record_call(report: str, export_ids: Sequence[str]) -> Call[Any]:
+    """Return the call that reads a single export, or the list of several; without a list it reads the first."""
     if len(export_ids) > 1 and REPORTS[report].has_list:
         return endpoints.list_exports(report, {}, page=0)
     return endpoints.get_export(report, export_ids[0])

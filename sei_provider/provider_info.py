@@ -1,4 +1,4 @@
-"""What Airflow's provider discovery reads (entry point `apache_airflow_provider`)."""
+"""The provider's metadata for Airflow's provider discovery (entry point `apache_airflow_provider`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _INTEGRATION = "Harness SEI"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """The provider as Airflow's `provider_info.schema.json` describes it; `package-name` is the distribution's name."""
+    """Return the metadata by Airflow's `provider_info.schema.json`; `package-name` is the distribution's name."""
     return {
         "package-name": "airflow-provider-sei",
         "name": _INTEGRATION,
@@ -52,13 +52,13 @@ def get_provider_info() -> dict[str, Any]:
                     "org_identifier": _text("Organization identifier", "Required; every call carries it"),
                     "project_identifier": _text("Project identifier", "Required; every call carries it"),
                     "account_identifier": _text("Account identifier", "Needed to list org trees and their teams"),
-                    "requests_per_minute": _number("Requests per minute", 400, "What SEI allows to this key"),
-                    "machines": _number("Machines", 1, "Over how many machines that limit is divided"),
+                    "requests_per_minute": _number("Requests per minute", 400, "SEI's limit for this key"),
+                    "machines": _number("Machines", 1, "Number of machines that divide this limit"),
                     "rate_limit_url": _secret(
-                        "Rate limit in Redis", "redis://host:6379/0: all machines count together there, undivided"
+                        "Rate limit in Redis", "redis://host:6379/0: all machines count there together"
                     ),
                     "week_starts_on": _text("Week starts on", "A weekday; Monday if empty"),
-                    "timezone": _text("Time zone", "The zone in which a day ends, as in Europe/Berlin; UTC if empty"),
+                    "timezone": _text("Time zone", "The zone of a day's end, such as Europe/Berlin; UTC if empty"),
                     "ca_bundle": _text("CA bundle", "Path of a PEM file, the same on every worker and triggerer"),
                     "allow_http": {
                         "label": "Allow http",
@@ -66,9 +66,9 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "Send the key unencrypted to a host other than this machine",
                     },
                     "personal_data_secret": _secret(
-                        "Personal data secret", "The key under which names and e-mail addresses are hashed"
+                        "Personal data secret", "The key for hashing names and e-mail addresses"
                     ),
-                    "level_field": _text("Level field", "aggregationLevel for clusters that want that name"),
+                    "level_field": _text("Level field", "aggregationLevel for clusters that require that name"),
                 },
             }
         ],

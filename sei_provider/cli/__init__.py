@@ -1,1 +1,1 @@
-"""`airflow sei …`: looking at SEI from a terminal."""
+"""The commands `airflow sei …`, which look at SEI from a terminal."""

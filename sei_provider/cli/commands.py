@@ -1,4 +1,4 @@
-"""What the commands under `airflow sei` do: ask SEI and print. Loaded only when one of them runs."""
+"""The commands under `airflow sei`, which ask SEI and print. Loaded only when one of them runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _GZIP = b"\x1f\x8b"
 
 @suppress_logs_and_warning
 def list_exports(args: Namespace) -> None:
-    """`airflow sei exports list REPORT`."""
+    """Run `airflow sei exports list REPORT`."""
     with _client(args) as client:
         exports = client.list_exports(
             args.report,
@@ -44,18 +44,18 @@ def list_exports(args: Namespace) -> None:
 
 @suppress_logs_and_warning
 def show_export(args: Namespace) -> None:
-    """`airflow sei exports show REPORT ID`."""
+    """Run `airflow sei exports show REPORT ID`."""
     with _client(args) as client:
         _print([_shown(client.get_export(args.report, args.export_id))], args)
 
 
 @suppress_logs_and_warning
 def download_export(args: Namespace) -> None:
-    """`airflow sei exports download REPORT ID`: the whole file or none, and never over another."""
+    """Run `airflow sei exports download REPORT ID`: write the whole file or none, and replace no other file."""
     with _client(args) as client:
         export = client.get_export(args.report, args.export_id)
         if export.status is not ExportStatus.COMPLETED:
-            msg = f"{args.report} export {export.id} is {export.status}, not completed; there is nothing to download"
+            msg = f"{args.report} export {export.id} is {export.status}: only a completed export can be downloaded"
             raise SeiInputError(msg)
         folder = Path(args.file).parent if args.file else Path.cwd()
         with NamedTemporaryFile(dir=folder, prefix=".sei-") as part:
@@ -67,14 +67,14 @@ def download_export(args: Namespace) -> None:
             try:
                 os.link(part.name, target)
             except FileExistsError:
-                msg = f"{target} exists already; name another file with --file"
+                msg = f"{target} already exists; name another file with --file"
                 raise SeiInputError(msg) from None
         print(f"{target}: {size} bytes")  # noqa: T201 - the command's output
 
 
 @suppress_logs_and_warning
 def list_teams(args: Namespace) -> None:
-    """`airflow sei teams`: the org trees, or the teams of one, each below its parent."""
+    """Run `airflow sei teams`: print the org trees, or the teams of one, each below its parent."""
     with _client(args) as client:
         if args.org_tree is None:
             _print(
@@ -86,7 +86,7 @@ def list_teams(args: Namespace) -> None:
 
 @suppress_logs_and_warning
 def show_coverage(args: Namespace) -> None:
-    """`airflow sei coverage TABLE --lake LAKE`: a row for each scope, a column for each month."""
+    """Run `airflow sei coverage TABLE --lake LAKE`: print a row for each scope, a column for each month."""
     from airflow.sdk import ObjectStoragePath
 
     from sei_provider import lake as sei_lake
@@ -105,7 +105,7 @@ def show_coverage(args: Namespace) -> None:
 
 @suppress_logs_and_warning
 def check(args: Namespace) -> None:
-    """`airflow sei check`: tests a connection; ends with status 1 if it is no good."""
+    """Run `airflow sei check`: test a connection, and exit with status 1 if it does not work."""
     _as_server()
     try:
         good, said = SeiHook(args.conn_id).test_connection()
@@ -118,7 +118,7 @@ def check(args: Namespace) -> None:
 
 @contextmanager
 def _client(args: Namespace) -> Iterator[SeiClient]:
-    """A client for the named connection."""
+    """Open a client for the named connection; errors end the command with one line."""
     _as_server()
     with _errors_as_lines(), SeiHook(args.conn_id).get_conn() as client:
         yield client
@@ -133,7 +133,7 @@ def _errors_as_lines() -> Iterator[None]:
 
 
 def _as_server() -> None:
-    """Let connections be read from Airflow's database too, as `airflow connections test` does."""
+    """Let Airflow read connections from its database too, as `airflow connections test` does."""
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
 
 

@@ -1,4 +1,4 @@
-"""The commands under `airflow sei` and what they take. Read at every `airflow` call, so it imports nothing heavy."""
+"""Names and arguments of the commands under `airflow sei`. Each `airflow` call reads them, so imports are light."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EXPORT_ID = Arg(("export_id",), help="the export's id, e.g. exp_7a8b9c0d")
 _FILE = Arg(("--file",), help="where to write it; must not exist yet (default: <export id>.csv or .csv.gz)")
 _ORG_TREE = Arg(("--org-tree",), help="name of an org tree; without it, the trees are listed")
 _TABLE = Arg(("table",), help="a table of the lake, e.g. sprint_team_monthly")
-_LAKE = Arg(("--lake",), help="the lake's place, a path or URL", required=True)
+_LAKE = Arg(("--lake",), help="the lake's path or URL", required=True)
 _FROM = Arg(("--from",), dest="start", help="from the month of this day (yyyy-MM-dd) on")
 _TO = Arg(("--to",), dest="end", help="up to the month of this day (yyyy-MM-dd)")
 _AT_MOST = Arg(("--at-most",), help="how many exports to show", type=int, default=50)
@@ -33,7 +33,7 @@ _UNTIL = Arg(("--until",), help="only exports made on this day (yyyy-MM-dd) or e
 
 
 def get_sei_cli_commands() -> list[CLICommand]:
-    """The `sei` group, for Airflow's command line."""
+    """Return the group `sei` for Airflow's command line."""
     exports = GroupCommand(
         name="exports",
         help="Exports that SEI holds",
@@ -72,7 +72,7 @@ def get_sei_cli_commands() -> list[CLICommand]:
     )
     check = ActionCommand(
         name="check",
-        help="Test a connection and say what is wrong with it",
+        help="Test a connection and print what is wrong with it",
         func=lazy_load_command(f"{_COMMANDS}.check"),
         args=(_CONN_ID, ARG_OUTPUT, ARG_VERBOSE),
     )

@@ -1,1 +1,1 @@
-"""Airflow's way to SEI."""
+"""The Airflow hook for SEI."""

@@ -1,4 +1,4 @@
-"""The connection form for Airflow 3.1, made from the provider's metadata, which later versions read themselves."""
+"""The connection form for Airflow 3.1, made from the provider's metadata that later versions read themselves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sei_provider.provider_info import get_provider_info
 
 
 def widgets() -> dict[str, Any]:
-    """A wtforms field for each of our `conn-fields`; raises `ImportError` where there are no wtforms."""
+    """Return a wtforms field for each of our `conn-fields`; raises `ImportError` if wtforms is not installed."""
     wtforms = import_module("wtforms")
     kinds = {"string": wtforms.StringField, "integer": wtforms.IntegerField, "boolean": wtforms.BooleanField}
     made = {}
@@ -21,7 +21,7 @@ def widgets() -> dict[str, Any]:
 
 
 def field_behaviour() -> dict[str, Any]:
-    """Which of the fields that every connection has are hidden, and what the others are called."""
+    """Return which fields of every connection are hidden, and the labels of the others."""
     return {name.replace("-", "_"): value for name, value in _connection_type()["ui-field-behaviour"].items()}
 
 

@@ -1,4 +1,4 @@
-"""From an Airflow connection of type `sei` to a client. Knows how a connection is written, nothing of reports."""
+"""Makes clients from an Airflow connection of type `sei`. Knows how a connection is written, nothing of reports."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ if TYPE_CHECKING:
     from sei_provider.api.teams import Team
 
 REQUESTS_PER_MINUTE = 400
-"""What SEI allows to one API key (CONTRACT, "Limits")."""
+"""SEI's limit for one API key (CONTRACT, "Limits")."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """How the organization counts days: where its week starts (0 is Monday) and in which time zone."""
+    """The organization's calendar: the first day of its week (0 is Monday) and its time zone."""
 
     week_starts_on: int
     timezone: ZoneInfo
 
 
 class SeiHook(BaseHook):
-    """Gives clients of the SEI export API for an Airflow connection of type `sei`.
+    """Makes clients of the SEI export API from an Airflow connection of type `sei`, which it resolves once.
 
     :param sei_conn_id: The connection. Its host is the cluster's base URL with its path, its password the API
         key; its extras are `org_identifier` and `project_identifier` (required), `account_identifier`,
-        `requests_per_minute` (400, what SEI allows to one key), `rate_limit_url` (the Redis in which all machines
-        count them together) or else `machines` (1: over how many machines they are divided), `week_starts_on`
-        (Monday), `timezone` (UTC), `ca_bundle` (path of a PEM file on every machine), `allow_http` (false: the key is
-        sent over https only, but to this machine itself), `personal_data_secret` (to hash people's names under) and
-        `level_field` (`metricLevel`; `aggregationLevel` for clusters that still want that, CONTRACT row 9).
-    :param deadline: Unix time in seconds after which no call is made again.
+        `requests_per_minute` (400, SEI's limit for one key), `rate_limit_url` (the Redis in which all machines count
+        them together) or `machines` (1: the number of machines that divide them), `week_starts_on` (Monday),
+        `timezone` (UTC), `ca_bundle` (path of a PEM file on every machine), `allow_http` (false: the key is sent over
+        https only, except to this machine itself), `personal_data_secret` (the key to hash people's names under) and
+        `level_field` (`metricLevel`; `aggregationLevel` for older clusters, CONTRACT row 9).
+    :param deadline: Unix time in seconds after which no call is retried.
     """
 
     conn_name_attr = "sei_conn_id"
@@ -61,26 +61,26 @@ class SeiHook(BaseHook):
         self.deadline = deadline
 
     def get_conn(self) -> SeiClient:
-        """A client, to be used as a context manager. Raises `SeiInputError` if the connection lacks something."""
+        """Return a client, which is a context manager. Raises `SeiInputError` if the connection lacks something."""
         from sei_provider.api.client import SeiClient
 
         return SeiClient(**self._settings(*self._resolved))
 
     @asynccontextmanager
     async def aget_conn(self) -> AsyncIterator[AsyncSeiClient]:
-        """A client for asyncio, as an async context manager; for triggers."""
+        """Open a client for asyncio, for triggers."""
         from sei_provider.api.client import AsyncSeiClient
 
         connection = await self.aget_connection(self.sei_conn_id)
-        # Here, for it tells Airflow what to mask, and on 3.1 nothing but the event loop may talk to the supervisor.
+        # On the event loop, because this tells Airflow what to mask, and on 3.1 no other thread may do so.
         extra = _read_extra(connection)
-        # Built in a thread: reading certificates and opening the shared limit's file would hold up the event loop.
+        # In a thread, because reading certificates and opening the file of the rate limit would block the event loop.
         client = await asyncio.to_thread(lambda: AsyncSeiClient(**self._settings(connection, extra)))
         async with client:
             yield client
 
     def list_teams(self, org_tree: str | None = None) -> list[Team]:
-        """The root team of the named org tree, or of every tree, each with all teams below it.
+        """List the root team of the named org tree, or of every tree, each with all teams below it.
 
         Needs the extra `account_identifier`.
         """
@@ -89,13 +89,13 @@ class SeiHook(BaseHook):
             return [client.list_teams(tree) for tree in trees]
 
     def get_url(self, call: Call[Any]) -> str:
-        """The address of a call that reads, without the key."""
+        """Return the address of a call that reads, without the key."""
         connection, extra = self._resolved
         carried = {"projectIdentifier": extra["project_identifier"], "orgIdentifier": extra["org_identifier"]}
         return f"{_base_url(connection).rstrip('/')}{call.path}?{urlencode({**carried, **call.params})}"
 
     def get_calendar(self) -> Calendar:
-        """The connection's week and time zone. Raises `SeiInputError` if one is unknown."""
+        """Return the connection's week and time zone. Raises `SeiInputError` if one is unknown."""
         _, extra = self._resolved
         name = extra.get("timezone") or "UTC"
         try:
@@ -108,7 +108,7 @@ class SeiHook(BaseHook):
         return Calendar(weekday(extra.get("week_starts_on") or "monday"), timezone)
 
     def get_personal_data_key(self) -> bytes:
-        """The key under which names and e-mail addresses are hashed: the extra `personal_data_secret`.
+        """Return the key for hashing names and e-mail addresses: the extra `personal_data_secret`.
 
         Raises `SeiInputError` if there is none.
         """
@@ -120,7 +120,7 @@ class SeiHook(BaseHook):
         return str(secret).encode()
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask SEI for its newest productivity export: the cheapest call that everything in a connection must pass."""
+        """List SEI's newest productivity export: the cheapest call that needs all of a connection to be right."""
         try:
             self.get_calendar()
             with self.get_conn() as client:
@@ -131,14 +131,14 @@ class SeiHook(BaseHook):
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """The form's own fields, for Airflow 3.1: later ones read them from the provider's metadata."""
+        """Return the fields of the connection form, for Airflow 3.1: later ones read the provider's metadata."""
         from sei_provider.hooks.connection_form import widgets
 
         return widgets()
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """What becomes of the fields that every connection has; for Airflow 3.1 as well."""
+        """Return the changes to the fields that every connection has, for Airflow 3.1."""
         from sei_provider.hooks.connection_form import field_behaviour
 
         return field_behaviour()
@@ -177,7 +177,7 @@ class SeiHook(BaseHook):
         return settings
 
     def _share(self, extra: dict[str, Any]) -> int:
-        """This machine's part of the key's requests per minute; all of them where the machines count together."""
+        """Return this machine's share of the key's requests per minute; all of them where machines count in Redis."""
         machines = 1 if extra.get("rate_limit_url") else extra.get("machines") or 1
         try:
             share = int(extra.get("requests_per_minute") or REQUESTS_PER_MINUTE) // int(machines)
@@ -201,14 +201,14 @@ class SeiHook(BaseHook):
 
 
 def _read_extra(connection: Connection) -> dict[str, Any]:
-    """The connection's extras, all secrets of which Airflow is to mask in logs from here on.
+    """Return the connection's extras, and have Airflow mask their secrets in logs.
 
-    It knows those whose name says it, on 3.1 not all of them, and on none the password within a URL.
+    Airflow itself masks extras with a telltale name only, on 3.1 not all of them, and no password within a URL.
     """
     extra: dict[str, Any] = connection.extra_dejson
     if secret := extra.get("personal_data_secret"):
         mask_secret(str(secret))
-    # Split as leniently as can be: whether it is a URL at all is for the client to say, once nothing of it can leak.
+    # A lenient split: the client checks whether it is a URL, once nothing of it can leak into a log.
     credentials, at, _ = str(extra.get("rate_limit_url") or "").rpartition("@")
     if at and (password := credentials.rpartition(":")[2]):
         mask_secret([password, unquote(password)])

@@ -1,1 +1,1 @@
-"""Airflow tasks: export, publish, check."""
+"""Airflow operators: export, report, publish, check."""

@@ -1,4 +1,4 @@
-"""The check task: turns a run red that did not land everything it was asked for."""
+"""The check task: fails a run if anything that was asked for is missing from the lake."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class SeiCheckOperator(BaseOperator):
     """Fail if anything that was asked for is missing from the lake, and name it. Make it the run's last task.
 
-    Airflow judges a run by its last tasks and sends asset events only for tasks that succeed; so publishing
-    succeeds, and this task fails. It does not retry: nothing it looks at would change. To mend a run, clear the
-    export tasks that failed together with what is downstream of them.
+    Airflow judges a run by its last tasks and sends asset events only for tasks that succeed. Therefore publishing
+    succeeds, and this task fails. It makes no retry, because its input would not change. To repair a run, clear the
+    export tasks that failed together with their downstream tasks.
 
     :param published: The result of a `SeiPublishOperator`, or a list of them. (templated)
     """
@@ -33,11 +33,11 @@ class SeiCheckOperator(BaseOperator):
         """Raise `AirflowFailException` naming every missing scope."""
         results = [self.published] if isinstance(self.published, Mapping) else list(self.published or [])
         if not results or None in results:
-            msg = "nothing was published: the publish task before this one failed; see its log"
+            msg = "nothing was published, because the publish task before this one failed: see its log"
             raise AirflowFailException(msg)
         missing = [lack for result in results for lack in result["missing"]]
         if missing:
             named = "; ".join(f"{lack['scope']}: {lack['error']}" for lack in missing)
-            msg = f"{len(missing)} missing from the lake, their older rows are kept: {named}"
+            msg = f"{len(missing)} scopes are missing from the lake and keep their older rows: {named}"
             raise AirflowFailException(msg)
-        self.log.info("Everything that was asked for is in the lake")
+        self.log.info("All that was asked for is in the lake")

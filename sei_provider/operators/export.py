@@ -11,7 +11,7 @@ from sei_provider import lake as sei_lake
 from sei_provider.api.polling import ExportPoller
 from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.hooks.sei import SeiHook
-from sei_provider.links import SeiExportLink, call_behind
+from sei_provider.links import SeiExportLink, record_call
 from sei_provider.operators._base import SeiBatchOperator
 from sei_provider.operators._batch import ExportBatch
 from sei_provider.operators._splitting import TIMED_OUT, Splitter
@@ -167,7 +167,7 @@ class SeiExportOperator(SeiBatchOperator):
 
     def _link_to(self, hook: SeiHook, state: BatchState) -> None:
         if state.exports:
-            self.link = hook.get_url(call_behind(self.report, list(state.exports.values())))
+            self.link = hook.get_url(record_call(self.report, list(state.exports.values())))
 
     def _polling(self) -> Polling:
         return {

@@ -1,4 +1,4 @@
-"""The publish task: put what the export tasks staged into the lake's tables, and say what is missing."""
+"""The publish task: put staged slices into the lake's tables, and name what is missing."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 class SeiPublishOperator(BaseOperator):
     """Publish staged slices: each replaces in its tables what its request covers.
 
-    Runs when all exports are done, failed ones too, publishes what is staged, keeps the old rows of what is
-    missing, and succeeds, so that its asset events go out. Put `SeiCheckOperator` after it to turn the run red.
-    Running it again changes nothing.
+    Runs when all exports are done, failed ones too. Publishes what is staged, keeps the older rows of what is missing,
+    and succeeds, because Airflow sends asset events only for tasks that succeed. Put `SeiCheckOperator` after it to
+    fail the run. It is idempotent.
 
     The result is `{"published": [{table, month, rows, slices, superseded, path}, …], "missing": [{scope, error}, …]}`.
 
     Each of the task's `outlets` (assets, not aliases) gets an event, with
     `{"published": [{table, month, rows, exports, manifest}, …], "missing": 3}` as its extra; `manifest` is the month's
     object, whose footer holds the ledger of the exports. On Airflow 3.3 there is one event per month, with the month
-    (`2026-01`) as its partition: consumers are scheduled by `PartitionedAssetTimetable`, and a plain
-    `schedule=[asset]` does not hear of it. Before 3.3 a task cannot name partitions: there is one event without, and
-    consumers find the months in the extra.
+    (`2026-01`) as its partition: schedule consumers by `PartitionedAssetTimetable`, because a plain `schedule=[asset]`
+    ignores such events. Before 3.3 a task cannot name partitions: there is one event, and consumers find the months in
+    its extra.
 
-    :param staged: What the export tasks gave: manifests, or lists of them. (templated)
-    :param expected: What was asked of the export tasks, the very value given to their `scopes`: whatever of it
-        is not staged is missing. (templated)
+    :param staged: The results of the export tasks: manifests, or lists of them. (templated)
+    :param expected: The value given to the export tasks as `scopes`: whatever of it is not staged is missing.
+        (templated)
     :param lake: The lake's place, the same as for the export. (templated)
     :param table: The table's name, if not the report's own. (templated)
     :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
@@ -76,12 +76,12 @@ class SeiPublishOperator(BaseOperator):
             self.log.info("%(table)s, month %(month)s: %(rows)d rows after %(slices)d slices", month)
         self.log.info("%d of %d slices published, %d scopes missing", _good(manifests), len(manifests), len(missing))
         for asset in self.outlets:
-            _tell(context["outlet_events"][asset], published, missing)
+            _describe(context["outlet_events"][asset], published, missing)
         return {"published": published, "missing": missing}
 
 
-def _tell(event: Any, published: Sequence[Published], missing: Sequence[Any]) -> None:
-    """Say in an asset's event what was published. Not what is missing, only how much: an event stays for good."""
+def _describe(event: Any, published: Sequence[Published], missing: Sequence[Any]) -> None:
+    """Write what was published into an asset's event, and how much is missing; not which, as events stay for good."""
     event.extra = {
         "published": [
             {
@@ -104,12 +104,17 @@ def _good(manifests: Iterable[Manifest]) -> int:
 
 
 def _missing(expected: Any, manifests: list[Manifest]) -> list[dict[str, str]]:
-    """What was asked for and is not staged, each with the reason where one is known."""
+    """Give what was asked for and is not staged, each with the error where one is known."""
     scopes = [Scope.parse(scope).label for scope in _flat(expected)]
     if not scopes:
-        return [{"scope": "all", "error": "no scope was asked for: the task that lists the teams gave none, or failed"}]
+        return [
+            {
+                "scope": "all",
+                "error": "no scope was asked for, because the task that lists the teams failed or found none",
+            }
+        ]
     known = {manifest["scope"] for manifest in manifests}
-    unknown = "its export task handed nothing on; see that task's log"
+    unknown = "its export task handed nothing on: see that task's log"
     return [
         *({"scope": bad["scope"], "error": bad["error"]} for bad in manifests if bad["error"] is not None),
         *({"scope": scope, "error": unknown} for scope in dict.fromkeys(scopes) if scope not in known),
@@ -117,7 +122,7 @@ def _missing(expected: Any, manifests: list[Manifest]) -> list[dict[str, str]]:
 
 
 def _flat(value: Any) -> Iterator[Any]:
-    """The members of nested lists, as mapped tasks give them; None counts as an empty list."""
+    """Flatten nested lists, as mapped tasks give them; None counts as an empty list."""
     if value is None:
         return
     if isinstance(value, str | int | Mapping):

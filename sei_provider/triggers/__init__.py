@@ -1,1 +1,1 @@
-"""What the triggerer runs while tasks are deferred."""
+"""Triggers: the triggerer runs them while tasks are deferred."""

@@ -22,7 +22,7 @@ def test_a_task_failed_by_hand_while_it_waits_is_named_and_once_cleared_takes_up
     run.wait_for("deferred")
     run.mark_failed(2)
     assert run.end() == "failed"
-    assert "20 missing from the lake" in run.log("check")
+    assert "20 scopes are missing from the lake" in run.log("check")
     published = run.published()
     run.clear(2, downstream=True)
     chaos.landed(run, "nothing: one batch failed by hand while it waits, then cleared")

@@ -97,7 +97,7 @@ def test_an_export_is_downloaded_whole_and_never_over_another_file(
     assert gzip.decompress(file.read_bytes()).startswith(b"Granularity,Team")
     again = terminal.run("exports", "download", "sprint", export_ids[0])
     assert again.returncode == 1
-    assert "exists already" in again.stderr
+    assert "already exists" in again.stderr
     assert not list(terminal.home.glob(".sei-*"))
 
 

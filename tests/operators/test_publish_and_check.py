@@ -108,7 +108,7 @@ def test_a_bad_scope_is_missing_with_its_reason_and_its_old_rows_stay(sandbox: S
     assert "failed" in result["missing"][0]["error"]
     assert read_table(str(lake), SPRINT).num_rows == 6
     with pytest.raises(
-        AirflowFailException, match="1 missing from the lake, their older rows are kept: team:12: export"
+        AirflowFailException, match="1 scopes are missing from the lake and keep their older rows: team:12: export"
     ):
         check(result)
 

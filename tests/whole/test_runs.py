@@ -68,7 +68,7 @@ def test_a_batch_killed_in_its_last_try_is_named_the_others_land_and_consumers_r
     assert set(teams_in(lake, SPRINT)) == {f"team:{team}" for team in TEAM_IDS[:4] + TEAM_IDS[8:]}
     log = whole.airflow.task_log(dag_id, run_id, "check")
     assert all(f"team:{team}: its export task handed nothing on" in log for team in TEAM_IDS[4:8])
-    assert "4 missing from the lake" in log
+    assert "4 scopes are missing from the lake" in log
     after = [run for run in whole.runs_by_assets("case_consumer") if run["dag_run_id"] not in before]
     assert {run["state"] for run in after} == {"success"}
 
