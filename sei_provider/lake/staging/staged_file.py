@@ -24,7 +24,7 @@ is published. The lineage columns are left out: they are the same in every row, 
 PATHS_KEY = b"sei.paths"
 """Footer entry: the distinct [team, team hierarchy] of the rows, as JSON."""
 PERIODS_KEY = b"sei.periods"
-"""Footer entry: the distinct [hierarchy, start date, sprint] where periods are sprints, else [start date], as JSON."""
+"""Footer entry: distinct [hierarchy, start date, sprint] if periods are sprints, otherwise [start date], as JSON."""
 
 ROW_GROUP_BYTES = 6 << 20
 """Size in memory of a row group, about. Small groups take more time and space to compress; large ones count several
@@ -151,7 +151,7 @@ class _Opened:
     size: int
     """Bytes of the rows by the footer: asking Arrow takes as long as reading them."""
     columns_key: bytes
-    """The columns as in the footer."""
+    """Footer entry `COLUMNS_KEY`, unparsed."""
 
 
 def _open_all(paths: Iterable[Path]) -> list[_Opened]:

@@ -26,9 +26,9 @@ class ScopeCoverage(TypedDict):
     month: str
     """`YYYY-MM`. Counts the periods that start in it, also weeks and sprints that end in the next month."""
     published_at: datetime | None
-    """When a slice of the scope that includes days of this month was last published; None if none was."""
+    """Last time at which a slice of the scope with days of this month was published; None if none was."""
     complete: bool
-    """Whether the scope's slices together include every day of the month; false for a month to date."""
+    """True if the scope's slices together include every day of the month; false for a month to date."""
     rows: int
     """Rows of the month that the scope owns now; 0 if its answer was empty, or a newer export of another scope owns
     them."""
@@ -90,7 +90,7 @@ class AlreadyPublished:
 
     slice_keys: set[tuple[str, str]] = field(default_factory=set)
     months: dict[date, list[Superseded]] = field(default_factory=dict)
-    """The months that hold them, each with the slices that newer exports have superseded there."""
+    """Months that hold them, each with the slices that newer exports have superseded there."""
 
     @classmethod
     def find(cls, folder: UPath, gone: Sequence[Manifest]) -> AlreadyPublished:
@@ -130,7 +130,7 @@ class AlreadyPublished:
 
 
 def spans(entries: Iterable[LedgerEntry], start: date, end: date) -> bool:
-    """Whether the ranges of the entries together include every day from `start` to `end`."""
+    """Return whether the ranges of the entries together include every day from `start` to `end`."""
     missing = start
     for entry in sorted(entries, key=lambda entry: entry.start):
         if entry.start <= missing:

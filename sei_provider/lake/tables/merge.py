@@ -218,7 +218,7 @@ class ExternalSorter:
 
 
 class _Head:
-    """The next block of a run. A run has at least one."""
+    """Next block of a run. A run has at least one."""
 
     def __init__(self, run: Path, by: Sequence[str]) -> None:
         self._by = by

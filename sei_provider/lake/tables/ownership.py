@@ -23,7 +23,7 @@ class LedgerEntry:
     end: date
     export_id: str
     created_at: datetime
-    """When SEI made the export, by SEI's clock."""
+    """Time at which SEI made the export, by SEI's clock."""
     teams: frozenset[str]
     """Hierarchies that its rows name, in any month."""
     tombstones: frozenset[str] = frozenset()
@@ -31,7 +31,7 @@ class LedgerEntry:
     sprints: frozenset[tuple[str, str]] | None = None
     """(Hierarchy, sprint) of its rows, or first day if the sprint has no name; None unless periods are sprints."""
     replace_exact_range: bool = False
-    """Whether it replaces its own scope and range only, as legacy reports do."""
+    """True if it replaces its own scope and range only, as legacy reports do."""
     rows: int = 0
     """Rows of this month that it owns now."""
     quarantined: int = 0
@@ -49,11 +49,11 @@ class LedgerEntry:
         return self.created_at, self.export_id, self.scope
 
     def overlaps(self, other: LedgerEntry) -> bool:
-        """Whether the two ranges have a day in common."""
+        """Return whether the two ranges have a day in common."""
         return self.start <= other.end and other.start <= self.end
 
     def has_range_of(self, other: LedgerEntry) -> bool:
-        """Whether the two ranges are equal."""
+        """Return whether the two ranges are equal."""
         return (self.start, self.end) == (other.start, other.end)
 
     def to_json(self) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True)
 class RowKey:
-    """What the owner rule needs to know of a row: its slice, its team's hierarchy and its period."""
+    """Key of a row for the owner rule: its slice, its team's hierarchy and its period."""
 
     entry: LedgerEntry
     path: str
@@ -105,7 +105,7 @@ class RowKey:
 
 
 def supersedes(newer: LedgerEntry, row: RowKey) -> bool:
-    """Whether an entry that is newer than the row's own supersedes the row.
+    """Return whether an entry that is newer than the row's own supersedes the row.
 
     It must include the row's period, and the row's team: by scope, by naming the team, or by a tombstone. A sprint may
     cross the borders of a request. SEI does not document whether it selects sprints by first day, last day or overlap,
@@ -142,7 +142,7 @@ class Owners:
                 self._by_path[path].append(entry)
 
     def survives(self, row: RowKey) -> bool:
-        """Whether no newer entry supersedes the row. Rows of one export are never compared."""
+        """Return whether no newer entry supersedes the row. Rows of one export are never compared."""
         candidates = (*self._by_scope[row.entry.scope], *self._by_path[row.path])
         return not any(entry.precedence > row.entry.precedence and supersedes(entry, row) for entry in candidates)
 
