@@ -10,6 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,23 +116,22 @@ class ExportBatch:
         for request, export in map_concurrently(
             lambda request: self._client.get_export(request.report, saved[request.fingerprint]), requests
         ):
-            if isinstance(export, Export):
-                if _has_failed(export) and not self._splitter.is_too_big(export):
-                    self._checkpoint.forget(request, unusable=True)
-                    continue
-                self._wait_for(request, export)
-            elif isinstance(export, SeiNotFoundError):
+            export_id = saved[request.fingerprint]
+            if isinstance(export, SeiNotFoundError) or (
+                isinstance(export, Export) and self._has_failed_for_good(export)
+            ):
                 self._checkpoint.forget(request, unusable=True)
-                continue
-            elif export.is_permanent:
-                self._state.fail(request, f"export {saved[request.fingerprint]}: {export}", permanent=True)
-                continue
-            else:  # a transient error: polling asks about this export again
-                self._state.exports[request.fingerprint] = saved[request.fingerprint]
-            self._state.resumed.append(request.fingerprint)
+            elif isinstance(export, SeiError) and export.is_permanent:
+                self._state.fail(request, f"export {export_id}: {export}", permanent=True)
+            else:
+                self._state.resumed.append(request.fingerprint)
+                if isinstance(export, Export):
+                    self._wait_for(request, export)
+                else:  # a transient error: polling asks about this export again
+                    self._state.exports[request.fingerprint] = export_id
 
     def _create(self, requests: list[ExportRequest]) -> list[str]:
-        """Create exports; gives the keys of the requests for which SEI gave back an existing one."""
+        """Create exports; gives the fingerprints of the requests for which SEI gave back an existing one."""
         reused = []
         try:
             for request, export in map_concurrently(
@@ -139,16 +139,14 @@ class ExportBatch:
             ):
                 if isinstance(export, SeiError):
                     self._state.fail(request, str(export), permanent=export.is_permanent)
-                    continue
-                known_as_failed = _has_failed(export) and not self._splitter.is_too_big(export)
-                if known_as_failed or self._checkpoint.is_unusable(export):
-                    reason = f"it failed: {export.error}" if export.error else "an earlier try could not use it"
-                    self._state.fail(request, f"SEI gave back export {export.id}; {reason}. {_until_new(export)}")
-                    continue
-                self._checkpoint.save(request, export)
-                self._wait_for(request, export)
-                if export.reused:
-                    reused.append(request.fingerprint)
+                elif self._checkpoint.is_unusable(export):
+                    why = f"SEI gave back export {export.id}, which had failed or was broken in an earlier try"
+                    self._state.fail(request, f"{why}. {_until_new(export)}")
+                else:
+                    self._checkpoint.save(request, export)
+                    self._wait_for(request, export)
+                    if export.reused:
+                        reused.append(request.fingerprint)
         finally:  # also when an error that affects all scopes ends the task: its retry resumes what was created
             self._checkpoint.flush()
         return reused
@@ -156,6 +154,9 @@ class ExportBatch:
     def _wait_for(self, request: ExportRequest, export: Export) -> None:
         self._state.exports[request.fingerprint] = export.id
         self._state.made_at[export.id] = export.created_at.astimezone(UTC).isoformat(timespec="seconds")
+
+    def _has_failed_for_good(self, export: Export) -> bool:
+        return _has_failed(export) and not self._splitter.is_too_big(export)
 
     def _log_exports(self, requests: list[ExportRequest], *, resumed: int, reused: int) -> None:
         state = self._state
@@ -188,11 +189,9 @@ class ExportBatch:
     def _published_ids(self, tables: Iterable[str]) -> set[str]:
         ids = set()
         for table in tables:
-            try:
+            with suppress(sei_lake.UnknownTableError):
                 ledger = sei_lake.ledger(self._checkpoint.lake, table)
-            except sei_lake.UnknownTableError:
-                continue
-            ids |= {entry["export_id"] for entries in ledger.values() for entry in entries}
+                ids |= {entry["export_id"] for entries in ledger.values() for entry in entries}
         return ids
 
     def _download(self, requests: list[ExportRequest], exports: dict[str, Export]) -> None:

@@ -139,6 +139,15 @@ def test_a_retry_goes_on_with_the_parts_and_asks_for_nothing_twice(
     assert all(manifest["error"] is None for manifest in manifests)
 
 
+def test_an_export_that_was_too_big_and_that_sei_gives_back_is_split_as_well(connected: Any, tmp_path: Path) -> None:
+    with serve(teams=2, seconds=0, timeout_days=40) as sandbox:
+        connected(sandbox)
+        both = [Task(tmp_path / name, state=TaskState(), report="productivity", scopes=["11"]) for name in "ab"]
+        first, second = ([manifest["export_id"] for manifest in task.run()] for task in both)
+    assert first == second
+    assert len(first) == 2
+
+
 def test_parts_are_waited_for_deferred_with_the_same_deadline(connected: Any, lake: Path, state: TaskState) -> None:
     with serve(teams=2, seconds=0, timeout_days=40) as sandbox:
         connected(sandbox)
