@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _REUSE = timedelta(minutes=30)
-"""How long SEI answers an identical request with the same export (CONTRACT, "Reuse")."""
+"""Time for which SEI answers an identical request with the same export (CONTRACT, "Reuse")."""
 
 
 class ExportBatch:
-    """The exports of one task; `state` and `checkpoint` hold how far it has come, within this try and before."""
+    """The exports of one task. `state` holds the progress of this try, `checkpoint` that of all tries."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class ExportBatch:
             self._note_published([request for request in requests if request.fingerprint in kept])
 
     def poll(self, poller: ExportPoller) -> ExportEvent:
-        """Wait in this process until every export has ended or the deadline is there; gives the trigger's event."""
+        """Wait in this process until every export has ended or the deadline is there; returns the trigger's event."""
         logged = len(poller.pending)
         while poller.pending:
             time.sleep(poller.next_pause())
@@ -83,7 +83,7 @@ class ExportBatch:
         return {**poller.result(), "permanent": False}
 
     def collect(self, requests: list[ExportRequest], event: ExportEvent) -> list[ExportRequest]:
-        """Stage what was completed, split what was too big, record why the rest failed; gives the parts of the split.
+        """Stage what was completed, split what was too big, record why the rest failed; returns the parts of the split.
 
         Files are downloaded concurrently and staged one after another, so memory and disk hold a few at a time.
         """
@@ -131,7 +131,7 @@ class ExportBatch:
                     self._state.exports[request.fingerprint] = export_id
 
     def _create(self, requests: list[ExportRequest]) -> list[str]:
-        """Create exports; gives the fingerprints of the requests for which SEI gave back an existing one."""
+        """Create exports; returns the fingerprints of the requests for which SEI gave back an existing one."""
         reused = []
         try:
             for request, export in map_concurrently(
@@ -258,7 +258,7 @@ class ExportBatch:
 
 
 def _has_failed(export: Export) -> bool:
-    """An export that has ended without a file."""
+    """Tell whether an export has ended without a file."""
     return export.status in {ExportStatus.FAILED, ExportStatus.CANCELLED}
 
 

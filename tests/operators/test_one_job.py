@@ -1,4 +1,4 @@
-"""One export for each request, over tries, clears and deaths: what a later try resumes, and what it creates anew."""
+"""One export for each request, over tries, clears and deaths: later tries resume exports, or create new ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def kinds(sandbox: SandboxControl, *, since: int = 0) -> Counter[str]:
 
 
 def first_try(task: Task) -> list[str]:
-    """A try that makes exports and defers; gives their ids."""
+    """Run a try that creates exports and defers; returns their ids."""
     with pytest.raises(TaskDeferred) as deferred:
         task.run()
     return sorted(deferred.value.trigger.export_ids)

@@ -23,7 +23,7 @@ SPRINT = "sprint_team_monthly"
 
 
 class Event(SimpleNamespace):
-    """What Airflow 3.3 gives a task to tell of an asset."""
+    """An asset's outlet event as in Airflow 3.3."""
 
     def add_partitions(self, keys: list[str]) -> None:
         self.partitions = keys

@@ -30,7 +30,7 @@ SPRINT = "sprint_team_monthly"
 
 
 def land(task: Task) -> list[Any]:
-    """What a task hands on, whether it fails or not."""
+    """Return the manifests that a task hands on, whether it fails or not."""
     try:
         return task.run()
     except SeiExportError:
@@ -168,7 +168,7 @@ def test_parts_are_waited_for_deferred_with_the_same_deadline(connected: Any, la
 
 
 def seen_by(sandbox: SandboxControl, trigger: Any) -> dict[str, Any]:
-    """What a trigger's event holds once all its exports have ended."""
+    """Return a trigger's event once all its exports have ended."""
     settings_ = {"api_key": "sandbox", "org_identifier": "acme", "project_identifier": "web"}
     with SeiClient(base_url=sandbox.base_url, **settings_) as client:
         ended = {id_: client.get_export(trigger.report, id_).to_reply() for id_ in trigger.export_ids}

@@ -69,7 +69,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxControl]:
 
 @pytest.fixture
 def stored(sandbox: SandboxControl) -> dict[str, Any]:
-    """What was stored, by file name; its export ids are those of the same exports in this test's sandbox."""
+    """The stored values by file name, with the ids of the same exports in this test's sandbox."""
     texts = {path.stem: path.read_text(encoding="utf-8") for path in STORED.iterdir()}
     old_ids = json.loads(texts["task_state"])
     with SeiClient(

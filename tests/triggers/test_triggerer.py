@@ -52,7 +52,7 @@ class Triggerer:
 
 
 class Triggerers:
-    """Those of one Airflow; what a test leaves running serves the next."""
+    """The triggerers of one Airflow; a triggerer that a test leaves running serves the next test."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self._folder = folder
@@ -60,7 +60,7 @@ class Triggerers:
         self._running: list[Triggerer] = []
 
     def one(self) -> Triggerer:
-        """One that runs."""
+        """Return a triggerer that runs."""
         return self._running[-1] if self._running else self.another()
 
     def two(self) -> tuple[Triggerer, Triggerer]:
@@ -71,7 +71,7 @@ class Triggerers:
         return first, second
 
     def another(self) -> Triggerer:
-        """A new one."""
+        """Start a new triggerer."""
         process = BackgroundProcess(
             "triggerer",
             [sys.executable, "-m", "tests.triggers.triggerer"],
@@ -125,7 +125,7 @@ class Airflow:
         self.sandbox.advance(EXPORT_SECONDS)
 
     def questions(self) -> int:
-        """How often triggers have asked; fails if they did anything but ask."""
+        """Return how often triggers have polled; fail if they made any other call."""
         kinds = [request["kind"] for request in self.sandbox.requests() if "Async" in request["user_agent"]]
         assert set(kinds) <= {"status", "list"}
         return len(kinds)
@@ -156,7 +156,7 @@ class Airflow:
         return (first, second) if first.job == job else (second, first)
 
     def has_ended(self, run_id: str, triggerer: Triggerer) -> bool:
-        """Whether a triggerer has said, in its own log or the task's, that the trigger of a run's task has ended."""
+        """Tell whether a triggerer has logged, in its log or the task's, that the trigger of a run's task has ended."""
         logs = self._logs.glob(f"**/run_id={run_id}/**/*.trigger.{triggerer.job}.log")
         said = "".join(path.read_text(encoding="utf-8") for path in [*logs, triggerer.process.log])
         return any("trigger completed" in line and f"/{run_id}/" in line for line in said.splitlines())
