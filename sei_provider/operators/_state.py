@@ -198,9 +198,9 @@ class TaskCheckpoint:
 
     def forget(self, request: ExportRequest, *, unusable: bool) -> None:
         """Drop the id of a request's export, so that the next try creates one; `unusable` refuses the same from SEI."""
-        export_id = self._saved["exports"].pop(request.fingerprint, None)
-        if export_id is None:
+        if request.fingerprint not in self.load([request]):
             return
+        export_id = self._saved["exports"].pop(request.fingerprint)
         if unusable:
             self._saved["unusable"].append(export_id)
         if self._is_of_751f940:
