@@ -11,7 +11,7 @@ import stamina
 from hypothesis import settings
 from upath import UPath
 
-REAL_AIRFLOW = {"whole", "airflow", "chaos", "night"}
+REAL_AIRFLOW = {"whole", "airflow", "stack", "chaos", "night"}
 """Fixtures that start Airflow's processes."""
 REAL_AIRFLOW_SECONDS = 900
 """Time limit of a test with a real Airflow; the first of a session starts it."""
