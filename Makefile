@@ -93,7 +93,7 @@ EXAMPLES ?= 20000
 SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 fuzz: $(READY)
 	@echo "make fuzz SEED=$(SEED) EXAMPLES=$(EXAMPLES)"
-	SEI_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -m fuzz --timeout 7200 --hypothesis-seed $(SEED) \
+	SEI_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -m fuzz --capture no --timeout 7200 --hypothesis-seed $(SEED) \
 		tests $$(find tests -name 'fuzz_*.py')
 
 faults: $(READY)
