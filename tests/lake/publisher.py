@@ -1,9 +1,9 @@
-"""A publisher as a process of its own, which can be made to stop between reading a month and putting it.
+"""Script: publish in a process of its own, which can pause between reading a month and putting it.
 
     python publisher.py <JSON: lake, options, manifests, signals, pause>
 
-It makes `<signals>/<its name>.read` once it has read the first month and, if it is to pause, goes on when
-`<signals>/go` is there. It makes `….blocked` when it finds the table locked, and `….done` at its end.
+Creates `<signals>/<its name>.read` after reading the first month and, if it is told to pause, waits for
+`<signals>/go`. Creates `….blocked` if it finds the table locked, and `….done` at its end.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from filelock import FileLock, Timeout
 from upath import UPath
 
 from sei_provider import lake
-from sei_provider.lake.tables import publish as publishing
+from sei_provider.lake.tables import publish
 
 
 def main() -> None:
     task = json.loads(sys.argv[1])
     signals = Path(task["signals"])
-    put_month, locked = publishing.put_month, publishing.locked
+    put_month, locked = publish.put_month, publish.locked
     paused = []
 
     def put_after_a_pause(*args, **kwargs):
@@ -47,7 +47,7 @@ def main() -> None:
         with locked(folder):
             yield
 
-    publishing.put_month, publishing.locked = put_after_a_pause, say_if_locked
+    publish.put_month, publish.locked = put_after_a_pause, say_if_locked
     root = UPath(task["lake"], **task["options"])
     lake.publish(root, task["manifests"], published_at=datetime.fromisoformat(task["published_at"]))
     (signals / f"{task['name']}.done").touch()

@@ -1,4 +1,4 @@
-"""What is there and what is missing, from the ledgers (scope by month)."""
+"""Coverage: published and missing months of each scope, from the ledgers."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def test_scopes_and_months_that_nobody_published_are_missing(bench):
     ]
 
 
-def test_a_month_to_date_is_not_whole_until_its_last_day_was_asked_for(bench):
+def test_a_month_to_date_is_not_complete_until_its_last_day_was_asked_for(bench):
     bench.export("team:1", [team_row("Eng/1", JAN)], age=1, end="2026-01-10")
     assert told(bench, "complete") == [(False,)]
     bench.export("team:1", [], age=2, start="2026-01-11", end="2026-01-31")
     assert told(bench, "complete") == [(True,)]
 
 
-def test_weeks_across_two_months_make_neither_of_them_whole_by_themselves(bench):
+def test_weeks_across_two_months_make_neither_of_them_complete_by_themselves(bench):
     bench.granularity = "weekly"
     bench.export("team:1", [team_row("Eng/1", "2026-01-26")], age=1, start="2026-01-26", end="2026-02-22")
     assert told(bench, "month", "complete", "rows") == [("2026-01", False, 1), ("2026-02", False, 0)]

@@ -1,4 +1,4 @@
-"""Sprints: they lie across the borders of requests, and are told apart by team and name (DESIGN, decision 12)."""
+"""Sprints cross the borders of requests and are identified by team and name (DESIGN, decision 12)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from lake_bench import STORES
 
 from sei_provider import lake
-from sei_provider.lake.tables import publish as publishing
+from sei_provider.lake.tables import publish
 
 pytestmark = pytest.mark.parametrize("store", STORES, indirect=True)
 
@@ -49,11 +49,11 @@ def test_a_sprint_that_moved_on_does_not_come_back_with_the_older_month_that_arr
     assert late["rows"] == 1
 
 
-def test_a_publisher_that_dies_before_it_looked_at_the_neighbours_is_mended_by_a_second_run(bench, monkeypatch):
+def test_a_publisher_that_dies_before_it_reconciled_adjacent_months_is_repaired_by_a_second_run(bench, monkeypatch):
     bench.export("team:1", ["S1,A,Eng/A,2026-01-02,2026-01-15,5"], age=2, **JANUARY)
     late = bench.stage("team:1", [f"{ACROSS},5"], age=1, **DECEMBER)
     with monkeypatch.context() as patch:
-        patch.setattr(publishing, "reconcile_adjacent_months", lambda *_: sys.exit())
+        patch.setattr(publish, "reconcile_adjacent_months", lambda *_: sys.exit())
         with pytest.raises(SystemExit):
             bench.publish(late)
     assert len(sprints(bench)) == 2
@@ -62,7 +62,7 @@ def test_a_publisher_that_dies_before_it_looked_at_the_neighbours_is_mended_by_a
 
 
 def test_a_sprint_is_not_cleared_by_a_request_that_may_not_have_asked_for_it(bench):
-    """Whether SEI picks sprints by first day, last day or overlap is not documented."""
+    """SEI does not document whether it selects sprints by first day, last day or overlap."""
     bench.export("team:1", [f"{ACROSS},5"], age=1, **DECEMBER)
     bench.export("team:1", [], age=2, **JANUARY)
     assert sprints(bench) == [("S1", "2025-12", 5.0)]
