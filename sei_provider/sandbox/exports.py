@@ -96,9 +96,7 @@ class ExportStore:
             return older, True
         fault = self._time_out(request) or self._faults.for_export(request.spec.report, request.scope_name)
         export = Export(self._next_id(now), request, raw_body, now, now + self._options.seconds, fault)
-        self._exports[export.id] = export
-        if request.spec.report == "productivity":
-            self._reusable[request.identity] = export
+        self._exports[export.id] = self._reusable[request.identity] = export
         return export, False
 
     def _time_out(self, request: ExportRequest) -> ExportFault | None:

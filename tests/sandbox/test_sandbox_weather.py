@@ -21,7 +21,7 @@ JSON_CALLS = ("create", "status", "list", "trees")
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[SandboxControl]:
-    with serve(teams=10, seconds=0) as sandbox:
+    with serve(teams=10, seconds=0, reuse=False) as sandbox:
         yield sandbox
 
 
