@@ -89,7 +89,8 @@ def _wrong_places(task: Task, landed: set[str], lake: str, table: str) -> Iterat
 def _wrong_exports(scenario: Scenario, per_team: Counter[str]) -> Iterator[str]:
     if twice := [team for team, number in per_team.items() if team != STRUCK and number > 1]:
         yield f"exports made twice of {twice}"
-    if _passed(scenario) and per_team[STRUCK] > _allowed(scenario):
+    # A create whose answer was lost is sent again, and SEI gives the same export.
+    if _passed(scenario) and per_team[STRUCK] > 1:
         yield f"{per_team[STRUCK]} exports of the team that the fault befell"
 
 
@@ -101,13 +102,6 @@ def _befalls_all(scenario: Scenario) -> bool:
 
 def _passed(scenario: Scenario) -> bool:
     return scenario.once and EVERY_FAULT[scenario.fault].transient
-
-
-def _allowed(scenario: Scenario) -> int:
-    """A create whose answer was lost is sent again; the sandbox gives the same export of productivity only."""
-    fault = EVERY_FAULT[scenario.fault]
-    lost_answer = isinstance(fault, CallFault) and not fault.before_work and "create" in scenario.calls
-    return 2 if lost_answer and scenario.report != "productivity" else 1
 
 
 def _landed(task: Task) -> set[str]:

@@ -99,6 +99,7 @@ def test_a_table_may_be_named(sandbox: SandboxControl, lake: Path) -> None:
 
 def test_a_bad_scope_is_missing_with_its_reason_and_its_old_rows_stay(sandbox: SandboxControl, lake: Path) -> None:
     publish(lake, Task(lake, state=None).run(), ["11", "12", "13"])
+    sandbox.advance(1801)  # until then SEI gives the first export back
     sandbox.fault("fail", team="12")
     again = Task(lake, state=None, task_id="again")
     with pytest.raises(SeiExportError):

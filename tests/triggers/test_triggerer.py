@@ -176,7 +176,7 @@ class Airflow:
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     home = tmp_path_factory.mktemp("airflow")
     dags = PROJECT / "dev" / "dags" / "waiting"
-    with serve(teams=6, seconds=EXPORT_SECONDS) as sandbox, pytest.MonkeyPatch.context() as patch:
+    with serve(teams=6, seconds=EXPORT_SECONDS, reuse=False) as sandbox, pytest.MonkeyPatch.context() as patch:
         connect(patch, sandbox.base_url)
         environment = {name: os.environ[name] for name in ("HOME", "LANG", "PATH") if name in os.environ} | {
             "AIRFLOW_CONN_SEI_DEFAULT": os.environ["AIRFLOW_CONN_SEI_DEFAULT"],

@@ -11,13 +11,11 @@ from packaging.version import Version
 from dev.expected import rows_in, rows_sent
 from sei_provider.lake import read_table
 from sei_provider.sandbox.data.organisation import Organisation
-from tests.whole.conftest import TEAM_IDS, TEAMS, Whole
+from tests.whole.conftest import REUSE, TEAM_IDS, TEAMS, Whole
 
 SPRINT = "sprint_team_monthly"
 DEVELOPERS = "productivity_developer_monthly"
 GROUP = Organisation(TEAMS).root.children[0]
-REUSE = 31 * 60
-"""Seconds after which SEI answers an identical request with a new export."""
 KEEPS_STATE = Version(airflow.__version__) >= Version("3.3")
 
 
