@@ -69,7 +69,7 @@ def test_a_batch_lands_in_passing_weather(asked: Scenario, said: str, exports: i
     ("asked", "said"),
     [
         (scenario("link_to_other_host", "sprint", once=False), "the download link of … export … leads elsewhere"),
-        (scenario("cancel", "sprint"), "SEI gave back export …; an earlier try could not use it"),
+        (scenario("cancel", "sprint"), "SEI gave back export …, which had failed or was broken"),
     ],
 )
 def test_a_scope_that_cannot_land_is_an_error_and_leaves_the_others_alone(asked: Scenario, said: str) -> None:
