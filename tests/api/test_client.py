@@ -52,12 +52,14 @@ def test_an_export_is_created_followed_and_downloaded(
     assert {"Team", "Start_Date"} <= set(rows[0])
 
 
-def test_an_identical_productivity_request_is_answered_with_the_older_export(
-    client_to: MakeClient, sandbox: SandboxControl
+@pytest.mark.parametrize("report", REPORTS)
+def test_an_identical_request_is_answered_with_the_existing_export(
+    client_to: MakeClient, quiet_sandbox: SandboxControl, report: str
 ) -> None:
-    client = client_to(sandbox.base_url)
-    asked = export_request(scope="11")
+    client = client_to(quiet_sandbox.base_url)
+    asked = export_request(report, scope="2", end="2026-05-31")
     first = client.create_export(asked)
+    quiet_sandbox.advance(60)
     again = client.create_export(asked)
     assert (again.id, again.reused) == (first.id, True)
 
