@@ -155,6 +155,18 @@ def test_columns_of_business_alignment_differ_between_teams_and_months(instant, 
     assert only[5:] == ["Uncategorized_story_points", "Uncategorized_tickets"]
 
 
+def test_the_organisation_has_twelve_categories_in_both_units_and_long_headers(instant, body_of) -> None:
+    header = list(instant.rows("business_alignment", body_of("business_alignment", team="1"))[0])
+    categories = {name.removesuffix("_tickets") for name in header if name.endswith("_tickets")}
+    assert len(categories - {"Uncategorized"}) == 12
+    assert {name.removesuffix("_story_points") for name in header if name.endswith("_points")} == categories
+    for team in Organisation(40).root.walk():
+        for month in ("01", "02", "03"):
+            dates = {"start": f"2026-{month}-01", "end": f"2026-{month}-28"}
+            (row, *_) = instant.rows("business_alignment", body_of("business_alignment", team=team.id, **dates))
+            assert len(",".join(row)) > 700
+
+
 def test_sprints_that_overlap_the_range_appear_whole(instant, body_of) -> None:
     body = body_of("sprint", start="2026-01-05", end="2026-01-19", granularity="SPRINT")
     rows = instant.rows("sprint", body)
