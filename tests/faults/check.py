@@ -1,4 +1,4 @@
-"""What came of a batch in bad weather: told in a few words, counted, and held against what must never be so."""
+"""Result of a batch with a fault: a few words, counts, and the violations of what must always hold."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.faults.runs import Task
 
 SHOWN = 60
-"""How much of an error is shown."""
+"""Characters of an error that are shown."""
 OURS = (SeiExportError, SeiError, LakeError, AirflowFailException)
 ADDED_TO_LEGACY = {"team_hierarchy", "start_date", "end_date"}
 """Columns that a legacy CSV does not have."""
@@ -95,7 +95,7 @@ def _wrong_exports(scenario: Scenario, per_team: Counter[str]) -> Iterator[str]:
 
 
 def _befalls_all(scenario: Scenario) -> bool:
-    """Whether the key may not ask about anything: lists belong to no team, and a 429 is waited for."""
+    """Return True if the fault concerns every scope: lists belong to no team, and a 429 is waited for."""
     fault = EVERY_FAULT[scenario.fault]
     return scenario.calls == ("list",) and isinstance(fault, CallFault) and fault.status == HTTPStatus.TOO_MANY_REQUESTS
 
@@ -105,7 +105,7 @@ def _passed(scenario: Scenario) -> bool:
 
 
 def _landed(task: Task) -> set[str]:
-    """The teams of which everything landed; of one that was split there are several manifests."""
+    """Return the teams whose rows all landed; a team that was split has several manifests."""
     bad = {_bare(manifest["scope"]) for manifest in task.manifests if manifest["error"]}
     return {_bare(manifest["scope"]) for manifest in task.manifests} - bad
 

@@ -1,4 +1,4 @@
-"""`make faults`: which batches it runs, what it notices, and the tables in docs/reliability.md."""
+"""`make faults`: its batches, the violations that it notices, and the tables in docs/reliability.md."""
 
 from __future__ import annotations
 
