@@ -17,8 +17,8 @@ LIBRARY_PART := tests/api tests/lake tests/sandbox
 PYTEST := python -m pytest --numprocesses 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down check test lint arrows trace slow chaos fuzz faults test-oldest test-matrix browser distributed requests waiting parse-time \
-	bench-lake docs package constraints clean
+.PHONY: help demo up down check test lint slow chaos fuzz faults test-oldest test-matrix browser distributed requests \
+	waiting trace arrows parse-time bench-lake docs package constraints clean
 
 help:
 	@echo "make demo         a nightly run through a real Airflow, against the sandbox"
@@ -81,16 +81,17 @@ arrows: $(READY)
 trace: $(READY)
 	$(BIN)/python bench/trace_export.py
 
-slow: $(READY)
+slow: chaos
 	$(BIN)/python -m pytest -m slow
-	$(BIN)/python -m pytest tests/chaos
 
 chaos: $(READY)
 	$(BIN)/python -m pytest tests/chaos
 
 # `make fuzz SEED=…` repeats a run; EXAMPLES is the number of cases of each generator.
 EXAMPLES ?= 20000
-SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+ifndef SEED
+SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+endif
 fuzz: $(READY)
 	@echo "make fuzz SEED=$(SEED) EXAMPLES=$(EXAMPLES)"
 	SEI_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -m fuzz --capture no --timeout 7200 --hypothesis-seed $(SEED) \
