@@ -37,7 +37,7 @@ help:
 	@echo "make trace        how many functions and files of the provider one export goes through"
 	@echo "make arrows       which part imports which, and what breaks a rule"
 	@echo "make parse-time   what importing each example DAG costs"
-	@echo "make bench-lake   the lake against pandas, Polars and DuckDB, as ratios of one run"
+	@echo "make bench-lake   the lake against pandas, Polars and DuckDB, as ratios of one run; AGAINST=COMMIT: staging, then and now"
 	@echo "make docs         the documentation, into site/"
 	@echo "make package      sdist and wheel, checked, installed into an empty environment and found by Airflow"
 	@echo "make constraints  write constraints.txt anew from the newest versions"
@@ -62,7 +62,7 @@ parse-time: $(READY)
 	$(BIN)/python -m bench.parse_time
 
 bench-lake: $(READY)
-	$(BIN)/python -m bench.lake
+	$(BIN)/python -m bench.lake $(if $(AGAINST),--against $(AGAINST))
 
 check: lint
 	$(BIN)/$(PYTEST) $(LIBRARY_PART)
