@@ -135,19 +135,6 @@ class Airflow:
         before = self.questions()
         self.wait(lambda: self.questions() > before, "a question")
 
-    def wait_for_silence(self) -> None:
-        """Wait until no trigger has asked for as long as five of its pauses take."""
-        last, since = self.questions(), time.monotonic()
-
-        def silent() -> bool:
-            nonlocal last, since
-            asked = self.questions()
-            if asked != last:
-                last, since = asked, time.monotonic()
-            return time.monotonic() - since > 5 * PAUSE
-
-        self.wait(silent, "silence")
-
     def holder_and_other(self, run_id: str) -> tuple[Triggerer, Triggerer]:
         """Of two triggerers, the one that runs the trigger of a run's task and has asked, then the other."""
         self.wait_for_questions()
@@ -264,7 +251,7 @@ def test_clearing_a_deferred_task_ends_its_trigger_and_nothing_else(airflow: Air
     made_before = len(airflow.sandbox.exports())
     airflow.wait_for_questions()
     airflow.database.clear(run_id)
-    airflow.wait_for_silence()
+    airflow.wait(lambda: airflow.has_ended(run_id, triggerer), "its trigger has ended")
     airflow.end_exports()
     assert len(airflow.sandbox.exports()) == made_before
     assert airflow.database.task(run_id) == {
