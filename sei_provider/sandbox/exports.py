@@ -37,7 +37,7 @@ class Export:
     """The bytes of the last download; None before the first."""
     _file: bytes | None = field(default=None, repr=False)
     was_missing: bool = False
-    """Whether the download that a fault answers with 404 once was asked for."""
+    """True once the download that a fault answers with 404 was asked for."""
     _reads: int = 0
     """Number of reads since it was done."""
 

@@ -1,4 +1,4 @@
-"""What the exports hold: the organisation's teams, the periods, and figures that never change."""
+"""Rows of exports: the teams of the organisation, the periods, and values that never change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sei_provider.sandbox.data.periods import periods, sprints
 REPORTS = ("productivity", "sprint", "business_alignment")
 
 
-def figures(row: dict[str, str]) -> dict[str, str]:
+def values(row: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in row.items() if name.isupper() or name.endswith(("_points", "_tickets"))}
 
 
@@ -53,7 +53,7 @@ def test_a_team_in_which_nobody_works_has_no_figures(report: str, instant, body_
     level = {"metricLevel": "team"} if report != "business_alignment" else {}
     rows = instant.rows(report, body_of(report, team="5", **level))
     assert [row["Team"] for row in rows] == ["Vacant"] * 3
-    assert not any(value for row in rows for value in figures(row).values())
+    assert not any(value for row in rows for value in values(row).values())
     if report == "productivity":
         assert instant.rows(report, body_of(report, team="5", metricLevel="developer")) == []
 
@@ -102,7 +102,7 @@ def test_a_clipped_period_has_clipped_dates_and_other_figures(report: str, insta
     (clipped,) = instant.rows(report, body_of(report, end="2026-01-30"))
     assert (clipped["Start_Date"], clipped["End_Date"]) == ("2026-01-01", "2026-01-30")
     assert clipped["Granularity"] == whole["Granularity"] == "Jan 2026"
-    assert figures(clipped) != figures(whole)
+    assert values(clipped) != values(whole)
 
 
 @pytest.mark.parametrize("report", ["sprint", "business_alignment"])
@@ -121,7 +121,7 @@ def test_two_people_of_one_name_have_rows_of_their_own(instant, body_of) -> None
         namesakes = [row for row in rows if row["Developer"] == f"Developer {team}-01"]
         assert len(namesakes) == 2
         assert len({row["Developer_Email"] for row in namesakes}) == emails
-        assert figures(namesakes[0]) != figures(namesakes[1])
+        assert values(namesakes[0]) != values(namesakes[1])
 
 
 def test_teams_have_three_to_six_developers_and_inner_teams_their_manager() -> None:
@@ -132,7 +132,7 @@ def test_teams_have_three_to_six_developers_and_inner_teams_their_manager() -> N
 
 def test_some_cells_are_empty_and_most_are_not(instant, body_of) -> None:
     rows = instant.rows("productivity", body_of("productivity", team="1", metricLevel="developer"))
-    cells = [value for row in rows for value in figures(row).values()]
+    cells = [value for row in rows for value in values(row).values()]
     assert 0.01 < cells.count("") / len(cells) < 0.1
 
 
@@ -141,7 +141,7 @@ def test_another_aggregation_gives_other_figures(option: dict[str, str], instant
     level = {"metricLevel": option.get("metricLevel", "team")}
     mean = instant.rows("productivity", body_of("productivity", **level))
     other = instant.rows("productivity", body_of("productivity", **option))
-    assert [figures(row) for row in mean] != [figures(row) for row in other]
+    assert [values(row) for row in mean] != [values(row) for row in other]
 
 
 def test_columns_of_business_alignment_differ_between_teams_and_months(instant, body_of) -> None:
