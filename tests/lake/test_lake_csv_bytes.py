@@ -13,7 +13,7 @@ import zlib
 import pyarrow.parquet as pq
 import pytest
 
-from sei_provider.lake import BodyError, CsvError, HeaderError, LakeError
+from sei_provider.lake import BodyError, CsvError, HeaderError, LakeError, TruncatedError
 
 HEAD = "Team,Team_Hierarchy,Start_Date,End_Date,PR_MERGED,Note\n"
 ROW = "Alpha,Eng/Alpha,2026-01-01,2026-01-31,4,fine\n"
@@ -201,6 +201,21 @@ def test_the_error_names_what_a_file_is_that_is_no_csv(bench, body, what, on_bad
     assert what in str(error)
     assert "\ufffd" not in str(error)
     assert str(error).isprintable()
+
+
+@POLICIES
+def test_a_damaged_gzip_is_downloaded_again_though_a_row_of_it_looks_bad_first(bench, on_bad_value):
+    rows = (f'Team {n},Eng,2026-01-01,,{n},"note ""{n * n}"""\n' for n in range(50_000))
+    whole = gzip.compress((HEAD + "".join(rows)).encode())
+    for number, at in enumerate(range(30, len(whole), len(whole) // 4)):
+        damaged = whole[:at] + bytes([whole[at] ^ (1 << number % 8)]) + whole[at + 1 :]
+        refused(bench, damaged, TruncatedError, on_bad_value=on_bad_value)
+
+
+def test_a_bad_row_of_a_whole_gzip_is_its_own_error_however_much_follows(bench):
+    body = gzip.compress((HEAD + "x\n" + ROW * 50_000).encode())
+    assert refused(bench, body, CsvError).line == 2
+    assert refused(bench, body, CsvError, max_file_bytes=1_600_000).line == 2
 
 
 @POLICIES
