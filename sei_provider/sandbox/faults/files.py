@@ -1,15 +1,13 @@
 """Turns the text of a CSV into the bytes that are sent: as documented, in an unusual form, or broken.
 
-Each function is one step that a fault can replace: the content of the file, its packing, or what is sent of it.
+Each function is one step that a fault can replace: the content of the file or its packing.
 """
 
 from __future__ import annotations
 
-import bz2
 import csv
 import gzip
 import io
-import lzma
 import zipfile
 from itertools import cycle, islice
 from typing import TYPE_CHECKING
@@ -43,11 +41,6 @@ def build_file(text: str, fault: ExportFault, *, always_gzip: bool) -> bytes:
 
 
 # Content: the text of a CSV → the bytes of a CSV.
-
-
-def utf_8(text: str) -> bytes:
-    """Return the CSV as documented."""
-    return text.encode()
 
 
 def header_only(text: str) -> bytes:
@@ -127,27 +120,7 @@ def digits_and_a_letter(text: str) -> bytes:
     return _format([header, *rows]).encode()
 
 
-def separator_line(text: str) -> bytes:
-    """Begin with the line that tells spreadsheets how cells are separated."""
-    return f"sep=,\n{text}".encode()
-
-
-def utf_16(text: str) -> bytes:
-    """Encode as UTF-16, little-endian, with a byte order mark."""
-    return b"\xff\xfe" + utf_16_without_bom(text)
-
-
-def utf_16_without_bom(text: str) -> bytes:
-    """Encode as UTF-16, little-endian, with nothing that says so."""
-    return text.encode("utf-16-le")
-
-
 # Packing: the bytes of a CSV → the file that SEI made.
-
-
-def plain_file(content: bytes) -> bytes:
-    """Do not compress."""
-    return content
 
 
 def gzip_file(content: bytes) -> bytes:
@@ -166,11 +139,6 @@ def gzip_of_two_members(content: bytes) -> bytes:
     return gzip_file(content[:half]) + gzip_file(content[half:])
 
 
-def gzip_in_gzip(content: bytes) -> bytes:
-    """Compress twice."""
-    return gzip_file(gzip_file(content))
-
-
 def gzip_bomb(content: bytes) -> bytes:
     """Repeat the last row over and over: valid gzip, made of one small member, repeated as it is."""
     *_, row = content.splitlines(keepends=True) or [b"\n"]  # no name in the sandbox holds a line break
@@ -184,33 +152,6 @@ def zip_file(content: bytes) -> bytes:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
         files.writestr(zipfile.ZipInfo("export.csv"), content)
     return archive.getvalue()
-
-
-bz2_file = bz2.compress
-xz_file = lzma.compress
-
-
-# Sending: the file that SEI made → the body of the response.
-
-
-def whole(file: bytes) -> bytes:
-    """Send the file."""
-    return file
-
-
-def half(file: bytes) -> bytes:
-    """Send the first half."""
-    return file[: len(file) // 2]
-
-
-def nothing(_file: bytes) -> bytes:
-    """Send an empty body."""
-    return b""
-
-
-def login_page(_file: bytes) -> bytes:
-    """Send a page for people instead."""
-    return LOGIN_PAGE
 
 
 _LEAST_ADDED = 32

@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
+import bz2
+import codecs
+import lzma
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, get_args
 
 from sei_provider.sandbox.data.spec import EXPORT_SPECS, LEGACY_SPECS
 from sei_provider.sandbox.faults import files
@@ -16,8 +20,7 @@ from sei_provider.sandbox.faults import files
 Call = Literal["create", "status", "list", "download", "trees", "report"]
 """The calls that can get a fault, by their kind in the log; `trees` are org trees, `report` is a legacy report."""
 
-CALLS: tuple[Call, ...] = ("create", "status", "list", "download", "trees", "report")
-_JSON_CALLS: tuple[Call, ...] = ("create", "status", "list", "trees")
+CALLS: tuple[Call, ...] = get_args(Call)
 
 EXPORTS = tuple(EXPORT_SPECS)
 _LEGACY = tuple(LEGACY_SPECS)
@@ -55,11 +58,11 @@ class ExportFault(Fault):
 
     final_status: Literal["completed", "failed", "cancelled", "archived", "processing"] = "completed"
     """The status in which an export ends: `archived` is in no document, `processing` never ends."""
-    content: Callable[[str], bytes] = files.utf_8
+    content: Callable[[str], bytes] = str.encode
     """Returns the content of the file from the text of the documented CSV."""
     pack: Callable[[bytes], bytes] | None = None
     """Returns the packed file; None packs it as documented."""
-    send: Callable[[bytes], bytes] = files.whole
+    send: Callable[[bytes], bytes] = bytes
     """Returns what is sent of the file."""
     content_type: str = "text/csv"
     file: Literal["valid", "broken"] | None = None
@@ -106,124 +109,88 @@ OTHER_HOST = "https://elsewhere.example"
 """Target of links and redirects that leave the API; the name exists nowhere (RFC 2606)."""
 
 _EXPORT_CALLS: tuple[Call, ...] = ("status", "list", "download")
-_END: tuple[Call, ...] = (*_EXPORT_CALLS, "report")
 _FILE: tuple[Call, ...] = ("download", "report")
-_LINK: tuple[Call, ...] = ("status", "list")
 
-TIMED_OUT = ExportFault(
-    name="time_out", calls=_END, final_status="failed", error_code="EXPORT_TIMED_OUT", error="Export timed out"
-)
-
+_export = partial(ExportFault, calls=_EXPORT_CALLS, reports=EXPORTS)
+_link = partial(ExportFault, calls=("status", "list"), reports=EXPORTS)
+_file = partial(ExportFault, calls=_FILE)
+_valid = partial(_file, file="valid")
+_broken = partial(_file, file="broken")
 # A legacy report has no status: where an export would not end completed, it gets HTTP 500.
+_end = partial(ExportFault, calls=(*_EXPORT_CALLS, "report"))
+
+TIMED_OUT = _end(name="time_out", final_status="failed", error_code="EXPORT_TIMED_OUT", error="Export timed out")
+
 _EXPORT_FAULTS = (
-    ExportFault(name="fail", calls=_END, final_status="failed"),
-    ExportFault(name="cancel", calls=_END, final_status="cancelled"),
-    ExportFault(name="unknown_status", calls=_END, final_status="archived"),
-    ExportFault(name="never", calls=_END, final_status="processing"),
+    _end(name="fail", final_status="failed"),
+    _end(name="cancel", final_status="cancelled"),
+    _end(name="unknown_status", final_status="archived"),
+    _end(name="never", final_status="processing"),
     TIMED_OUT,
     # Valid and without rows, although there are some: a client cannot tell.
-    ExportFault(name="header_only", calls=_FILE, file="valid", content=files.header_only),
-    ExportFault(
-        name="html", calls=_FILE, file="broken", send=files.login_page, content_type="text/html; charset=utf-8"
-    ),
-    ExportFault(name="zero_bytes", calls=_FILE, send=files.nothing),
-    ExportFault(name="truncated_gzip", calls=_FILE, file="broken", pack=files.gzip_file, send=files.half),
-    ExportFault(name="gzip_trailing_garbage", calls=_FILE, file="broken", pack=files.gzip_with_garbage),
+    _valid(name="header_only", content=files.header_only),
+    _broken(name="html", send=lambda _: files.LOGIN_PAGE, content_type="text/html; charset=utf-8"),
+    _file(name="zero_bytes", send=lambda _: b""),
+    _broken(name="truncated_gzip", pack=files.gzip_file, send=lambda file: file[: len(file) // 2]),
+    _broken(name="gzip_trailing_garbage", pack=files.gzip_with_garbage),
     # Valid gzip (RFC 1952, section 2.2), although few servers send it.
-    ExportFault(name="two_gzip_members", calls=_FILE, file="valid", pack=files.gzip_of_two_members, transient=True),
-    ExportFault(name="gzip_bomb", calls=_FILE, pack=files.gzip_bomb),
+    _valid(name="two_gzip_members", pack=files.gzip_of_two_members, transient=True),
+    _file(name="gzip_bomb", pack=files.gzip_bomb),
     *(
-        ExportFault(
-            name=f"header_{length}_{packing}",
-            calls=_FILE,
-            file="valid",
-            content=files.header_of(length),
-            pack=pack,
-            transient=True,
-        )
+        _valid(name=f"header_{length}_{packing}", content=files.header_of(length), pack=pack, transient=True)
         for length in (512, 600, 5_000, 100_000)
-        for packing, pack in (("plain", files.plain_file), ("gzip", files.gzip_file))
+        for packing, pack in (("plain", bytes), ("gzip", files.gzip_file))
     ),
-    ExportFault(name="crlf_in_cells", calls=_FILE, file="valid", content=files.crlf_every_512_bytes, transient=True),
-    ExportFault(name="stray_opening_quotes", calls=_FILE, file="broken", content=files.stray_opening_quotes),
-    ExportFault(
-        name="backslash_before_quote",
-        calls=_FILE,
-        file="broken",
-        content=files.team_written(r'"say \"hi\" now"'),
-    ),
-    ExportFault(
-        name="bare_quote_in_quoted_cell", calls=_FILE, file="broken", content=files.team_written('"say "hi" now"')
-    ),
-    ExportFault(name="nul_in_header", calls=_FILE, file="broken", content=files.nul_in_header),
-    ExportFault(name="utf_16", calls=_FILE, file="broken", content=files.utf_16),
-    ExportFault(name="utf_16_without_bom", calls=_FILE, file="broken", content=files.utf_16_without_bom),
+    _valid(name="crlf_in_cells", content=files.crlf_every_512_bytes, transient=True),
+    _broken(name="stray_opening_quotes", content=files.stray_opening_quotes),
+    _broken(name="backslash_before_quote", content=files.team_written(r'"say \"hi\" now"')),
+    _broken(name="bare_quote_in_quoted_cell", content=files.team_written('"say "hi" now"')),
+    _broken(name="nul_in_header", content=files.nul_in_header),
+    _broken(name="utf_16", content=lambda text: codecs.BOM_UTF16_LE + text.encode("utf-16-le")),
+    _broken(name="utf_16_without_bom", content=lambda text: text.encode("utf-16-le")),
     # Not of legacy reports: some of their headings are no metric's name, so a client may read them as text.
-    ExportFault(
-        name="digits_and_a_letter",
-        calls=("download",),
-        reports=EXPORTS,
-        file="broken",
-        content=files.digits_and_a_letter,
-    ),
-    ExportFault(name="separator_line", calls=_FILE, file="broken", content=files.separator_line),
-    ExportFault(name="zip", calls=_FILE, file="broken", pack=files.zip_file),
-    ExportFault(name="bz2", calls=_FILE, file="broken", pack=files.bz2_file),
-    ExportFault(name="xz", calls=_FILE, file="broken", pack=files.xz_file),
-    ExportFault(name="gzip_in_gzip", calls=_FILE, file="broken", pack=files.gzip_in_gzip),
-    ExportFault(name="status_goes_back", calls=_EXPORT_CALLS, reports=EXPORTS, goes_back=True, transient=True),
-    ExportFault(name="vanishes", calls=_EXPORT_CALLS, reports=EXPORTS, vanishes=True),
-    ExportFault(
-        name="download_404_once", calls=("download",), reports=EXPORTS, first_download_missing=True, transient=True
-    ),
+    _broken(name="digits_and_a_letter", calls=("download",), reports=EXPORTS, content=files.digits_and_a_letter),
+    # The line that tells spreadsheets how cells are separated.
+    _broken(name="separator_line", content=lambda text: f"sep=,\n{text}".encode()),
+    _broken(name="zip", pack=files.zip_file),
+    _broken(name="bz2", pack=bz2.compress),
+    _broken(name="xz", pack=lzma.compress),
+    _broken(name="gzip_in_gzip", pack=lambda content: files.gzip_file(files.gzip_file(content))),
+    _export(name="status_goes_back", goes_back=True, transient=True),
+    _export(name="vanishes", vanishes=True),
+    _export(name="download_404_once", calls=("download",), first_download_missing=True, transient=True),
     # With no link the path is built from the id (CONTRACT row 4); the others are refused (row 6).
-    ExportFault(name="link_missing", calls=_LINK, reports=EXPORTS, link="missing", transient=True),
-    ExportFault(name="link_to_other_host", calls=_LINK, reports=EXPORTS, link="to_other_host"),
-    ExportFault(name="link_with_dots", calls=_LINK, reports=EXPORTS, link="with_dots"),
+    _link(name="link_missing", link="missing", transient=True),
+    _link(name="link_to_other_host", link="to_other_host"),
+    _link(name="link_with_dots", link="with_dots"),
 )
 
+_call = partial(CallFault, calls=CALLS, transient=True)
+_instead = partial(_call, before_work=True)
+_json = partial(CallFault, calls=("create", "status", "list", "trees"), reports=EXPORTS)
+
 _CALL_FAULTS = (
-    CallFault(name="reset_unseen", calls=CALLS, before_work=True, delivery="none", transient=True),
-    CallFault(name="reset_before_answer", calls=CALLS, delivery="none", transient=True),
-    CallFault(name="reset_in_body", calls=CALLS, delivery="half", transient=True),
-    CallFault(name="slow_body", calls=CALLS, delivery="slow", transient=True),
-    CallFault(name="wrong_content_length", calls=CALLS, delivery="short", transient=True),
-    CallFault(name="429", calls=CALLS, before_work=True, status=429, body="code", transient=True),
-    CallFault(
-        name="429_seconds",
-        calls=CALLS,
-        before_work=True,
-        status=429,
-        body="code",
-        retry_after="seconds",
-        transient=True,
-    ),
-    CallFault(
-        name="429_date", calls=CALLS, before_work=True, status=429, body="code", retry_after="date", transient=True
-    ),
-    CallFault(
-        name="503_seconds",
-        calls=CALLS,
-        before_work=True,
-        status=503,
-        body="text",
-        retry_after="seconds",
-        transient=True,
-    ),
-    CallFault(
-        name="503_date", calls=CALLS, before_work=True, status=503, body="text", retry_after="date", transient=True
-    ),
-    CallFault(name="500", calls=CALLS, before_work=True, status=500, body="error", transient=True),
-    CallFault(name="502_html", calls=CALLS, before_work=True, status=502, body="gateway_page", transient=True),
-    CallFault(name="504", calls=CALLS, before_work=True, status=504, body="text", transient=True),
-    CallFault(name="500_after_work", calls=CALLS, status=500, body="error", transient=True),
-    CallFault(name="504_after_work", calls=CALLS, status=504, body="text", transient=True),
+    _call(name="reset_unseen", before_work=True, delivery="none"),
+    _call(name="reset_before_answer", delivery="none"),
+    _call(name="reset_in_body", delivery="half"),
+    _call(name="slow_body", delivery="slow"),
+    _call(name="wrong_content_length", delivery="short"),
+    _instead(name="429", status=429, body="code"),
+    _instead(name="429_seconds", status=429, body="code", retry_after="seconds"),
+    _instead(name="429_date", status=429, body="code", retry_after="date"),
+    _instead(name="503_seconds", status=503, retry_after="seconds"),
+    _instead(name="503_date", status=503, retry_after="date"),
+    _instead(name="500", status=500, body="error"),
+    _instead(name="502_html", status=502, body="gateway_page"),
+    _instead(name="504", status=504),
+    _call(name="500_after_work", status=500, body="error"),
+    _call(name="504_after_work", status=504),
     # A login page means a key that is not valid (CONTRACT row 24), and a retry does not help.
-    CallFault(name="redirect_to_login", calls=CALLS, before_work=True, status=302, body="login_page"),
-    CallFault(name="login_page", calls=CALLS, before_work=True, status=200, body="login_page"),
-    CallFault(name="json_cut_short", calls=_JSON_CALLS, reports=EXPORTS, damage="cut_short", transient=True),
+    _instead(name="redirect_to_login", status=302, body="login_page", transient=False),
+    _instead(name="login_page", status=200, body="login_page", transient=False),
+    _json(name="json_cut_short", damage="cut_short", transient=True),
     # JSON of another shape means another version of the API, or another API.
-    CallFault(name="json_of_another_shape", calls=_JSON_CALLS, reports=EXPORTS, damage="of_another_shape"),
+    _json(name="json_of_another_shape", damage="of_another_shape"),
 )
 
 _READ_FAULTS = (
