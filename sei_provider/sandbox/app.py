@@ -18,11 +18,10 @@ from sei_provider.sandbox.exports import ExportStore
 from sei_provider.sandbox.faults.injection import FaultMiddleware
 from sei_provider.sandbox.faults.rules import FaultPlan
 from sei_provider.sandbox.http.admin_routes import admin_routes
-from sei_provider.sandbox.http.auth import Auth
+from sei_provider.sandbox.http.auth import Auth, SlidingWindow
 from sei_provider.sandbox.http.errors import ApiError
 from sei_provider.sandbox.http.export_routes import ExportRoutes
 from sei_provider.sandbox.http.legacy_routes import LegacyRoutes
-from sei_provider.sandbox.http.rate_limit import SlidingWindow
 from sei_provider.sandbox.http.request_log import RequestLog, RequestLogMiddleware
 from sei_provider.sandbox.http.tree_routes import TreeRoutes
 

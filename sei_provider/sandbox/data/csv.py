@@ -1,9 +1,10 @@
-"""The CSV of one export. Knows nothing of packing or HTTP."""
+"""The CSV of one export."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sei_provider.sandbox.data.metrics import (
@@ -17,92 +18,89 @@ from sei_provider.sandbox.data.metrics import (
 from sei_provider.sandbox.data.periods import period_label, periods, sprints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import date
 
     from sei_provider.sandbox.data.organisation import Team
     from sei_provider.sandbox.data.request import ExportRequest
 
 
+Span = tuple[str, "date", "date"]
+"""The label, the first and the last day of a period or a sprint."""
+
+
 def csv_text(request: ExportRequest) -> str:
     """Return the header and the rows of the scope's team and all teams below it, parents first, then by date."""
-    header, rows = _CONTENT[request.spec.report](request)
+    columns, spans, cells = _CONTENT[request.spec.report](request)
+    header = ["Granularity", "Team", "Team_Hierarchy", "Start_Date", "End_Date", *columns]
+    rows = (
+        [label, team.name, team.hierarchy, start.isoformat(), end.isoformat(), *of_row]
+        for team in request.team.walk()
+        for label, start, end in spans
+        for of_row in cells(team, start, end)
+    )
+    return format_csv([header, *rows])
+
+
+def format_csv(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as CSV, quoted where a cell needs it."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
-_DIMENSIONS = ("Granularity", "Team", "Team_Hierarchy", "Start_Date", "End_Date")
+Content = tuple[Sequence[str], list[Span], "Callable[[Team, date, date], Iterable[list[str]]]"]
+"""The columns after the dimensions, the spans that have rows, and the cells of each row of a team and a span."""
 
 
-def _productivity(request: ExportRequest) -> tuple[list[str], Iterator[list[str]]]:
-    by_developer = request.level == "developer"
-    people = ["Developer", "Developer_Email"] if by_developer else []
-
-    def rows() -> Iterator[list[str]]:
-        asked = request.metrics, request.calculation
-        for team in request.team.walk():
-            for period in periods(request.granularity, request.start, request.end):
-                row = _dimensions(period.label, team, period.start, period.end)
-                if not by_developer:
-                    yield row + team_metrics(team, period.start, period.end, *asked)
-                    continue
-                for developer in team.developers:
-                    values = developer_metrics(team, developer, period.start, period.end, *asked)
-                    yield [*row, developer.name, developer.email, *values]
-
-    return [*_DIMENSIONS, *people, *request.metrics], rows()
-
-
-def _sprint(request: ExportRequest) -> tuple[list[str], Iterator[list[str]]]:
-    by_sprint = request.level == "sprint" or request.granularity == "SPRINT"
+def _productivity(request: ExportRequest) -> Content:
     asked = request.metrics, request.calculation
 
-    def sprint_rows() -> Iterator[list[str]]:
-        for team in request.team.walk():
-            for sprint in sprints(request.start, request.end):
-                is_sprint = request.granularity == "SPRINT"
-                label = sprint.name if is_sprint else period_label(request.granularity, sprint.start)
-                row = _dimensions(label, team, sprint.start, sprint.end)
-                yield [*row, sprint.name, *team_metrics(team, sprint.start, sprint.end, *asked)]
+    def cells(team: Team, start: date, end: date) -> Iterator[list[str]]:
+        if not by_developer:
+            yield team_metrics(team, start, end, *asked)
+            return
+        for developer in team.developers:
+            yield [developer.name, developer.email, *developer_metrics(team, developer, start, end, *asked)]
 
-    def period_rows() -> Iterator[list[str]]:
-        for team in request.team.walk():
-            for period in periods(request.granularity, request.start, request.end):
-                row = _dimensions(period.label, team, period.start, period.end)
-                yield row + team_metrics(team, period.start, period.end, *asked)
-
-    if by_sprint:
-        return [*_DIMENSIONS, "Sprint", *request.metrics], sprint_rows()
-    return [*_DIMENSIONS, *request.metrics], period_rows()
+    by_developer = request.level == "developer"
+    people = ("Developer", "Developer_Email") if by_developer else ()
+    return (*people, *request.metrics), _periods(request), cells
 
 
-def _business_alignment(request: ExportRequest) -> tuple[list[str], Iterator[list[str]]]:
+def _sprint(request: ExportRequest) -> Content:
+    by_sprint = request.level == "sprint" or request.granularity == "SPRINT"
+    found = list(sprints(request.start, request.end)) if by_sprint else []
+    names = {(sprint.start, sprint.end): [sprint.name] for sprint in found}
+
+    def cells(team: Team, start: date, end: date) -> list[list[str]]:
+        values = team_metrics(team, start, end, request.metrics, request.calculation)
+        return [names.get((start, end), []) + values]
+
+    if not by_sprint:
+        return request.metrics, _periods(request), cells
+    is_label = request.granularity == "SPRINT"
+    spans = [
+        (sprint.name if is_label else period_label(request.granularity, sprint.start), sprint.start, sprint.end)
+        for sprint in found
+    ]
+    return ("Sprint", *request.metrics), spans, cells
+
+
+def _business_alignment(request: ExportRequest) -> Content:
     """Return columns only for the categories that occur in this export, so exports differ in their columns (003)."""
     groups = request.metric_groups or ("CATEGORIZED", "UNCATEGORIZED")
     wanted = (CATEGORIES if "CATEGORIZED" in groups else ()) + ((UNCATEGORIZED,) if "UNCATEGORIZED" in groups else ())
-    teams, all_periods = list(request.team.walk()), periods(request.granularity, request.start, request.end)
-    occurring = set().union(*(categories(team, period.start) for team in teams for period in all_periods))
+    spans = _periods(request)
+    occurring = set().union(*(categories(team, start) for team in request.team.walk() for _, start, _ in spans))
     columns = [(category, unit) for category in wanted if category in occurring for unit in ("story_points", "tickets")]
-
-    def rows() -> Iterator[list[str]]:
-        for team in teams:
-            for period in all_periods:
-                row = _dimensions(period.label, team, period.start, period.end)
-                yield row + category_metrics(team, period.start, period.end, columns)
-
     names = [f"{category}_{unit}" for category, unit in columns]
-    return [*_DIMENSIONS, *names], rows()
+    return names, spans, lambda team, start, end: [category_metrics(team, start, end, columns)]
 
 
-_CONTENT = {
-    "productivity": _productivity,
-    "sprint": _sprint,
-    "business_alignment": _business_alignment,
-}
+def _periods(request: ExportRequest) -> list[Span]:
+    found = periods(request.granularity, request.start, request.end)
+    return [(period.label, period.start, period.end) for period in found]
 
 
-def _dimensions(label: str, team: Team, start: date, end: date) -> list[str]:
-    return [label, team.name, team.hierarchy, start.isoformat(), end.isoformat()]
+_CONTENT = {"productivity": _productivity, "sprint": _sprint, "business_alignment": _business_alignment}

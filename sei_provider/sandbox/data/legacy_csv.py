@@ -1,11 +1,10 @@
-"""The CSV of one legacy report (002). Knows nothing of HTTP."""
+"""The CSV of one legacy report (002)."""
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING
 
+from sei_provider.sandbox.data.csv import format_csv
 from sei_provider.sandbox.data.metrics import developer_metrics, team_metrics
 
 if TYPE_CHECKING:
@@ -24,11 +23,7 @@ def legacy_csv_text(request: ReportRequest) -> str:
     rows = list(_rows(request))
     if not rows:
         return ""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["Collection Name", *_columns(request)])
-    writer.writerows(rows)
-    return text.getvalue()
+    return format_csv([["Collection Name", *_columns(request)], *rows])
 
 
 def _columns(request: ReportRequest) -> Iterator[str]:

@@ -5,7 +5,7 @@ Team k is the same in every organisation of at least k teams.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -139,16 +139,10 @@ def _leaf(group: int, place: int, parent: str) -> Team:
 
 def _developers(team_id: str, count: int) -> tuple[Developer, ...]:
     """Return `count` developers; in teams that have namesakes the last has the first one's name."""
-    developers = [
-        Developer(
-            number, f"Developer {int(team_id):02}-{number:02}", f"developer-{int(team_id):02}-{number:02}@example.com"
-        )
-        for number in range(1, count + 1)
-    ]
+    labels = {number: f"{int(team_id):02}-{number:02}" for number in range(1, count + 1)}
+    found = [Developer(number, f"Developer {at}", f"developer-{at}@example.com") for number, at in labels.items()]
     if team_id in _NAMESAKES:
-        first, last = developers[0], developers[-1]
+        found[-1] = replace(found[-1], name=found[0].name)
         if not _NAMESAKES[team_id]:
-            developers[0] = Developer(first.number, first.name, "")
-            last = Developer(last.number, last.name, "")
-        developers[-1] = Developer(last.number, first.name, last.email)
-    return tuple(developers)
+            found[0], found[-1] = replace(found[0], email=""), replace(found[-1], email="")
+    return tuple(found)

@@ -63,18 +63,6 @@ _SPRINT_DAYS = 14
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def _monday(day: date) -> date:
-    return day - timedelta(days=day.weekday())
-
-
-def _first_of_month(day: date) -> date:
-    return day.replace(day=1)
-
-
-def _first_of_quarter(day: date) -> date:
-    return date(day.year, _quarter(day) * 3 - 2, 1)
-
-
 def _months_later(day: date, months: int) -> date:
     years, month = divmod(day.month - 1 + months, 12)
     return date(day.year + years, month + 1, 1)
@@ -86,14 +74,18 @@ def _quarter(day: date) -> int:
 
 # granularity: the first day of the period a day falls in, the first day of the next period, the period's label
 _CALENDARS: dict[str, tuple[Callable[[date], date], Callable[[date], date], Callable[[date], str]]] = {
-    "weekly": (_monday, lambda first: first + timedelta(days=7), lambda first: f"Week of {first}"),
+    "weekly": (
+        lambda day: day - timedelta(days=day.weekday()),
+        lambda first: first + timedelta(days=7),
+        lambda first: f"Week of {first}",
+    ),
     "monthly": (
-        _first_of_month,
+        lambda day: day.replace(day=1),
         lambda first: _months_later(first, 1),
         lambda first: f"{_MONTHS[first.month - 1]} {first.year}",
     ),
     "quarterly": (
-        _first_of_quarter,
+        lambda day: date(day.year, _quarter(day) * 3 - 2, 1),
         lambda first: _months_later(first, 3),
         lambda first: f"Q{_quarter(first)} {first.year}",
     ),

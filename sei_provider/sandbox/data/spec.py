@@ -20,19 +20,19 @@ class ExportSpec:
     report: str
     create_path: str
     path: str
-    upper_case_status: bool
+    upper_case_status: bool = False
     """Spelling of the status in the example of a status reply (CONTRACT row 2)."""
     upper_case_in_list: bool = False
     """Spelling in a list: "in either case" by CONTRACT, so one list differs from the status reply."""
-    error_is_object: bool
+    error_is_object: bool = True
     """True if a failed export's `error` is `{code, message}` or a text (CONTRACT row 18)."""
     reuse_status: int = 200
     """HTTP status of a create that gets an existing export; only productivity's is documented (CONTRACT, "Reuse")."""
-    always_gzip: bool
+    always_gzip: bool = True
     """True if every file is compressed, not only one of `LARGE_EXPORT` bytes or more (CONTRACT row 16)."""
-    download_names_content_type: bool
+    download_names_content_type: bool = True
     """True if a download needs `Content-Type` as all other calls do; productivity's own curl has none."""
-    has_list: bool
+    has_list: bool = True
     """True if the exports of this report can be listed."""
     filename: str
     """The download's name, a template with `{level}`, `{team}` and `{year}`."""
@@ -48,11 +48,9 @@ PRODUCTIVITY = ExportSpec(  # 001 and 002
     report="productivity",
     create_path="/v2/insights/productivity/exports",
     path="/v2/insights/productivity/exports",
-    upper_case_status=False,
     error_is_object=False,
     always_gzip=False,
     download_names_content_type=False,
-    has_list=True,
     filename="{level}-insights-{year}.csv",
 )
 
@@ -60,12 +58,7 @@ SPRINT = ExportSpec(  # 000, with `metric` in its example and `metrics` in its t
     report="sprint",
     create_path="/v2/insights/sprint/exports",
     path="/v2/insights/sprints/exports",
-    upper_case_status=False,
     upper_case_in_list=True,
-    error_is_object=True,
-    always_gzip=True,
-    download_names_content_type=True,
-    has_list=True,
     filename="sprint-insights-{team}-{year}.csv",
 )
 
@@ -75,9 +68,6 @@ BUSINESS_ALIGNMENT = ExportSpec(  # 003
     path="/v2/insights/ba/exports",
     reuse_status=202,  # so that a client has to look at `createdAt` too
     upper_case_status=True,
-    error_is_object=True,
-    always_gzip=True,
-    download_names_content_type=True,
     has_list=False,
     filename="business-alignment-{team}-{year}.csv",
 )

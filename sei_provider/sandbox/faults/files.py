@@ -12,10 +12,11 @@ import zipfile
 from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
+from sei_provider.sandbox.data.csv import format_csv
 from sei_provider.sandbox.data.spec import LARGE_EXPORT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from sei_provider.sandbox.faults.table import ExportFault
 
@@ -61,7 +62,7 @@ def header_of(length: int) -> Callable[[str], bytes]:
         added = [f"Added_{number}_".ljust(size - len(",_count"), "x") + "_count" for number, size in enumerate(sizes)]
         counts = [[str((place * 7 + number) % 1000) for number in range(count)] for place in range(len(rows))]
         kept = [row[: len(header)] for row in rows]
-        return _format([header + added, *(row + more for row, more in zip(kept, counts, strict=True))]).encode()
+        return format_csv([header + added, *(row + more for row, more in zip(kept, counts, strict=True))]).encode()
 
     return content
 
@@ -72,7 +73,7 @@ def crlf_every_512_bytes(text: str) -> bytes:
     The first rows' notes are long enough that two such rows reach over 512 KiB; the other rows' are short.
     """
     header, *rows = _parse(text)
-    content = bytearray(_format([[*header, *_NOTES]]).encode())
+    content = bytearray(format_csv([[*header, *_NOTES]]).encode())
     for place, row in enumerate(rows):
         content += _join(row).encode()
         for _ in _NOTES:
@@ -94,14 +95,14 @@ def stray_opening_quotes(text: str) -> bytes:
     return "\n".join([_join(header), *lines, ""]).encode()
 
 
-def team_written(cell: str) -> Callable[[str], bytes]:
-    """Write the team's cell of the first row as it stands, its quotes included."""
+def raw_cell(cell: str, *, is_metric: bool = False) -> Callable[[str], bytes]:
+    """Write the team, or the last metric, of the first row as it stands, its quotes included."""
 
     def content(text: str) -> bytes:
         header, *rows = _parse(text)
         for first in rows[:1]:
-            first[header.index("Team") if "Team" in header else 0] = _MARK
-        return _format([header, *rows]).replace(_MARK, cell, 1).encode()
+            first[-1 if is_metric else header.index("Team") if "Team" in header else 0] = _MARK
+        return format_csv([header, *rows]).replace(_MARK, cell, 1).encode()
 
     return content
 
@@ -110,14 +111,6 @@ def nul_in_header(text: str) -> bytes:
     """Put a NUL into the last column's name."""
     end = text.index("\n")
     return f"{text[: end - 1]}\0{text[end - 1 :]}".encode()
-
-
-def digits_and_a_letter(text: str) -> bytes:
-    """Write 40,000 digits and an `x` into the last metric of the first row."""
-    header, *rows = _parse(text)
-    for first in rows[:1]:
-        first[-1] = "9" * 40_000 + "x"
-    return _format([header, *rows]).encode()
 
 
 # Packing: the bytes of a CSV → the file that SEI made.
@@ -166,11 +159,5 @@ def _parse(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline=""), strict=True))
 
 
-def _format(rows: Iterable[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
-
-
 def _join(row: Sequence[str]) -> str:
-    return _format([row]).removesuffix("\n")
+    return format_csv([row]).removesuffix("\n")

@@ -103,16 +103,11 @@ def _instead(fault: CallFault, now: float) -> Response:
     message = f"Made to fail by the sandbox's fault {fault.name}"
     match fault.body:
         case "code":
-            body: dict[str, object] = {
-                "status": "ERROR",
-                "code": "TOO_MANY_REQUESTS",
-                "message": message,
-                "correlationId": "sandbox",
-            }
+            body = {"status": "ERROR", "code": "TOO_MANY_REQUESTS", "message": message, "correlationId": "sandbox"}
             return JSONResponse(body, fault.status, headers)
         case "error":
-            body = {"status": fault.status, "error": "Internal Server Error", "message": message}
-            return JSONResponse(body, fault.status, headers)
+            error = {"status": fault.status, "error": "Internal Server Error", "message": message}
+            return JSONResponse(error, fault.status, headers)
         case "text":
             return PlainTextResponse(message, fault.status, headers)
         case "gateway_page":
@@ -124,9 +119,8 @@ def _instead(fault: CallFault, now: float) -> Response:
 def _damaged(fault: CallFault, response: Response) -> Response:
     match fault.damage:
         case "cut_short":
-            return Response(
-                response.body[: len(response.body) // 2], response.status_code, media_type="application/json"
-            )
+            half = response.body[: len(response.body) // 2]
+            return Response(half, response.status_code, media_type="application/json")
         case "of_another_shape":
             # Nothing is where the documents have it, neither in objects nor in lists.
             return JSONResponse({"data": json.loads(bytes(response.body))}, response.status_code)

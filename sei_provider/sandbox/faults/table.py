@@ -143,13 +143,18 @@ _EXPORT_FAULTS = (
     ),
     _valid(name="crlf_in_cells", content=files.crlf_every_512_bytes, transient=True),
     _broken(name="stray_opening_quotes", content=files.stray_opening_quotes),
-    _broken(name="backslash_before_quote", content=files.team_written(r'"say \"hi\" now"')),
-    _broken(name="bare_quote_in_quoted_cell", content=files.team_written('"say "hi" now"')),
+    _broken(name="backslash_before_quote", content=files.raw_cell(r'"say \"hi\" now"')),
+    _broken(name="bare_quote_in_quoted_cell", content=files.raw_cell('"say "hi" now"')),
     _broken(name="nul_in_header", content=files.nul_in_header),
     _broken(name="utf_16", content=lambda text: codecs.BOM_UTF16_LE + text.encode("utf-16-le")),
     _broken(name="utf_16_without_bom", content=lambda text: text.encode("utf-16-le")),
     # Not of legacy reports: some of their headings are no metric's name, so a client may read them as text.
-    _broken(name="digits_and_a_letter", calls=("download",), reports=EXPORTS, content=files.digits_and_a_letter),
+    _broken(
+        name="digits_and_a_letter",
+        calls=("download",),
+        reports=EXPORTS,
+        content=files.raw_cell("9" * 40_000 + "x", is_metric=True),
+    ),
     # The line that tells spreadsheets how cells are separated.
     _broken(name="separator_line", content=lambda text: f"sep=,\n{text}".encode()),
     _broken(name="zip", pack=files.zip_file),

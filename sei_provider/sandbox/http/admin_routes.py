@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
@@ -15,9 +14,10 @@ from sei_provider.sandbox.faults.table import EVERY_FAULT, REPORTS, Call
 from sei_provider.sandbox.http.errors import not_found
 from sei_provider.sandbox.http.request_log import PREFIX
 from sei_provider.sandbox.http.status_page import status_page
-from sei_provider.sandbox.http.validation import StrictModel, expected, one_of, parse_body
+from sei_provider.sandbox.http.validation import StrictModel, expected, one_of, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
     from starlette.requests import Request
@@ -64,17 +64,11 @@ def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan) -> Moun
     """Return the routes under `/_sandbox`; they need no key."""
     clock = log.clock
 
-    async def requests(_request: Request) -> Response:
-        return JSONResponse([asdict(request) for request in log.requests])
+    def shown(path: str, read: Callable[[], object]) -> Route:
+        async def response(_request: Request) -> Response:
+            return JSONResponse(read())
 
-    async def summary(_request: Request) -> Response:
-        return JSONResponse(log.summary() | {"exports": len(store.all())})
-
-    async def exports(_request: Request) -> Response:
-        return JSONResponse([_export(export, clock.now()) for export in store.all()])
-
-    async def reports(_request: Request) -> Response:
-        return JSONResponse([_report(report) for report in log.reports.values()])
+        return Route(path, response)
 
     async def sent_bytes(request: Request) -> Response:
         found = store.get(request.path_params["id"]) or log.reports.get(request.path_params["id"])
@@ -83,7 +77,7 @@ def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan) -> Moun
         return Response(found.sent, media_type="application/octet-stream")
 
     async def order_fault(request: Request) -> Response:
-        body = parse_body(FaultBody, await request.body())
+        body = parse(FaultBody, await request.body())
         rule = body.model_dump(exclude={"fault"})
         faults.rules.append(FaultRule(faults=(EVERY_FAULT[body.fault],), **rule))
         return JSONResponse(body.model_dump(), 201)
@@ -93,11 +87,11 @@ def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan) -> Moun
         return Response(status_code=204)
 
     async def advance_clock(request: Request) -> Response:
-        clock.advance(parse_body(ClockBody, await request.body()).advance)
+        clock.advance(parse(ClockBody, await request.body()).advance)
         return JSONResponse({"now": clock.now()})
 
     async def outage(request: Request) -> Response:
-        seconds = parse_body(OutageBody, await request.body()).seconds
+        seconds = parse(OutageBody, await request.body()).seconds
         # Set by the server, which alone has the socket.
         await request.app.state.refuse_connections(seconds)
         return JSONResponse({"seconds": seconds})
@@ -107,10 +101,10 @@ def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan) -> Moun
 
     routes = [
         Route("/", page),
-        Route("/requests", requests),
-        Route("/summary", summary),
-        Route("/exports", exports),
-        Route("/reports", reports),
+        shown("/requests", lambda: log.requests),
+        shown("/summary", lambda: log.summary() | {"exports": len(store.all())}),
+        shown("/exports", lambda: [_export(export, clock.now()) for export in store.all()]),
+        shown("/reports", lambda: [_report(report) for report in log.reports.values()]),
         Route("/bytes/{id}", sent_bytes),
         Route("/faults", order_fault, methods=["POST"]),
         Route("/faults", clear_faults, methods=["DELETE"]),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 from sei_provider.sandbox.http.errors import ApiError, bad_request
-from sei_provider.sandbox.http.validation import StrictModel, parse_query
+from sei_provider.sandbox.http.validation import StrictModel, parse
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from sei_provider.sandbox.http.rate_limit import SlidingWindow
+    from sei_provider.sandbox.clock import SandboxClock
 
 IDENTIFIERS = ("projectIdentifier", "orgIdentifier")
 ACCOUNT = "accountIdentifier"
+WINDOW_SECONDS = 60.0
 
 
 class IdentifierQuery(StrictModel):
@@ -28,6 +30,27 @@ class ReportQuery(IdentifierQuery):
     """The query of the legacy reports (CONTRACT row 32)."""
 
     format: Literal["csv"]
+
+
+class SlidingWindow:
+    """The requests that one key made in the last 60 seconds (CONTRACT, "Limits"); without a limit it admits all."""
+
+    def __init__(self, requests_per_minute: int | None, clock: SandboxClock) -> None:
+        self.requests_per_minute = requests_per_minute
+        self._clock = clock
+        self._admitted_at: deque[float] = deque()
+
+    def admit(self) -> bool:
+        """Take a place for one more request now, and return whether there was one."""
+        if self.requests_per_minute is None:
+            return True
+        now = self._clock.now()
+        while self._admitted_at and now - self._admitted_at[0] >= WINDOW_SECONDS:
+            self._admitted_at.popleft()
+        if len(self._admitted_at) >= self.requests_per_minute:
+            return False
+        self._admitted_at.append(now)
+        return True
 
 
 class Auth:
@@ -59,19 +82,13 @@ class Auth:
 
     def check_legacy(self, request: Request) -> None:
         """Check a legacy call: the key in either header or in both, `format=csv`, no identifiers (row 32)."""
-        keys = [
-            is_right
-            for header, is_right in (
-                ("x-api-key", request.headers.get("x-api-key") == self._key),
-                ("authorization", self._has_key(request)),
-            )
-            if header in request.headers
-        ]
-        if not keys or not all(keys):
+        right = {"x-api-key": request.headers.get("x-api-key") == self._key, "authorization": self._has_key(request)}
+        given = right.keys() & request.headers.keys()
+        if not given or not all(right[header] for header in given):
             message = "The header `x-api-key: <key>` or `authorization: ApiKey <key>` is missing or not valid"
             raise ApiError(401, "UNAUTHORIZED", message)
         self._count()
-        parse_query(ReportQuery, request.query_params)
+        parse(ReportQuery, request.query_params)
         _check_content_type(request)
 
     def _has_key(self, request: Request) -> bool:

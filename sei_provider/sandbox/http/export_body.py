@@ -12,7 +12,7 @@ from pydantic import model_validator
 from sei_provider.api.reports import REPORTS
 from sei_provider.sandbox.data.request import ExportRequest
 from sei_provider.sandbox.http.errors import bad_request, not_found
-from sei_provider.sandbox.http.validation import FIELD, Day, Names, StrictModel, Text, documented_names, parse_body
+from sei_provider.sandbox.http.validation import FIELD, Day, Names, StrictModel, Text, documented_names, parse
 
 if TYPE_CHECKING:
     from typing import Self
@@ -24,15 +24,9 @@ if TYPE_CHECKING:
 class DateRange(StrictModel):
     """The first and the last day, both inclusive."""
 
+    days = ("start", "end")
     start: Day
     end: Day
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.start > self.end:
-            msg = f"{FIELD}.start {self.start} is after {FIELD}.end {self.end}"
-            raise ValueError(msg)
-        return self
 
 
 class Scope(StrictModel):
@@ -52,14 +46,12 @@ class Scope(StrictModel):
 class ScopeOfOrg(Scope):
     """A team, or an org tree with its organisation (CONTRACT row 11)."""
 
+    exclusive = ("team_id", "org_tree_name")
     org_identifier: Text = ""
     project_identifier: Text = ""
 
     @model_validator(mode="after")
-    def _either(self) -> Self:
-        if self.team_id and self.org_tree_name:
-            msg = f"{FIELD} takes either teamId or orgTreeName, not both"
-            raise ValueError(msg)
+    def _tree_of_org(self) -> Self:
         if self.org_tree_name and not self.org_identifier:
             msg = f"{FIELD}.orgIdentifier is required with {FIELD}.orgTreeName"
             raise ValueError(msg)
@@ -84,19 +76,13 @@ class Options(StrictModel):
 class ProductivityOptions(Options):
     """Options of 001 and 002."""
 
+    exclusive = ("metric_level", "aggregation_level")
     metric_level: Literal["developer", "team"] = "team"
     aggregation_level: Literal["developer", "team"] = "team"
     # What is calculated when the field is left out is documented nowhere: the example's value.
     aggregation: Literal["mean", "median", "p90", "p95"] = "mean"
     granularity: Literal["weekly", "monthly", "quarterly"]
     format: Literal["csv"] = "csv"
-
-    @model_validator(mode="after")
-    def _one_level(self) -> Self:
-        if {"metric_level", "aggregation_level"} <= self.model_fields_set:
-            msg = f"{FIELD} takes either metricLevel or aggregationLevel, not both"
-            raise ValueError(msg)
-        return self
 
 
 class SprintOptions(Options):
@@ -146,7 +132,7 @@ class ExportBody(StrictModel):
 class ProductivityBody(ExportBody):
     """The body of 001 and 002."""
 
-    report: ClassVar[str] = "productivity"
+    report = "productivity"
     metrics: Names = ()
     options: ProductivityOptions
 
@@ -154,38 +140,30 @@ class ProductivityBody(ExportBody):
 class SprintBody(ExportBody):
     """The body of 000, which has `metric` in its example and `metrics` in its table (CONTRACT row 7)."""
 
-    report: ClassVar[str] = "sprint"
+    exclusive = ("metric", "metrics")
+    report = "sprint"
     scope: ScopeOfOrg
     metrics: Names = ()
     metric: Names = ()
     options: SprintOptions
 
-    @model_validator(mode="after")
-    def _one_field(self) -> Self:
-        if {"metric", "metrics"} <= self.model_fields_set:
-            msg = f"{FIELD} takes either metric or metrics, not both (000 has one in its example, one in its table)"
-            raise ValueError(msg)
-        return self
-
 
 class BusinessAlignmentBody(ExportBody):
     """The body of 003."""
 
-    report: ClassVar[str] = "business_alignment"
+    report = "business_alignment"
     scope: ScopeOfOrg
     options: BusinessAlignmentOptions
 
 
-_BODIES: dict[str, type[ExportBody]] = {
-    body.report: body for body in (ProductivityBody, SprintBody, BusinessAlignmentBody)
-}
+_BODIES = {body.report: body for body in (ProductivityBody, SprintBody, BusinessAlignmentBody)}
 
 
 def read_export_body(
     spec: ExportSpec, raw: bytes, *, project: str, org: str, organisation: Organisation
 ) -> ExportRequest:
     """Return the request that a create call's body makes; `ApiError` with status 400, or 404 for no such team."""
-    body = parse_body(_BODIES[spec.report], raw)
+    body = parse(_BODIES[spec.report], raw)
     scope: dict[str, str] = body.scope.model_dump(by_alias=True, exclude_unset=True)
     for name, in_query in (("projectIdentifier", project), ("orgIdentifier", org)):
         if scope.get(name, in_query) != in_query:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -17,7 +18,7 @@ from sei_provider.sandbox.http.export_body import read_export_body
 from sei_provider.sandbox.http.list_query import ListQuery
 from sei_provider.sandbox.http.request_log import log_call, log_fault
 from sei_provider.sandbox.http.responses import create_response, file_response, status_response
-from sei_provider.sandbox.http.validation import parse_query
+from sei_provider.sandbox.http.validation import parse
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -30,28 +31,20 @@ if TYPE_CHECKING:
     from sei_provider.sandbox.http.auth import Auth
 
 
+@dataclass(frozen=True, slots=True)
 class ExportRoutes:
     """Routes of one report's calls over the store that all reports share."""
 
-    def __init__(
-        self,
-        spec: ExportSpec,
-        auth: Auth,
-        store: ExportStore,
-        faults: FaultPlan,
-        organisation: Organisation,
-        clock: SandboxClock,
-    ) -> None:
-        self._spec = spec
-        self._auth = auth
-        self._store = store
-        self._faults = faults
-        self._organisation = organisation
-        self._clock = clock
+    spec: ExportSpec
+    auth: Auth
+    store: ExportStore
+    faults: FaultPlan
+    organisation: Organisation
+    clock: SandboxClock
 
     def routes(self, prefix: str) -> list[Route]:
         """Return the report's calls, each at its documented path behind a prefix."""
-        spec = self._spec
+        spec = self.spec
         path = f"{prefix}{spec.path}"
         routes = [
             Route(f"{prefix}{spec.create_path}", self._create, methods=["POST"]),
@@ -64,30 +57,30 @@ class ExportRoutes:
         return routes
 
     async def _create(self, request: Request) -> Response:
-        log_call(request, "create", self._spec.report)
-        project, org = self._auth.check(request)
+        log_call(request, "create", self.spec.report)
+        project, org = self.auth.check(request)
         raw = await request.body()
-        asked = read_export_body(self._spec, raw, project=project, org=org, organisation=self._organisation)
-        inject_fault(request, self._faults, asked.scope_name)
-        export, reused = self._store.create(asked, json.loads(raw))
+        asked = read_export_body(self.spec, raw, project=project, org=org, organisation=self.organisation)
+        inject_fault(request, self.faults, asked.scope_name)
+        export, reused = self.store.create(asked, json.loads(raw))
         request.state.export_id = export.id
         log_fault(request, export.fault.name)
-        response = create_response(export, self._clock.now(), reused=reused)
-        return JSONResponse(response, self._spec.reuse_status if reused else 202)
+        response = create_response(export, self.clock.now(), reused=reused)
+        return JSONResponse(response, self.spec.reuse_status if reused else 202)
 
     async def _status(self, request: Request) -> Response:
-        log_call(request, "status", self._spec.report)
-        self._auth.check(request)
-        export, now = self._find(request), self._clock.now()
+        log_call(request, "status", self.spec.report)
+        self.auth.check(request)
+        export, now = self._find(request), self.clock.now()
         # In a thread, because it may have to make the file, and many exports are polled at once.
         response = await run_in_threadpool(status_response, export, now)
         export.note_read(now)
         return JSONResponse(response)
 
     async def _download(self, request: Request) -> Response:
-        log_call(request, "download", self._spec.report)
-        self._auth.check(request, needs_content_type=self._spec.download_names_content_type)
-        export, now = self._find(request), self._clock.now()
+        log_call(request, "download", self.spec.report)
+        self.auth.check(request, needs_content_type=self.spec.download_names_content_type)
+        export, now = self._find(request), self.clock.now()
         status = export.status(now)
         export.note_read(now)
         if status != "completed":
@@ -99,21 +92,21 @@ class ExportRoutes:
         return file_response(export.fault.content_type, export.sent, export.filename)
 
     async def _list(self, request: Request) -> Response:
-        log_call(request, "list", self._spec.report)
-        project, org = self._auth.check(request)
+        log_call(request, "list", self.spec.report)
+        project, org = self.auth.check(request)
         parameters = {
             name: value for name, value in request.query_params.items() if name not in {*IDENTIFIERS, ACCOUNT}
         }
-        query = parse_query(ListQuery, parameters)
-        inject_fault(request, self._faults)
-        fault = self._faults.for_read("endless_pages", call="list", report=self._spec.report)
+        query = parse(ListQuery, parameters)
+        inject_fault(request, self.faults)
+        fault = self.faults.for_read("endless_pages", call="list", report=self.spec.report)
         log_fault(request, fault)
         of_project = [
             export
-            for export in self._store.all(self._spec.report)
+            for export in self.store.all(self.spec.report)
             if (export.request.project, export.request.org) == (project, org) and not export.fault.vanishes
         ]
-        now = self._clock.now()
+        now = self.clock.now()
         response = query.response(of_project, now, endless=fault != "")
         for export in of_project:
             export.note_read(now)
@@ -122,10 +115,10 @@ class ExportRoutes:
     def _find(self, request: Request) -> Export:
         export_id: str = request.path_params["export_id"]
         request.state.export_id = export_id
-        export = self._store.get(export_id, self._spec.report)
+        export = self.store.get(export_id, self.spec.report)
         if export is None:
             not_found(f"Export not found: {export_id}")
-        inject_fault(request, self._faults, export.request.scope_name)
+        inject_fault(request, self.faults, export.request.scope_name)
         log_fault(request, export.fault.name)
         if export.fault.vanishes:
             not_found(f"Export not found: {export_id}")

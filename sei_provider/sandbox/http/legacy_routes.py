@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -28,14 +29,14 @@ if TYPE_CHECKING:
 PATH = "/v2/insights/teams/reports"
 
 
+@dataclass(frozen=True, slots=True)
 class LegacyRoutes:
     """Route of the one call of both legacy reports."""
 
-    def __init__(self, auth: Auth, organisation: Organisation, faults: FaultPlan, log: RequestLog) -> None:
-        self._auth = auth
-        self._organisation = organisation
-        self._faults = faults
-        self._log = log
+    auth: Auth
+    organisation: Organisation
+    faults: FaultPlan
+    log: RequestLog
 
     def routes(self, prefix: str) -> list[Route]:
         """Return the call at its documented path behind a prefix."""
@@ -43,17 +44,17 @@ class LegacyRoutes:
 
     async def _report(self, request: Request) -> Response:
         log_call(request, "report")
-        self._auth.check_legacy(request)
+        self.auth.check_legacy(request)
         raw = await request.body()
-        asked = read_legacy_body(raw, self._organisation)
+        asked = read_legacy_body(raw, self.organisation)
         log_call(request, "report", asked.spec.report)
-        inject_fault(request, self._faults, asked.team.id)
-        fault = self._faults.for_export(asked.spec.report, asked.team.id)
+        inject_fault(request, self.faults, asked.team.id)
+        fault = self.faults.for_export(asked.spec.report, asked.team.id)
         log_fault(request, fault.name)
         if fault.final_status != "completed":
             raise ApiError(500, fault.error_code, fault.error)
         text = await run_in_threadpool(legacy_csv_text, asked)
         body = fault.send(await run_in_threadpool(build_file, text, fault, always_gzip=False))
-        request.state.export_id = self._log.report_sent(asked.spec.report, json.loads(raw), body)
+        request.state.export_id = self.log.report_sent(asked.spec.report, json.loads(raw), body)
         filename = f"{asked.spec.report}.csv"
         return file_response(fault.content_type, body, f"{filename}.gz" if body.startswith(GZIP_START) else filename)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator
 
 from sei_provider.sandbox.http.responses import CREATOR, list_entry
 from sei_provider.sandbox.http.validation import FIELD, Day, StrictModel, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Self
 
     from sei_provider.sandbox.exports import Export
     from sei_provider.sandbox.http.responses import Json
@@ -31,6 +30,7 @@ Filter = Annotated[str, AfterValidator(_not_empty)] | None
 class ListQuery(StrictModel):
     """The parameters of one list call, its identifiers aside."""
 
+    days = ("date_from", "date_to")
     # In capitals, unlike most replies (CONTRACT, "The list's reply").
     status: Literal["QUEUED", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"] | None = None
     # `mine` gives what `all` gives: the sandbox's one key belongs to one user.
@@ -43,13 +43,6 @@ class ListQuery(StrictModel):
     page: Annotated[int, whole_number(0)] = 0
     sort_by: Literal["createdAt", "completedAt", "status"] = "createdAt"
     sort_order: Literal["asc", "desc"] = "desc"
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.date_from and self.date_to and self.date_from > self.date_to:
-            msg = f"dateFrom {self.date_from} is after dateTo {self.date_to}"
-            raise ValueError(msg)
-        return self
 
     def response(self, exports: Iterable[Export], now: float, *, endless: bool = False) -> Json:
         """Return the page asked for, of exports given oldest first; an `endless` one says that another follows."""

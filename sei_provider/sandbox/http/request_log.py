@@ -24,25 +24,6 @@ Kind = Literal["create", "status", "list", "download", "trees", "report", "other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedRequest:
-    """One request to the API: `kind` is its call, or other; `at` is seconds since 1970.
-
-    `status` is the HTTP status that was sent, None if the connection was cut without a response; `fault` the name of
-    the fault of the call, or of the export that it is about.
-    """
-
-    method: str
-    path: str
-    kind: Kind
-    report: str | None
-    status: int | None
-    fault: str | None
-    user_agent: str
-    export_id: str | None
-    at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedReport:
     """One legacy report; it has no export, so its id is the sandbox's own."""
 
@@ -54,11 +35,11 @@ class LoggedReport:
 
 
 class RequestLog:
-    """All requests in the order of their responses, and all legacy reports."""
+    """All requests in the order of their responses, as `SandboxControl.requests` has them, and all legacy reports."""
 
     def __init__(self, clock: SandboxClock) -> None:
         self.clock = clock
-        self.requests: list[LoggedRequest] = []
+        self.requests: list[dict[str, Any]] = []
         self.reports: dict[str, LoggedReport] = {}
 
     def report_sent(self, report: str, body: object, sent: bytes) -> str:
@@ -71,9 +52,9 @@ class RequestLog:
         """Return counts of requests by status and fault, and by kind for all, each status, report and user agent."""
         return {
             "requests": len(self.requests),
-            "by_kind": Counter(request.kind for request in self.requests),
-            "by_status": Counter(str(request.status or "none") for request in self.requests),
-            "by_fault": Counter(request.fault for request in self.requests if request.fault),
+            "by_kind": Counter(request["kind"] for request in self.requests),
+            "by_status": Counter(str(request["status"] or "none") for request in self.requests),
+            "by_fault": Counter(request["fault"] for request in self.requests if request["fault"]),
             "by_status_and_kind": self._kinds_by("status"),
             "by_report": self._kinds_by("report"),
             "by_user_agent": self._kinds_by("user_agent"),
@@ -82,7 +63,7 @@ class RequestLog:
     def _kinds_by(self, field: str) -> dict[str, Counter[str]]:
         kinds: dict[str, Counter[str]] = {}
         for request in self.requests:
-            kinds.setdefault(str(getattr(request, field) or "none"), Counter())[request.kind] += 1
+            kinds.setdefault(str(request[field] or "none"), Counter())[request["kind"]] += 1
         return kinds
 
 
@@ -124,16 +105,16 @@ class RequestLogMiddleware:
 
         await self._app(scope, receive, log)
 
-    def _logged(self, scope: Scope, state: dict[str, Any], status: int | None) -> LoggedRequest:
-        agents = [value for name, value in scope["headers"] if name == b"user-agent"]
-        return LoggedRequest(
-            method=scope["method"],
-            path=scope["path"],
-            kind=state.get("kind", "other"),
-            report=state.get("report"),
-            status=status,
-            fault=state.get("fault") or None,
-            user_agent=agents[0].decode("latin-1") if agents else "",
-            export_id=state.get("export_id"),
-            at=self._log.clock.now(),
-        )
+    def _logged(self, scope: Scope, state: dict[str, Any], status: int | None) -> dict[str, Any]:
+        agents = [value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"]
+        return {
+            "method": scope["method"],
+            "path": scope["path"],
+            "kind": state.get("kind", "other"),
+            "report": state.get("report"),
+            "status": status,
+            "fault": state.get("fault") or None,
+            "user_agent": agents[0] if agents else "",
+            "export_id": state.get("export_id"),
+            "at": self._log.clock.now(),
+        }

@@ -23,11 +23,7 @@ def create_response(export: Export, now: float, *, reused: bool) -> Json:
     response: Json = {"exportId": export.id, "createdAt": timestamp(export.created_at), "message": message}
     match request.spec.report:
         case "sprint":  # 000
-            groups = {"metricGroups": list(request.metric_groups)} if request.metric_groups else {}
-            return response | {
-                "createdBy": CREATOR,
-                "metadata": {"scope": _scope(request), **_date_range(request), **groups, **_options(request)},
-            }
+            return response | {"createdBy": CREATOR, "metadata": {"scope": _scope(request), **_metadata(request)}}
         case "business_alignment":  # 003
             # The wording of a reused one is documented nowhere, and so differs from productivity's here.
             message = "An identical export job exists already" if reused else "Export job created successfully"
@@ -49,11 +45,8 @@ def status_response(export: Export, now: float) -> Json:
     if status == "completed":
         response["completedAt"] = timestamp(export.finished_at)
     if spec.report == "sprint":
-        response |= {
-            "createdBy": CREATOR,
-            "scope": _scope(export.request),
-            "metadata": {**_date_range(export.request), **_options(export.request)},
-        }
+        metadata = {name: value for name, value in _metadata(export.request).items() if name != "metricGroups"}
+        response |= {"createdBy": CREATOR, "scope": _scope(export.request), "metadata": metadata}
     if status == "completed":
         response |= _link(export)
     if status == "failed":
@@ -66,7 +59,6 @@ def list_entry(export: Export, now: float) -> Json:
     """Return one export of a list (CONTRACT, "The list's reply"); fields without a value yet are null."""
     status, spec, request = export.status(now), export.request.spec, export.request
     completed = status == "completed"
-    groups = {"metricGroups": list(request.metric_groups)} if request.metric_groups else {}
     return {
         "exportId": export.id,
         "status": status.upper() if spec.upper_case_in_list else status,
@@ -74,7 +66,7 @@ def list_entry(export: Export, now: float) -> Json:
         "completedAt": timestamp(export.finished_at) if completed else None,
         "createdBy": CREATOR,
         "scope": _scope(request),
-        "metadata": {**_date_range(request), **groups, **_options(request)},
+        "metadata": _metadata(request),
         "downloadUrl": _download_url(export) if completed else None,
     }
 
@@ -129,11 +121,10 @@ def _scope(request: ExportRequest) -> Json:
     return scope | {"teamName": request.team.name} if "teamId" in scope else scope
 
 
-def _date_range(request: ExportRequest) -> Json:
-    return {"dateRange": {"start": request.start.isoformat(), "end": request.end.isoformat()}}
-
-
-def _options(request: ExportRequest) -> Json:
+def _metadata(request: ExportRequest) -> Json:
+    groups = {"metricGroups": list(request.metric_groups)} if request.metric_groups else {}
     # Only where it is certain: productivity's file is compressed when large, and no field says so (row 16).
     compression = {"compression": "gzip"} if request.spec.always_gzip else {}
-    return {"options": {**request.options, "metricLevel": request.level, "format": "csv", **compression}}
+    options = {**request.options, "metricLevel": request.level, "format": "csv", **compression}
+    dates = {"start": request.start.isoformat(), "end": request.end.isoformat()}
+    return {"dateRange": dates, **groups, "options": options}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sei_provider.sandbox.clock import timestamp
 from sei_provider.sandbox.faults.table import CALLS
@@ -15,46 +15,34 @@ if TYPE_CHECKING:
     from sei_provider.sandbox.exports import Export
     from sei_provider.sandbox.faults.rules import FaultRule
 
-REFRESH_SECONDS = 2
-
 _STATUSES = ("queued", "processing", "completed", "failed", "cancelled", "archived")
 _KINDS = (*CALLS, "other")
 
 
-def status_page(
-    summary: Mapping[str, object], exports: Iterable[Export], rules: Sequence[FaultRule], now: float
-) -> str:
+def status_page(summary: Mapping[str, Any], exports: Iterable[Export], rules: Sequence[FaultRule], now: float) -> str:
     """Return the page as HTML; `summary` is `RequestLog.summary()`, `now` seconds since 1970."""
     by_report: dict[str, Counter[str]] = {}
     for export in exports:
         by_report.setdefault(export.request.spec.report, Counter())[export.status(now)] += 1
     made = sum(counts.total() for counts in by_report.values())
     return _PAGE.format(
-        refresh=REFRESH_SECONDS,
         now=escape(timestamp(now)),
         requests=summary["requests"],
         made=made,
         exports=_table(("report", *_STATUSES), _counted(by_report, _STATUSES)),
         responses=_table(("HTTP status", *_KINDS), _counted(summary["by_status_and_kind"], _KINDS)),
-        faults=_table(("fault", "requests"), _pairs(summary["by_fault"])),
+        faults=_table(("fault", "requests"), sorted(summary["by_fault"].items())),
         rules=_table(("fault", "team", "report", "call", "times left", "probability"), map(_rule, rules)),
     )
 
 
-def _counted(counts: object, columns: Sequence[str]) -> list[list[object]]:
-    assert isinstance(counts, dict)  # noqa: S101 - every summary has it so
+def _counted(counts: Mapping[str, Mapping[str, int]], columns: Sequence[str]) -> list[list[object]]:
     return [[name, *(of_name.get(column, 0) for column in columns)] for name, of_name in sorted(counts.items())]
 
 
-def _pairs(counts: object) -> list[tuple[object, object]]:
-    assert isinstance(counts, dict)  # noqa: S101 - as above
-    return sorted(counts.items())
-
-
 def _rule(rule: FaultRule) -> list[object]:
-    name = rule.faults[0].name if len(rule.faults) == 1 else "any transient"
     return [
-        name,
+        rule.faults[0].name if len(rule.faults) == 1 else "any transient",
         *("any" if value is None else value for value in (rule.team, rule.report, rule.call)),
         "always" if rule.times is None else rule.times,
         1 if rule.probability is None else rule.probability,
@@ -68,7 +56,7 @@ def _table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 _PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="{refresh}"><title>SEI sandbox</title>
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2"><title>SEI sandbox</title>
 <style>
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1c2733 }}
 h1 {{ font-size: 1.4rem; margin: 0 }} h2 {{ font-size: 1rem; margin: 1.6rem 0 .3rem }}

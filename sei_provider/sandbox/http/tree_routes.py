@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from starlette.responses import JSONResponse, Response
@@ -12,7 +12,7 @@ from sei_provider.sandbox.faults.injection import inject_fault
 from sei_provider.sandbox.http.auth import IdentifierQuery
 from sei_provider.sandbox.http.errors import ApiError, not_found
 from sei_provider.sandbox.http.request_log import log_call, log_fault
-from sei_provider.sandbox.http.validation import parse_query, whole_number
+from sei_provider.sandbox.http.validation import parse, whole_number
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -35,13 +35,13 @@ class TreePageQuery(IdentifierQuery):
 Query = TypeVar("Query", bound=IdentifierQuery)
 
 
+@dataclass(frozen=True, slots=True)
 class TreeRoutes:
     """Routes of the three calls for the org trees of one organisation."""
 
-    def __init__(self, auth: Auth, organisation: Organisation, faults: FaultPlan) -> None:
-        self._auth = auth
-        self._organisation = organisation
-        self._faults = faults
+    auth: Auth
+    organisation: Organisation
+    faults: FaultPlan
 
     def routes(self, prefix: str) -> list[Route]:
         """Return the calls at their paths behind a prefix."""
@@ -55,7 +55,7 @@ class TreeRoutes:
         query = self._check(request, TreePageQuery)
         index, size = query.page_index, query.page_size
         endless = self._fault(request, "endless_pages", "forbidden") == "endless_pages"
-        records = [_record(tree) for tree in self._organisation.trees]
+        records = [_record(tree) for tree in self.organisation.trees]
         start = index * size % len(records) if endless else index * size
         total = (index + 2) * size if endless else len(records)
         page: Json = {"records": records[start : start + size], "totalCount": total}
@@ -63,26 +63,26 @@ class TreeRoutes:
 
     async def _hierarchies(self, request: Request) -> Response:
         self._check(request, IdentifierQuery)
-        cyclic = self._fault(request, "cycle", "forbidden") == "cycle"
-        return JSONResponse([_node(_root(tree, cyclic=cyclic), tree) for tree in self._organisation.trees])
+        fault = self._fault(request, "cycle", "forbidden")
+        return JSONResponse([_node(_root(tree, fault), tree) for tree in self.organisation.trees])
 
     async def _teams(self, request: Request) -> Response:
         self._check(request, IdentifierQuery)
         tree_id: str = request.path_params["tree_id"]
-        tree = next((tree for tree in self._organisation.trees if str(tree.id) == tree_id), None)
+        tree = next((tree for tree in self.organisation.trees if str(tree.id) == tree_id), None)
         if tree is None:
             not_found(f"Org tree not found: {tree_id!r}")
-        cyclic = self._fault(request, "cycle", "forbidden", tree=tree.name) == "cycle"
-        return JSONResponse(_team(_root(tree, cyclic=cyclic), None))
+        fault = self._fault(request, "cycle", "forbidden", tree=tree.name)
+        return JSONResponse(_team(_root(tree, fault), None))
 
     def _check(self, request: Request, query: type[Query]) -> Query:
         log_call(request, "trees")
-        self._auth.check_with_account(request)
-        return parse_query(query, request.query_params)
+        self.auth.check_with_account(request)
+        return parse(query, request.query_params)
 
     def _fault(self, request: Request, *possible: str, tree: str | None = None) -> str:
-        inject_fault(request, self._faults, tree)
-        fault = self._faults.for_read(*possible, call="trees", team=tree)
+        inject_fault(request, self.faults, tree)
+        fault = self.faults.for_read(*possible, call="trees", team=tree)
         log_fault(request, fault)
         if fault == "forbidden":
             which = "org trees" if tree is None else f"org tree {tree!r}"
@@ -95,8 +95,8 @@ def _record(tree: OrgTree) -> Json:
     return {"id": tree.id, "name": tree.name, "rootTeamRefId": int(tree.root.id), "teamCount": teams}
 
 
-def _root(tree: OrgTree, *, cyclic: bool) -> Team:
-    return _with_cycle(tree.root, tree.root) if cyclic else tree.root
+def _root(tree: OrgTree, fault: str) -> Team:
+    return _with_cycle(tree.root, tree.root) if fault == "cycle" else tree.root
 
 
 def _team(team: Team, parent: Team | None) -> Json:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -17,23 +17,45 @@ from pydantic import (
     Strict,
     ValidationError,
     WrapValidator,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from sei_provider.sandbox.http.errors import bad_request
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 FIELD = "{field}"
 """Stands for the path of the field in the message of a validator's `ValueError`."""
+INSIDE = "{inside}"
+"""Stands for the same path before the name of an inner field."""
 
 
 class StrictModel(BaseModel):
     """Fields in camelCase, of exactly their JSON type, and no others."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
+
+    exclusive: ClassVar[tuple[str, ...]] = ()
+    """Two fields of which only one may be given."""
+    days: ClassVar[tuple[str, ...]] = ()
+    """Two fields with the first and the last day of a range."""
+
+    @model_validator(mode="after")
+    def _exclusive_and_in_order(self) -> Self:
+        if self.exclusive and self.model_fields_set.issuperset(self.exclusive):
+            msg = f"{FIELD} takes either {' or '.join(map(to_camel, self.exclusive))}, not both"
+            raise ValueError(msg)
+        start, end = (getattr(self, name) for name in self.days) if self.days else (None, None)
+        if start and end and start > end:
+            first, last = map(to_camel, self.days)
+            msg = f"{INSIDE}{first} {start} is after {INSIDE}{last} {end}"
+            raise ValueError(msg)
+        return self
 
 
 def expected(text: str) -> WrapValidator:
@@ -89,20 +111,13 @@ Names = Annotated[tuple[Annotated[str, Strict()], ...], Strict(False), expected(
 Model = TypeVar("Model", bound=StrictModel)
 
 
-def parse_body(model: type[Model], raw: bytes, name: str = "the body") -> Model:
-    """Return the model of a JSON body; `ApiError` 400 lists everything that is wrong with it."""
+def parse(model: type[Model], sent: bytes | Mapping[str, str], whole: str = "the body") -> Model:
+    """Return the model of a JSON body, or of a query's parameters; `ApiError` 400 lists everything that is wrong."""
     try:
-        return model.model_validate_json(raw)
+        return model.model_validate_json(sent) if isinstance(sent, bytes) else model.model_validate(dict(sent))
     except ValidationError as error:
-        bad_request("; ".join(_describe(each, model, name, "field") for each in error.errors()))
-
-
-def parse_query(model: type[Model], parameters: Mapping[str, str]) -> Model:
-    """Return the model of a query; `ApiError` 400 lists everything that is wrong with it."""
-    try:
-        return model.model_validate(dict(parameters))
-    except ValidationError as error:
-        bad_request("; ".join(_describe(each, model, "the query", "parameter") for each in error.errors()))
+        named = (whole, "field") if isinstance(sent, bytes) else ("the query", "parameter")
+        bad_request("; ".join(_describe(each, model, *named) for each in error.errors()))
 
 
 def documented_names(field: str, names: Iterable[str], allowed: Iterable[str], kind: str) -> set[str]:
@@ -136,7 +151,8 @@ def _describe(error: ErrorDetails, model: type[BaseModel], whole: str, kind: str
             allowed = ", ".join(re.findall(r"'(.*?)'", error["ctx"]["expected"]))
             message = f"{field} {value} is unknown; there are {allowed}"
         case "value_error":
-            message = str(error["ctx"]["error"]).replace(FIELD, field)
+            inside = "".join(f"{part}." for part in path)
+            message = str(error["ctx"]["error"]).replace(FIELD, field).replace(INSIDE, inside)
     return message
 
 
