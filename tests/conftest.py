@@ -33,6 +33,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.fuzz)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run where pytest-xdist does not see the groups: each worker would start an Airflow of its own."""
+    if hasattr(session.config, "workerinput") and session.config.getvalue("loadgroup"):
+        alone = [item for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
+        if alone:
+            msg = f"pytest-xdist does not group {alone[0].nodeid}: does its version fit that of pytest?"
+            raise pytest.UsageError(msg)
+
+
 @pytest.fixture(autouse=True)
 def _own_temporary_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """The key's limit is counted in the machine's temporary folder: not in that of whoever runs the tests."""
