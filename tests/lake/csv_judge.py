@@ -92,7 +92,7 @@ def _is_not_utf8(text: str) -> bool:
 
 
 def _fits(cells: Sequence[str], numbers: frozenset[int], start: date, end: date) -> bool:
-    if any(_is_not_utf8(cell) for cell in cells) or not cells[0]:
+    if len(cells) <= max(3, *numbers) or any(_is_not_utf8(cell) for cell in cells) or not cells[0]:
         return False
     first, last = _day(cells[2]), _day(cells[3])
     if (
