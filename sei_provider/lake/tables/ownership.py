@@ -6,10 +6,10 @@ Plain values. Knows no Parquet and no files.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sei_provider.lake.model import SliceKey
 
@@ -37,6 +37,14 @@ class LedgerEntry:
     quarantined: int = 0
     """Rows of its export, of any month, that went to quarantine."""
     published_at: datetime
+    staged_at: datetime | None = None
+    """When it was staged, by our clock; decides between two readings of one export only."""
+    reading: str = ""
+    """How the export was read (columns, policy, version of the reader), as a hash."""
+    runs: frozenset[str] = frozenset()
+    """Runs that handed it on; several if SEI reused the export."""
+    unknown_paths: bool = False
+    """Whether rows of it went to quarantine whose path is not known."""
 
     @property
     def slice_key(self) -> SliceKey:
@@ -102,6 +110,55 @@ class RowKey:
     start: date
     end: date | None = None
     sprint: str | None = None
+
+
+class RowPlace(NamedTuple):
+    """Team and period of rows of one slice. Rows of two people in one team share a place."""
+
+    team: str
+    """The `Team` cell, which is the last part of the path."""
+    path: str
+    """The hierarchy, e.g. `Eng/CI/CD` for the team `CI/CD` below `Eng`."""
+    start: date
+    """First day of the period."""
+    end: date | None = None
+    """Last day of a sprint; other periods have theirs from the granularity of the table."""
+    sprint: str | None = None
+    """Name of a sprint."""
+
+
+def surviving_rows(
+    slices: Iterable[tuple[LedgerEntry, Collection[RowPlace]]],
+    granularity: str,
+) -> frozenset[tuple[str, str, str, RowPlace]]:
+    """Return the places of the rows that survive, as (scope, export id, reading, place), in a table of these slices.
+
+    A function of the set: the order of `slices` means nothing. Each is an entry with the places of all rows that its
+    export has. Of the entry, the fields `scope`, `start`, `end`, `export_id`, `created_at`, `staged_at`, `reading`,
+    `runs`, `unknown_paths` and `replace_exact_range` (legacy reports) count; those that follow from the rows, which are
+    `teams` and `sprints`, are filled in here. An entry without places is an empty answer. The same slice twice, handed
+    on by two runs, is one slice of both runs. `granularity` is `weekly`, `monthly`, `quarterly` or `sprint`.
+    """
+    filled = [
+        (
+            replace(
+                entry,
+                teams=frozenset(place.path for place in places),
+                sprints=frozenset((place.path, sprint_name(place.sprint, place.start)) for place in places)
+                if granularity == "sprint"
+                else None,
+            ),
+            places,
+        )
+        for entry, places in slices
+    ]
+    owners = Owners(entry for entry, _ in filled)
+    return frozenset(
+        (entry.scope, entry.export_id, entry.reading, place)
+        for entry, places in filled
+        for place in places
+        if owners.survives(RowKey(entry, place.path, place.start, place.end, place.sprint))
+    )
 
 
 def supersedes(newer: LedgerEntry, row: RowKey) -> bool:
