@@ -20,12 +20,13 @@ from upath import UPath
 
 from sei_provider import lake
 from sei_provider.lake.tables import publish as publishing
+from sei_provider.lake.tables import table as tables
 
 
 def main() -> None:
     task = json.loads(sys.argv[1])
     signals = Path(task["signals"])
-    put_month, locked = publishing.put_month, publishing.locked
+    put_month, locked = tables.put_month, publishing.locked
     paused = []
 
     def put_after_a_pause(*args, **kwargs):
@@ -47,7 +48,7 @@ def main() -> None:
         with locked(folder):
             yield
 
-    publishing.put_month, publishing.locked = put_after_a_pause, say_if_locked
+    tables.put_month, publishing.locked = put_after_a_pause, say_if_locked
     root = UPath(task["lake"], **task["options"])
     lake.publish(root, task["manifests"], published_at=datetime.fromisoformat(task["published_at"]))
     (signals / f"{task['name']}.done").touch()

@@ -8,7 +8,7 @@ import pytest
 from lake_bench import STORES
 
 from sei_provider import lake
-from sei_provider.lake.tables import publish as publishing
+from sei_provider.lake.tables import table as tables
 
 pytestmark = pytest.mark.parametrize("store", STORES, indirect=True)
 
@@ -49,14 +49,20 @@ def test_a_sprint_that_moved_on_does_not_come_back_with_the_older_month_that_arr
     assert late["rows"] == 1
 
 
-def test_a_publisher_that_dies_before_it_looked_at_the_neighbours_is_mended_by_a_second_run(bench, monkeypatch):
+def test_a_publisher_that_dies_after_a_put_has_looked_at_the_adjacent_months_before(bench, monkeypatch):
     bench.export("team:1", ["S1,A,Eng/A,2026-01-02,2026-01-15,5"], age=2, **JANUARY)
     late = bench.stage("team:1", [f"{ACROSS},5"], age=1, **DECEMBER)
+    put_month = tables.put_month
+
+    def put_and_die(*args, **kwargs):
+        put_month(*args, **kwargs)
+        sys.exit()
+
     with monkeypatch.context() as patch:
-        patch.setattr(publishing, "reconcile_adjacent_months", lambda *_: sys.exit())
+        patch.setattr(tables, "put_month", put_and_die)
         with pytest.raises(SystemExit):
             bench.publish(late)
-    assert len(sprints(bench)) == 2
+    assert sprints(bench) == [("S1", "2026-01", 5.0)]
     bench.publish(late)
     assert sprints(bench) == [("S1", "2026-01", 5.0)]
 

@@ -9,15 +9,11 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
-from functools import cache, partial
-
-from upath import UPath
 
 from sei_provider.lake.model import Slice, SliceKey
 from sei_provider.lake.periods import months_between, next_month, period_months, previous_month
 from sei_provider.lake.staging.staged_file import StagedFile
 from sei_provider.lake.tables.ownership import LedgerEntry, sprint_name
-from sei_provider.lake.tables.table import read_ledger
 
 CROSSES_MONTHS = frozenset({"weekly", "quarterly", "sprint"})
 """Granularities whose periods reach into other months. Monthly ranges are whole months."""
@@ -26,10 +22,12 @@ _MAX_REACH = 3
 
 
 def slices_by_month(
-    files: Iterable[StagedFile], existing: Collection[date], folder: UPath
+    files: Iterable[StagedFile], existing: Collection[date], ledger: Callable[[date], Iterable[LedgerEntry]]
 ) -> dict[date, list[SliceKey]]:
-    """Return the slices that concern each month: their range or their rows lie in it."""
-    ledger = cache(partial(read_ledger, folder))
+    """Return the slices that concern each month: their range or their rows lie in it.
+
+    `ledger` returns the slices that an existing month holds.
+    """
     found: dict[date, list[SliceKey]] = defaultdict(list)
     for file in files:
         for month in _months_in_range(file.slice, existing, ledger) | file.months:

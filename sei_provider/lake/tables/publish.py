@@ -1,24 +1,25 @@
-"""Publish: put staged slices into their tables, month by month, and retry where another publisher was first.
+"""Publish: put staged slices into their tables by one loop of snapshot, plan and commit, again on conflict.
 
-`plan` decides which months are concerned, `merge` what they hold then, and `table` writes them.
+`plan` decides which months are concerned, `merge` what they hold then, and `table` reads and puts them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import stamina
 from upath import UPath
 
-from sei_provider.lake.errors import StagingError
-from sei_provider.lake.model import Manifest, Published, SliceKey
+from sei_provider.lake.errors import ConflictError, StagingError
+from sei_provider.lake.model import Manifest, Published, SliceKey, Superseded
 from sei_provider.lake.periods import in_utc
 from sei_provider.lake.staging.staged_file import StagedFiles
 from sei_provider.lake.storage.scratch import scratch_folder
@@ -26,7 +27,6 @@ from sei_provider.lake.storage.store import (
     fetch_each,
     lake_path,
     locked,
-    read,
     remove_each,
     remove_if_empty,
     require_safe_writes,
@@ -41,19 +41,17 @@ from sei_provider.lake.tables.plan import (
     ledger_entry,
     slices_by_month,
 )
-from sei_provider.lake.tables.schema import cast_columns, infer_types
+from sei_provider.lake.tables.schema import TableSchema, cast_columns, infer_types
 from sei_provider.lake.tables.table import (
+    Content,
+    Partition,
+    Snapshot,
     arrow_schema,
     cast_to_schema,
-    fetch_month,
-    fetch_schema,
+    commit,
     months,
     object_path,
-    put_month,
-    put_schema,
-    read_ledgers,
-    read_schema,
-    retry_on_conflict,
+    snapshot,
 )
 
 _Staged: TypeAlias = tuple[Manifest, UPath]
@@ -87,137 +85,172 @@ def publish(
     return published
 
 
-def rewrite_to_schema(folder: UPath) -> None:
-    """Rewrite every month that has other columns than the table; its rows and ledger stay as they are.
-
-    Readers take the schema of one file for that of the table: pyarrow, pandas and Polars would lose a column that only
-    later months have, or fail on it. Needed only after a column is new or gets its type. If a publisher dies here, the
-    table stays marked as `behind` and the next publisher continues.
-    """
-    target = arrow_schema(read_schema(folder))
-    for month in months(folder):
-        if read(object_path(folder, month), pq.read_schema) != target:
-            _rewrite_month(folder, month)
-    _clear_behind(folder, target)
-
-
-def reconcile_adjacent_months(folder: UPath, visited: Iterable[date], granularity: str) -> dict[date, int]:
-    """Enter the slices that adjacent months hold into the months just put; return the rows of those that changed.
-
-    A slice stands in the ledger of every existing month in its range. Weeks, quarters and sprints cross months, so a
-    month that is new, or was put by a concurrent publisher, may hold rows that a slice of an adjacent month covers.
-    Call this after the puts: of two concurrent publishers one puts last and sees the months of the other, so neither
-    needs to wait.
-    """
-    if granularity not in CROSSES_MONTHS:
-        return {}
-    ledgers = read_ledgers(folder, adjacent_months(months(folder), set(visited)))
-    changed = {month: _enter(folder, month, entries_reaching(month, ledgers)) for month in sorted(set(visited))}
-    return {month: rows for month, rows in changed.items() if rows is not None}
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Batch:
-    """Slices of one table that are published together."""
+    """Slices of one table that are published together, and what their publishing has come to so far."""
 
     folder: UPath
     staged: StagedFiles
     entries: Mapping[SliceKey, LedgerEntry]
     already: AlreadyPublished
-    new_columns: list[str]
-    missing_columns: list[str]
+    schema: TableSchema | None = None
+    """Schema with the columns of the batch, once planned."""
+    new_columns: list[str] = field(default_factory=list)
+    missing_columns: list[str] = field(default_factory=list)
+    published: dict[date, Published] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Changes from one snapshot: the schema then, and the slices to merge into each month."""
+
+    schema: TableSchema
+    visited: Mapping[date, Sequence[LedgerEntry]]
+    """Months that the batch concerns, with the slices that each does not hold yet."""
+    outdated: frozenset[date]
+    """Months whose columns are not those of the schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rewritten:
+    """Content of a month as it is, in the columns of a newer schema."""
+
+    partition: Partition
+    schema: pa.Schema
+
+    @property
+    def ledger(self) -> Sequence[LedgerEntry]:
+        return self.partition.ledger
+
+    def pieces(self) -> Iterator[pa.Table]:
+        return (cast_to_schema(table, self.schema) for table in self.partition.tables())
 
 
 def _publish_table(root: UPath, table: str, slices: Sequence[_Staged], published_at: datetime) -> list[Published]:
     folder = root / table
     with locked(folder), scratch_folder() as scratch:
         staged, gone = _open(slices, scratch)
-        already = AlreadyPublished.find(folder, gone)
-        new, missing = _widen_schema(folder, staged)
         entries = {key: ledger_entry(file, published_at) for key, file in staged.files.items()}
-        batch = _Batch(folder, staged, entries, already, new, missing)
-        files, existing = staged.files.values(), set(months(folder))
-        planned = slices_by_month(files, existing, folder)
-        published = {
-            month: _publish_month(batch, month, planned.get(month, ())) for month in sorted({*planned, *already.months})
-        }
-        # Months that a concurrent publisher has put meanwhile: our slices may concern these too.
-        added = set(months(folder)) - existing - planned.keys()
-        since = slices_by_month(files, existing | added, folder) if added else {}
-        published |= {month: _publish_month(batch, month, since[month]) for month in sorted(added & since.keys())}
-        schema = read_schema(folder)
-        granularity = str(schema.definition.get("granularity"))
-        for month, rows in reconcile_adjacent_months(folder, published, granularity).items():
-            published[month]["rows"] = rows
-        if schema.behind:
-            rewrite_to_schema(folder)
-        return [published[month] for month in sorted(published)]
+        batch = _Batch(folder, staged, entries, AlreadyPublished.find(folder, gone))
+        for attempt in stamina.retry_context(
+            on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5
+        ):
+            with attempt:
+                while not _is_settled(batch):
+                    continue
+    return [batch.published[month] for month in sorted(batch.published)]
 
 
-def _open(slices: Sequence[_Staged], scratch: Path) -> tuple[StagedFiles, list[Manifest]]:
-    """Open the staged files, and return the manifests of those that are gone."""
-    fetched = fetch_each([path for _, path in slices], scratch)
-    gone = [manifest for (manifest, _), staged in zip(slices, fetched, strict=True) if staged.file is None]
-    return StagedFiles(staged.file for staged in fetched if staged.file), gone
+def _is_settled(batch: _Batch) -> bool:
+    """Take a snapshot, plan and commit. Return whether no other snapshot is needed.
+
+    A slice stands in the ledger of every existing month that it concerns. A month that a concurrent publisher has made
+    meanwhile is in the next snapshot: of two publishers one commits last and sees the months of the other, so neither
+    needs to wait.
+    """
+    before = snapshot(batch.folder)
+    plan = _plan(batch, before)
+    with closing(_changes(batch, before, plan)) as changes:
+        put = commit(before, changes, plan.schema)
+    if not put and plan.schema == before.schema:
+        return True
+    return not (
+        plan.schema.behind
+        or plan.schema.definition.get("granularity") in CROSSES_MONTHS
+        or set(months(batch.folder)) - plan.visited.keys() - set(before.months)
+    )
 
 
-@retry_on_conflict
-def _widen_schema(folder: UPath, staged: StagedFiles) -> tuple[list[str], list[str]]:
-    """Add the slices to the schema of the table; return the columns that are new, and those that all slices lack."""
-    before, version = fetch_schema(folder)
-    files, schema = staged.files.values(), before
-    for file in sorted(files, key=lambda file: file.created_at):
+def _plan(batch: _Batch, before: Snapshot) -> _Plan:
+    schema = _widened(batch, before.schema)
+    files, existing = batch.staged.files.values(), set(before.months)
+    own = slices_by_month(files, existing, before.ledger)
+    visited = {month: [batch.entries[key] for key in own.get(month, ())] for month in {*own, *batch.already.months}}
+    if schema.definition.get("granularity") in CROSSES_MONTHS:
+        footers = before.footers(adjacent_months({*existing, *own}, visited))
+        ledgers = {month: (*footer.ledger, *visited.get(month, ())) for month, footer in footers.items()}
+        visited = {month: [*entries, *entries_reaching(month, ledgers)] for month, entries in visited.items()}
+    fresh = {month: _not_held(entries, before.ledger(month)) for month, entries in visited.items()}
+    if not schema.behind:
+        return _Plan(schema, fresh, frozenset())
+    target = arrow_schema(schema)
+    outdated = frozenset(
+        month for month, footer in before.footers(existing).items() if footer.schema not in (None, target)
+    )
+    # Not before the months are rewritten: if a publisher dies between, the next one finds the mark and continues.
+    behind = bool(outdated or schema != before.schema)
+    return _Plan(replace(schema, behind=behind), fresh, outdated)
+
+
+def _not_held(entries: Iterable[LedgerEntry], held: Iterable[LedgerEntry]) -> list[LedgerEntry]:
+    there = {entry.slice_key for entry in held}
+    return list({entry.slice_key: entry for entry in entries if entry.slice_key not in there}.values())
+
+
+def _widened(batch: _Batch, before: TableSchema) -> TableSchema:
+    """Add the slices to the schema, and note which columns are new to the table, and which all slices lack."""
+    if before == batch.schema:
+        return before
+    schema = before
+    for file in sorted(batch.staged.files.values(), key=lambda file: file.created_at):
         schema = schema.with_definition(file.slice)
-    schema = infer_types(staged, folder.name, schema)
+    schema = infer_types(batch.staged, batch.folder.name, schema)
     if before.columns and schema.columns != before.columns:
         schema = replace(schema, behind=True)
-    if schema != before:
-        put_schema(folder, schema, if_match=version)
     known = {column.name for column in before.columns}
-    seen = {column.name for columns in staged.columns.values() for column in columns}
-    new = [column.name for column in schema.columns if column.name not in known] if known else []
-    return new, [column.name for column in before.columns if column.name not in seen] if files else []
+    seen = {column.name for columns in batch.staged.columns.values() for column in columns}
+    if batch.schema is None and batch.staged.files:
+        batch.missing_columns = [column.name for column in before.columns if column.name not in seen]
+    if known:
+        batch.new_columns += [column.name for column in schema.columns if column.name not in known]
+    batch.schema = schema
+    return schema
 
 
-@retry_on_conflict
-def _publish_month(batch: _Batch, month: date, slices: Sequence[SliceKey]) -> Published:
-    with scratch_folder() as scratch:
-        before, version = fetch_month(batch.folder, month, scratch)
-        # Read after the month: a schema is put before the data that needs it, so it has every column of that month.
-        schema = read_schema(batch.folder)
-        held = before.ledger if before else ()
-        entries = [batch.entries[key] for key in slices]
-        fresh = {entry.slice_key for entry in entries} - {entry.slice_key for entry in held}
-        with_rows = {key for key in fresh if month in batch.staged.files[key].months}
-        merged = merge(
-            held,
-            entries,
-            chain(
-                before.tables() if before else (),
-                (cast_columns(of_slices(rows, fresh, month), schema) for rows in batch.staged.pieces(with_rows)),
-            ),
-            schema=arrow_schema(schema),
-            month=month,
-            scratch=scratch,
-        )
-        if before is None or tuple(merged.ledger) != held:
-            put_month(
-                batch.folder,
-                month,
-                merged.pieces(),
-                merged.ledger,
-                schema=arrow_schema(schema),
-                if_match=version,
+def _changes(batch: _Batch, before: Snapshot, plan: _Plan) -> Generator[tuple[date, Content]]:
+    """Merge the months to put, one at a time, and note what each month of the batch holds once it is put."""
+    target = arrow_schema(plan.schema)
+    for month in sorted({*plan.visited, *plan.outdated}):
+        fresh = plan.visited.get(month, ())
+        if not fresh and month not in plan.outdated:
+            _note(batch, month, before.ledger(month), [])
+            continue
+        with scratch_folder() as scratch:
+            content = before.rows(month, scratch)
+            if not fresh and content:
+                yield month, _Rewritten(content, target)
+                if month in plan.visited:
+                    _note(batch, month, content.ledger, [])
+                continue
+            held = content.ledger if content else ()
+            own = {entry.slice_key for entry in fresh} & batch.staged.files.keys()
+            with_rows = {key for key in own if month in batch.staged.files[key].months}
+            rows = (cast_columns(of_slices(rows, own, month), plan.schema) for rows in batch.staged.pieces(with_rows))
+            merged = merge(
+                held,
+                fresh,
+                chain(content.tables() if content else (), rows),
+                schema=target,
+                month=month,
                 scratch=scratch,
             )
+            if content is None or tuple(merged.ledger) != held or month in plan.outdated:
+                yield month, merged
+            of_batch = [lost for lost in merged.superseded if (lost["scope"], lost["export_id"]) in batch.entries]
+            _note(batch, month, merged.ledger, of_batch)
+
+
+def _note(batch: _Batch, month: date, ledger: Sequence[LedgerEntry], superseded: Sequence[Superseded]) -> None:
     published = {*batch.entries, *batch.already.slice_keys}
-    own = [entry for entry in merged.ledger if entry.slice_key in published]
-    return Published(
+    own = [entry for entry in ledger if entry.slice_key in published]
+    before = batch.published.get(month)
+    told = before["superseded"] if before else batch.already.months.get(month, [])
+    batch.published[month] = Published(
         table=batch.folder.name,
         month=f"{month:%Y-%m}",
-        rows=merged.rows,
+        rows=sum(entry.rows for entry in ledger),
         slices=len(own),
-        superseded=merged.superseded + batch.already.months.get(month, []),
+        superseded=[*told, *(lost for lost in superseded if lost not in told)],
         quarantined=sum(entry.quarantined for entry in own),
         new_columns=batch.new_columns,
         missing_columns=batch.missing_columns,
@@ -225,39 +258,11 @@ def _publish_month(batch: _Batch, month: date, slices: Sequence[SliceKey]) -> Pu
     )
 
 
-@retry_on_conflict
-def _enter(folder: UPath, month: date, slices: Sequence[LedgerEntry]) -> int | None:
-    with scratch_folder() as scratch:
-        content, version = fetch_month(folder, month, scratch)
-        held = {entry.slice_key for entry in content.ledger} if content else set()
-        fresh = [entry for entry in slices if entry.slice_key not in held]
-        if content is None or not fresh:
-            return None
-        schema = arrow_schema(read_schema(folder))
-        merged = merge(content.ledger, fresh, content.tables(), schema=schema, month=month, scratch=scratch)
-        if tuple(merged.ledger) == content.ledger:
-            return None
-        put_month(folder, month, merged.pieces(), merged.ledger, schema=schema, if_match=version, scratch=scratch)
-        return merged.rows
-
-
-@retry_on_conflict
-def _rewrite_month(folder: UPath, month: date) -> None:
-    with scratch_folder() as scratch:
-        content, version = fetch_month(folder, month, scratch)
-        if content is None:
-            return
-        schema = arrow_schema(read_schema(folder))
-        rows = (cast_to_schema(table, schema) for table in content.tables())
-        put_month(folder, month, rows, content.ledger, schema=schema, if_match=version, scratch=scratch)
-
-
-@retry_on_conflict
-def _clear_behind(folder: UPath, rewritten: pa.Schema) -> None:
-    schema, version = fetch_schema(folder)
-    # Another publisher may have widened the schema meanwhile; then that one rewrites the months.
-    if schema.behind and arrow_schema(schema) == rewritten:
-        put_schema(folder, replace(schema, behind=False), if_match=version)
+def _open(slices: Sequence[_Staged], scratch: Path) -> tuple[StagedFiles, list[Manifest]]:
+    """Open the staged files, and return the manifests of those that are gone."""
+    fetched = fetch_each([path for _, path in slices], scratch)
+    gone = [manifest for (manifest, _), staged in zip(slices, fetched, strict=True) if staged.file is None]
+    return StagedFiles(staged.file for staged in fetched if staged.file), gone
 
 
 def _path_within(root: UPath, manifest: Manifest) -> UPath:

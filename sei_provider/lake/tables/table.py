@@ -1,20 +1,21 @@
 """Files of a table: one Parquet object per month with its ledger in the footer, and `_schema.json` beside them.
 
-Reads and puts them. `merge` and `schema` decide what they hold.
+`snapshot` reads them and `commit` puts them; `plan`, `merge` and `schema` decide what they hold. Another table format
+would come behind these two calls.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import stamina
 from upath import UPath
 
 from sei_provider.lake.column_metadata import HEADER_KEY, field_metadata
@@ -40,10 +41,17 @@ _COMPUTED = {
 }
 
 
-retry_on_conflict = stamina.retry(
-    on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5
-)
-"""Decorator for a function that reads and puts: if another writer was first, read that version and put again."""
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """What a month's object tells without its rows."""
+
+    ledger: tuple[LedgerEntry, ...] = ()
+    """Its slices, oldest first."""
+    schema: pa.Schema | None = None
+    """Its columns; None if the object does not exist."""
+
+
+_NO_FOOTER = Footer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,95 @@ class Partition:
         with pq.ParquetFile(self.file) as file:
             for number in range(file.num_row_groups):
                 yield file.read_row_group(number)
+
+
+class Content(Protocol):
+    """New content of a month."""
+
+    @property
+    def ledger(self) -> Sequence[LedgerEntry]:
+        """Return its ledger, oldest first."""
+
+    def pieces(self) -> Iterable[pa.Table]:
+        """Yield its rows, once, in their order."""
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """One version of a table: its schema, and of each month the ledger and the rows, read when first asked for."""
+
+    folder: UPath
+    months: tuple[date, ...]
+    """Months that exist, in order."""
+    schema: TableSchema
+    """Empty if the table does not exist."""
+    schema_version: str
+    _footers: dict[date, Footer] = field(default_factory=dict)
+    _versions: dict[date, str] = field(default_factory=dict)
+
+    def footers(self, wanted: Iterable[date]) -> Mapping[date, Footer]:
+        """Return ledger and columns of some months without reading rows; those of a month that is missing are empty."""
+        wanted = list(wanted)
+        unread = [month for month in wanted if month not in self._footers and month in self.months]
+        self._footers |= read_footers(self.folder, unread)
+        return {month: self._footers.get(month, _NO_FOOTER) for month in wanted}
+
+    def ledger(self, month: date) -> tuple[LedgerEntry, ...]:
+        """Return the ledger of a month; empty if there is no such month."""
+        return self.footers([month])[month].ledger
+
+    def rows(self, month: date, scratch: Path) -> Partition | None:
+        """Fetch the rows of a month with their ledger; None if there is no such month.
+
+        Raises `ConflictError` if another writer has put the month since its ledger or the schema was read.
+        """
+        fetched = fetch(object_path(self.folder, month), scratch / "before")
+        self._versions[month] = fetched.version
+        footer = _NO_FOOTER
+        if fetched.file is not None:
+            with pq.ParquetFile(fetched.file) as file:
+                footer = _footer(file)
+        if footer.ledger != self.ledger(month) or _is_newer(footer.schema, self.schema):
+            msg = f"{object_path(self.folder, month)} was changed by another writer since this publisher read the table"
+            raise ConflictError(msg)
+        return Partition(fetched.file, footer.ledger) if fetched.file is not None else None
+
+    def version(self, month: date) -> str:
+        """Return the version of a month's object that `rows` fetched."""
+        return self._versions[month]
+
+
+def snapshot(folder: UPath) -> Snapshot:
+    """Return the current version of a table. Months are read before the schema, which is put before data needs it."""
+    existing = tuple(months(folder))
+    schema, version = fetch_schema(folder)
+    return Snapshot(folder, existing, schema, version)
+
+
+def commit(before: Snapshot, changes: Iterable[tuple[date, Content]], schema: TableSchema) -> list[date]:
+    """Put the schema if it differs from the snapshot's, then each changed month, rows and ledger in one atomic put.
+
+    Return the months put. `changes` is consumed month by month, so that a month may be merged just before its put.
+    Raises `ConflictError` if
+    somebody committed since the snapshot was taken. The months before the one in conflict are put then: plan again
+    from a new snapshot.
+    """
+    if schema != before.schema:
+        put_schema(before.folder, schema, if_match=before.schema_version)
+    target, done = arrow_schema(schema), []
+    for month, content in changes:
+        with scratch_folder() as scratch:
+            put_month(
+                before.folder,
+                month,
+                content.pieces(),
+                content.ledger,
+                schema=target,
+                if_match=before.version(month),
+                scratch=scratch,
+            )
+        done.append(month)
+    return done
 
 
 def read_table(
@@ -107,25 +204,16 @@ def object_path(folder: UPath, month: date) -> UPath:
     return folder / f"month={month:%Y-%m}" / "data.parquet"
 
 
-def read_ledger(folder: UPath, month: date) -> tuple[LedgerEntry, ...]:
-    """Read the ledger of a month without its rows; empty if there is no object."""
-    return read(object_path(folder, month), lambda data: _entries(pq.ParquetFile(data))) or ()
-
-
 def read_ledgers(folder: UPath, wanted: Sequence[date]) -> dict[date, tuple[LedgerEntry, ...]]:
-    """Read the ledgers of some months without their rows."""
+    """Read the ledgers of some months without their rows; empty where there is no object."""
+    return {month: footer.ledger for month, footer in read_footers(folder, wanted).items()}
+
+
+def read_footers(folder: UPath, wanted: Sequence[date]) -> dict[date, Footer]:
+    """Read ledger and columns of some months without their rows; empty where there is no object."""
     paths = [object_path(folder, month) for month in wanted]
-    found = read_each(paths, lambda data: _entries(pq.ParquetFile(data)))
-    return {month: entries or () for month, entries in zip(wanted, found, strict=True)}
-
-
-def fetch_month(folder: UPath, month: date, scratch: Path) -> tuple[Partition | None, str]:
-    """Fetch one version of a month, rows and ledger together; None if it does not exist."""
-    fetched = fetch(object_path(folder, month), scratch / "before")
-    if fetched.file is None:
-        return None, fetched.version
-    with pq.ParquetFile(fetched.file) as file:
-        return Partition(fetched.file, _entries(file)), fetched.version
+    found = read_each(paths, lambda data: _footer(pq.ParquetFile(data)))
+    return {month: footer or _NO_FOOTER for month, footer in zip(wanted, found, strict=True)}
 
 
 def put_month(
@@ -173,7 +261,7 @@ def fetch_schema(folder: UPath) -> tuple[TableSchema, str]:
 
 
 def put_schema(folder: UPath, schema: TableSchema, *, if_match: str) -> None:
-    """Put `_schema.json`, before the data that needs it. Raises `ConflictError` as `put_month` does."""
+    """Put `_schema.json`, before the data that needs it. Raises `ConflictError` if it was put since."""
     put_bytes(folder / _SCHEMA_FILE, schema.to_bytes(), if_match=if_match)
 
 
@@ -203,8 +291,19 @@ def cast_to_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _entries(file: pq.ParquetFile) -> tuple[LedgerEntry, ...]:
-    return tuple(LedgerEntry.from_json(value) for value in json.loads(file.metadata.metadata[LEDGER_KEY]))
+def _footer(file: pq.ParquetFile) -> Footer:
+    entries = json.loads(file.metadata.metadata[LEDGER_KEY])
+    return Footer(tuple(LedgerEntry.from_json(value) for value in entries), file.schema_arrow)
+
+
+def _is_newer(columns: pa.Schema | None, schema: TableSchema) -> bool:
+    """Whether a month was put under a newer schema: it has a column, or the type of a column, that this one lacks."""
+    types = {column.name: column.type for column in schema.columns}
+    return columns is not None and any(
+        field.name not in types or (types[field.name] is None and not pa.types.is_string(field.type))
+        for field in columns
+        if field.name not in _COMPUTED
+    )
 
 
 def _tables(root: UPath) -> list[str]:
