@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NotRequired, TypeAlias, TypedDict
 
 from sei_provider.lake.columns import UNDATED
 
 JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | bool | None"
 
-SliceKey: TypeAlias = tuple[str, str]
-"""Scope and export id, which mark the rows of a slice in `_scope` and `_export_id`."""
+SliceKey: TypeAlias = tuple[str, str, datetime]
+"""Scope, export id and time of staging, which mark the rows of a slice in `_scope`, `_export_id`, `_exported_at`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,14 +95,27 @@ class Manifest(TypedDict):
     """When SEI creates a new export of this request; only where it gave back one that the lake held already."""
 
 
+class Superseding(TypedDict):
+    """An export that superseded rows of another."""
+
+    scope: str
+    export_id: str
+    created_at: str
+
+
 class Superseded(TypedDict):
-    """A slice of which a newer export superseded some or all rows of a month."""
+    """A slice of which other exports superseded some or all rows of a month."""
 
     scope: str
     start: str
     end: str
     export_id: str
     reason: str
+    by: list[Superseding]
+    """The exports that did, up to ten of them."""
+    clock_went_back: bool
+    """Whether it lost by `createdAt` alone, to an export that was staged more than five minutes earlier by our clock:
+    one of the two times is wrong."""
 
 
 class Published(TypedDict):

@@ -42,6 +42,7 @@ class Bench:
     aliases: dict[str, list[str]] = field(default_factory=lambda: {"team_hierarchy": ["squad_path"]})
     root: UPath | None = None
     single_writer: bool = False
+    run: str = "manual__1"
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of `stage`."""
 
@@ -78,7 +79,7 @@ class Bench:
             request="f00d",
             export_id=export_id or f"exp_{age:g}",
             created_at=at(age),
-            run_id="manual__1",
+            run_id=self.run,
             exported_at=at(age + 0.5),
             aliases=self.aliases,
             single_writer=self.single_writer,

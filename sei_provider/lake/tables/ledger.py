@@ -15,7 +15,8 @@ from sei_provider.lake.errors import StagingError
 from sei_provider.lake.model import Manifest, Superseded
 from sei_provider.lake.periods import next_month, period_months
 from sei_provider.lake.storage.store import lake_path
-from sei_provider.lake.tables.ownership import LedgerEntry
+from sei_provider.lake.tables.ledger_entry import LedgerEntry
+from sei_provider.lake.tables.merge import superseding
 from sei_provider.lake.tables.table import known_table, months, read_ledgers
 
 
@@ -88,7 +89,8 @@ def coverage(
 class AlreadyPublished:
     """Slices whose staged files are gone because an earlier try published them."""
 
-    slice_keys: set[tuple[str, str]] = field(default_factory=set)
+    exports: set[tuple[str, str]] = field(default_factory=set)
+    """Scope and export id of those that a ledger holds."""
     months: dict[date, list[Superseded]] = field(default_factory=dict)
     """The months that hold them, each with the slices that newer exports have superseded there."""
 
@@ -108,10 +110,14 @@ class AlreadyPublished:
         return found
 
     def _holds(self, manifest: Manifest, ledgers: Mapping[date, Sequence[LedgerEntry]]) -> bool:
-        slice_key = (manifest["scope"], manifest["export_id"] or "")
-        inside = [month for month, entries in ledgers.items() if any(entry.slice_key == slice_key for entry in entries)]
+        export = (manifest["scope"], manifest["export_id"] or "")
+        inside = [
+            month
+            for month, entries in ledgers.items()
+            if any((entry.scope, entry.export_id) == export for entry in entries)
+        ]
         if inside:
-            self.slice_keys.add(slice_key)
+            self.exports.add(export)
             self.months |= {month: self.months.get(month, []) for month in inside}
             return True
         newer = {month: [entry for entry in held if _newer(entry, manifest)] for month, held in ledgers.items()}
@@ -123,7 +129,9 @@ class AlreadyPublished:
             start=manifest["start"],
             end=manifest["end"],
             export_id=manifest["export_id"] or "",
-            reason="newer exports cover all of it",
+            reason="other exports of its scope cover all of it",
+            by=superseding(entry for held in newer.values() for entry in held),
+            clock_went_back=False,
         )
         self.months.setdefault(next(month for month, held in newer.items() if held), []).append(superseded)
         return True
@@ -150,5 +158,7 @@ def _scope_coverage(scope: str, month: date, entries: Collection[LedgerEntry]) -
 
 
 def _newer(entry: LedgerEntry, manifest: Manifest) -> bool:
+    """Whether an entry of the same scope is newer, or reaches further."""
     made = datetime.fromisoformat(manifest["created_at"] or "")
-    return entry.scope == manifest["scope"] and (entry.created_at, entry.export_id) > (made, manifest["export_id"])
+    newer = (entry.created_at, entry.export_id) > (made, manifest["export_id"])
+    return entry.scope == manifest["scope"] and (newer or entry.end > date.fromisoformat(manifest["end"]))

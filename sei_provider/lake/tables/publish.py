@@ -32,13 +32,15 @@ from sei_provider.lake.storage.store import (
     require_safe_writes,
 )
 from sei_provider.lake.tables.ledger import AlreadyPublished
+from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import merge, of_slices
-from sei_provider.lake.tables.ownership import LedgerEntry
 from sei_provider.lake.tables.plan import (
     CROSSES_MONTHS,
-    adjacent_months,
+    Ledgers,
     entries_reaching,
     ledger_entry,
+    months_to_look_at,
+    not_held,
     slices_by_month,
 )
 from sei_provider.lake.tables.schema import TableSchema, cast_columns, infer_types
@@ -93,6 +95,8 @@ class _Batch:
     staged: StagedFiles
     entries: Mapping[SliceKey, LedgerEntry]
     already: AlreadyPublished
+    exports: frozenset[tuple[str, str]]
+    """Scope and export id of all its slices, published by an earlier try or not."""
     schema: TableSchema | None = None
     """Schema with the columns of the batch, once planned."""
     new_columns: list[str] = field(default_factory=list)
@@ -131,7 +135,9 @@ def _publish_table(root: UPath, table: str, slices: Sequence[_Staged], published
     with locked(folder), scratch_folder() as scratch:
         staged, gone = _open(slices, scratch)
         entries = {key: ledger_entry(file, published_at) for key, file in staged.files.items()}
-        batch = _Batch(folder, staged, entries, AlreadyPublished.find(folder, gone))
+        already = AlreadyPublished.find(folder, gone)
+        exports = {(entry.scope, entry.export_id) for entry in entries.values()} | already.exports
+        batch = _Batch(folder, staged, entries, already, frozenset(exports))
         for attempt in stamina.retry_context(
             on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5
         ):
@@ -163,14 +169,18 @@ def _is_settled(batch: _Batch) -> bool:
 
 def _plan(batch: _Batch, before: Snapshot) -> _Plan:
     schema = _widened(batch, before.schema)
-    files, existing = batch.staged.files.values(), set(before.months)
-    own = slices_by_month(files, existing, before.ledger)
+    existing, granularity = set(before.months), str(schema.definition.get("granularity"))
+    held: Ledgers = dict.fromkeys(existing, ())
+    if granularity == "sprint":
+        held = {month: footer.ledger for month, footer in before.footers(existing).items()}
+    own = slices_by_month(batch.staged.files.values(), held)
     visited = {month: [batch.entries[key] for key in own.get(month, ())] for month in {*own, *batch.already.months}}
-    if schema.definition.get("granularity") in CROSSES_MONTHS:
-        footers = before.footers(adjacent_months({*existing, *own}, visited))
+    if granularity in CROSSES_MONTHS:
+        footers = before.footers(months_to_look_at({*existing, *own}, visited, granularity))
         ledgers = {month: (*footer.ledger, *visited.get(month, ())) for month, footer in footers.items()}
         visited = {month: [*entries, *entries_reaching(month, ledgers)] for month, entries in visited.items()}
-    fresh = {month: _not_held(entries, before.ledger(month)) for month, entries in visited.items()}
+    before.footers(visited)
+    fresh = {month: not_held(entries, before.ledger(month)) for month, entries in visited.items()}
     if not schema.behind:
         return _Plan(schema, fresh, frozenset())
     target = arrow_schema(schema)
@@ -180,11 +190,6 @@ def _plan(batch: _Batch, before: Snapshot) -> _Plan:
     # Not before the months are rewritten: if a publisher dies between, the next one finds the mark and continues.
     behind = bool(outdated or schema != before.schema)
     return _Plan(replace(schema, behind=behind), fresh, outdated)
-
-
-def _not_held(entries: Iterable[LedgerEntry], held: Iterable[LedgerEntry]) -> list[LedgerEntry]:
-    there = {entry.slice_key for entry in held}
-    return list({entry.slice_key: entry for entry in entries if entry.slice_key not in there}.values())
 
 
 def _widened(batch: _Batch, before: TableSchema) -> TableSchema:
@@ -223,7 +228,7 @@ def _changes(batch: _Batch, before: Snapshot, plan: _Plan) -> Generator[tuple[da
                     _note(batch, month, content.ledger, [])
                 continue
             held = content.ledger if content else ()
-            own = {entry.slice_key for entry in fresh} & batch.staged.files.keys()
+            own = ({entry.slice_key for entry in fresh} & batch.staged.files.keys()) - {e.slice_key for e in held}
             with_rows = {key for key in own if month in batch.staged.files[key].months}
             rows = (cast_columns(of_slices(rows, own, month), plan.schema) for rows in batch.staged.pieces(with_rows))
             merged = merge(
@@ -231,18 +236,18 @@ def _changes(batch: _Batch, before: Snapshot, plan: _Plan) -> Generator[tuple[da
                 fresh,
                 chain(content.tables() if content else (), rows),
                 schema=target,
+                granularity=str(plan.schema.definition.get("granularity")),
                 month=month,
                 scratch=scratch,
             )
             if content is None or tuple(merged.ledger) != held or month in plan.outdated:
                 yield month, merged
-            of_batch = [lost for lost in merged.superseded if (lost["scope"], lost["export_id"]) in batch.entries]
+            of_batch = [lost for lost in merged.superseded if (lost["scope"], lost["export_id"]) in batch.exports]
             _note(batch, month, merged.ledger, of_batch)
 
 
 def _note(batch: _Batch, month: date, ledger: Sequence[LedgerEntry], superseded: Sequence[Superseded]) -> None:
-    published = {*batch.entries, *batch.already.slice_keys}
-    own = [entry for entry in ledger if entry.slice_key in published]
+    own = [entry for entry in ledger if (entry.scope, entry.export_id) in batch.exports]
     before = batch.published.get(month)
     told = before["superseded"] if before else batch.already.months.get(month, [])
     batch.published[month] = Published(

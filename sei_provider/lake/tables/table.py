@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -25,7 +25,7 @@ from sei_provider.lake.periods import next_month
 from sei_provider.lake.staging.staged_file import DICTIONARY_BYTES, by_bytes
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import fetch, lake_path, names, put, put_bytes, read, read_each
-from sei_provider.lake.tables.ownership import LedgerEntry
+from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.schema import TableSchema
 
 LEDGER_KEY = b"sei.ledger"
@@ -117,7 +117,7 @@ class Snapshot:
         if footer.ledger != self.ledger(month) or _is_newer(footer.schema, self.schema):
             msg = f"{object_path(self.folder, month)} was changed by another writer since this publisher read the table"
             raise ConflictError(msg)
-        return Partition(fetched.file, footer.ledger) if fetched.file is not None else None
+        return Partition(fetched.file, _upgraded(footer.ledger, fetched.file)) if fetched.file is not None else None
 
     def version(self, month: date) -> str:
         """Return the version of a month's object that `rows` fetched."""
@@ -294,6 +294,23 @@ def cast_to_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 def _footer(file: pq.ParquetFile) -> Footer:
     entries = json.loads(file.metadata.metadata[LEDGER_KEY])
     return Footer(tuple(LedgerEntry.from_json(value) for value in entries), file.schema_arrow)
+
+
+def _upgraded(ledger: tuple[LedgerEntry, ...], file: Path) -> tuple[LedgerEntry, ...]:
+    """Return the ledger with runs and times of staging, which 751f940 recorded in the rows alone."""
+    if all(entry.staged_at for entry in ledger):
+        return ledger
+    lineage = pq.read_table(file, columns=list(LINEAGE)).group_by(list(LINEAGE)).aggregate([])
+    known: dict[tuple[str, str], tuple[set[str], datetime]] = {}
+    for scope, export_id, staged_at, run in zip(*(lineage[name].to_pylist() for name in LINEAGE), strict=True):
+        runs, _ = known.get((scope, export_id), (set(), staged_at))
+        known[scope, export_id] = {*runs, run}, staged_at
+    return tuple(
+        replace(entry, runs=entry.runs | known[export][0], staged_at=known[export][1])
+        if entry.staged_at is None and (export := (entry.scope, entry.export_id)) in known
+        else entry
+        for entry in ledger
+    )
 
 
 def _is_newer(columns: pa.Schema | None, schema: TableSchema) -> bool:
