@@ -7,6 +7,7 @@ Team names may contain a slash, so a hierarchy cannot be split at every slash; i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from itertools import chain
 
 
 def depths_and_leaves(teams: Collection[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, bool]]:
@@ -37,15 +38,18 @@ class Parents:
         self._found: dict[str, frozenset[str]] = {}
 
     def ancestors(self, path: str) -> frozenset[str]:
-        """Return the hierarchies above one, as far as a chain of known parents leads.
+        """Return the hierarchies above one, as far as chains of known parents lead.
 
-        Two teams may share a path (`CD` below `Eng/CI`, and `CI/CD` below `Eng`): what is above both of them counts.
+        Two teams may share a path (`CD` below `Eng/CI`, and `CI/CD` below `Eng`); what is above either counts.
         """
         if path not in self._found:
-            lines = [self.ancestors(parent) | {parent} for parent in self._above.get(path, ()) if parent]
-            known = len(lines) == len(self._above.get(path, ()))
-            self._found[path] = frozenset.intersection(*lines) if lines and known else frozenset()
+            lines = (self.above(parent) for parent in self._above.get(path, ()))
+            self._found[path] = frozenset(chain.from_iterable(lines))
         return self._found[path]
+
+    def above(self, parent: str | None) -> frozenset[str]:
+        """Return the hierarchies above a team whose parent is known: the parent and its ancestors."""
+        return self.ancestors(parent) | {parent} if parent else frozenset()
 
 
 def _ancestors(team: str, path: str, names: dict[str, str]) -> list[str]:

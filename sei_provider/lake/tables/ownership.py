@@ -9,11 +9,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime
-from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 from sei_provider.lake.periods import period_end, sprint_name
-from sei_provider.lake.tables.hierarchy import Parents
+from sei_provider.lake.tables.hierarchy import Parents, parent_path
 from sei_provider.lake.tables.ledger_entry import LedgerEntry, parents_of
 
 __all__ = ["LedgerEntry", "Owners", "RowPlace", "prune", "surviving_rows", "with_names"]
@@ -114,12 +113,14 @@ class Owners:
             same = self._by_exact_range[entry.scope, entry.start, entry.end]
             yield from ((other, False) for other in same if other.age > entry.age)
             return
+        moved: dict[tuple[str, str, str], date] = {}
         if self._granularity == "sprint":
-            period, naming, last = self._sprint(entry, place)
+            period, naming, moved = self._sprint(entry, place)
+            last = place.end or place.start
         else:
             period, naming, last = self._dated(place.start), [], period_end(place.start, self._granularity)
 
-        def precedence(of: LedgerEntry) -> Precedence:
+        def precedence(of: LedgerEntry, last: date = last) -> Precedence:
             return min(last, of.end), *of.age
 
         def asked(start: date, end: date) -> bool:
@@ -127,18 +128,22 @@ class Owners:
                 return start <= place.start <= end
             return start <= (place.end or place.start) and place.start <= end
 
-        own = precedence(entry)
-        for other in period.covering(entry, place.path, precedence, asked, naming):
-            if precedence(other) > own and not _is_one_reading(entry, other):
-                yield other, min(last, other.end) > own[0]
+        for other in period.covering(entry, place, precedence, asked, naming):
+            # A sprint's dates may have moved. The last day for two entries is the same whichever row is judged.
+            common = max(last, moved.get(other.identity, last))
+            mine, others = precedence(entry, common), precedence(other, common)
+            if others > mine and not _is_one_reading(entry, other):
+                yield other, others[0] > mine[0]
 
     def _dated(self, start: date) -> _Period:
         if (start,) not in self._periods:
             self._periods[start,] = _Period([entry for entry in self._ledger if entry.overlaps(start, start)])
         return self._periods[start,]
 
-    def _sprint(self, entry: LedgerEntry, place: RowPlace) -> tuple[_Period, list[LedgerEntry], date]:
-        """Return the entries that asked for a sprint, those of them that name it, and its last day.
+    def _sprint(
+        self, entry: LedgerEntry, place: RowPlace
+    ) -> tuple[_Period, list[LedgerEntry], dict[tuple[str, str, str], date]]:
+        """Return the entries that asked for a sprint, those of them that name it, and its last day as they tell.
 
         How SEI picks sprints is not documented, so an entry asked for one only if it names it, if the sprint lies
         whole within its request, or if its request includes the row's request.
@@ -155,9 +160,7 @@ class Owners:
             )
         name = (place.path, sprint_name(place.sprint, first))
         naming = [other for other in self._by_sprint[name] if other.overlaps(first, last)]
-        # A sprint's dates may have moved. Its last day is the latest that is known, the same for all its rows.
-        ends = (end for other, end in self._sprint_ends[name] if other.overlaps(first, last))
-        return self._periods[key], naming, max(chain([last], ends))
+        return self._periods[key], naming, {other.identity: end for other, end in self._sprint_ends[name]}
 
 
 class _Period:
@@ -188,14 +191,13 @@ class _Period:
     def _root(self, entry: LedgerEntry) -> str | None:
         """Return the hierarchy of the entry that lies above all its others."""
         first = min(entry.teams, key=len, default=None)
-        if first is None or not all(first in self._parents.ancestors(path) for path in entry.teams if path != first):
-            return None
-        return first
+        below = {path for path, parent in entry.parents if path == first or first in self._parents.above(parent)}
+        return first if below == entry.teams else None
 
     def covering(
         self,
         entry: LedgerEntry,
-        path: str,
+        place: RowPlace,
         precedence: Callable[[LedgerEntry], Precedence],
         asked: Callable[[date, date], bool],
         naming: Collection[LedgerEntry],
@@ -204,11 +206,12 @@ class _Period:
 
         `asked` tells whether a range asks for the period.
         """
+        path = place.path
         yield from self._by_scope[entry.scope]
         yield from naming
         yield from self._by_path[path]
         yield from self._by_tombstone[path]
-        for above in self._parents.ancestors(path):
+        for above in self._parents.above(parent_path(place.team, path)):
             yield from (other for other in self._by_root[above] if path not in other.teams)
         own = precedence(entry)
         for named in (*self._by_path[path], *naming):
