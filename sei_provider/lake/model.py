@@ -91,6 +91,8 @@ class Manifest(TypedDict):
     created_at: str | None
     """When SEI made the export, by SEI's clock: ISO 8601, UTC."""
     error: str | None
+    reused: NotRequired[bool]
+    """Whether SEI had made the export before this task asked for it."""
     fresh_from: NotRequired[str]
     """When SEI creates a new export of this request; only where it gave back one that the lake held already."""
 

@@ -88,6 +88,8 @@ def manifests_of(requests: list[ExportRequest], state: BatchState, folder: Any) 
     for request in requests:
         if request.fingerprint in staged:
             manifest = staged[request.fingerprint]
+            if request.fingerprint in {*state.reused, *state.resumed}:
+                manifest["reused"] = True
             if fresh_from := state.fresh_from.get(request.fingerprint):
                 manifest["fresh_from"] = fresh_from
             manifests.append(manifest)
@@ -108,6 +110,7 @@ def slice_of(request: ExportRequest) -> sei_lake.Slice:
         granularity=request.granularity.lower(),
         metrics=report.metrics(request.level),
         definition={
+            "level": request.level,
             "aggregation": request.aggregation,
             "computation_mode": request.computation_mode,
             "options": dict(request.options),

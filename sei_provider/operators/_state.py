@@ -67,6 +67,8 @@ class BatchState:
     """When SEI created these exports, by export id, where SEI said so."""
     resumed: list[str] = field(default_factory=list)
     """The requests whose export an earlier try created."""
+    reused: list[str] = field(default_factory=list)
+    """The requests for which SEI gave back an export that it had made before."""
     fresh_from: dict[str, str] = field(default_factory=dict)
     """The requests for which SEI gave back an export that the lake holds already, and when SEI creates a new one."""
     errors: dict[str, str] = field(default_factory=dict)

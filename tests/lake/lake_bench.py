@@ -43,6 +43,8 @@ class Bench:
     root: UPath | None = None
     single_writer: bool = False
     run: str = "manual__1"
+    staged: float | None = None
+    """When exports are staged, in minutes; by default half a minute after SEI has made each."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of `stage`."""
 
@@ -80,7 +82,7 @@ class Bench:
             export_id=export_id or f"exp_{age:g}",
             created_at=at(age),
             run_id=self.run,
-            exported_at=at(age + 0.5),
+            exported_at=at(age + 0.5 if self.staged is None else self.staged),
             aliases=self.aliases,
             single_writer=self.single_writer,
             **self.options,

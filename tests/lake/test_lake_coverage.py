@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from lake_bench import STORES, at, team_row
+from lake_bench import EPOCH, STORES, at, team_row
 
 from sei_provider import lake
 from sei_provider.lake import UnknownTableError
@@ -49,8 +49,36 @@ def test_scopes_and_months_that_nobody_published_are_missing(bench):
 def test_a_month_to_date_is_not_whole_until_its_last_day_was_asked_for(bench):
     bench.export("team:1", [team_row("Eng/1", JAN)], age=1, end="2026-01-10")
     assert told(bench, "complete") == [(False,)]
-    bench.export("team:1", [], age=2, start="2026-01-11", end="2026-01-31")
+    bench.export("team:1", [], age=2, end="2026-01-31")
     assert told(bench, "complete") == [(True,)]
+
+
+JAN_31 = (date(2026, 1, 31) - EPOCH.date()).days * 24 * 60  # at 02:30
+
+
+@pytest.mark.parametrize(
+    ("granularity", "asked"),
+    [
+        ("monthly", {}),
+        ("weekly", {"start": "2025-12-29", "end": "2026-02-01"}),
+        ("quarterly", {}),
+        ("sprint", {}),
+    ],
+)
+def test_a_run_of_the_last_day_does_not_make_a_month_whole(bench, granularity, asked):
+    bench.granularity = granularity
+    bench.export("team:1", [team_row("Eng/1", "2026-01-05", end="2026-01-18")], age=JAN_31, **asked)
+    assert told(bench, "complete", start=date(2026, 1, 1), end=date(2026, 1, 31)) == [(False,)]
+    asked |= {"end": "2026-03-31"} if granularity == "quarterly" else {}
+    bench.export("team:1", [], age=JAN_31 + 24 * 60 * (90 if granularity == "quarterly" else 2), **asked)
+    assert told(bench, "complete", start=date(2026, 1, 1), end=date(2026, 1, 31)) == [(True,)]
+
+
+def test_a_week_that_runs_into_the_next_month_must_be_over(bench):
+    bench.granularity = "weekly"
+    weeks = {"start": "2025-12-29", "end": "2026-02-01"}
+    bench.export("team:1", [team_row("Eng/1", "2026-01-26")], age=JAN_31 + 24 * 60, **weeks)
+    assert (False,) in told(bench, "complete"), "1 February was not over"
 
 
 def test_weeks_across_two_months_make_neither_of_them_whole_by_themselves(bench):

@@ -13,7 +13,7 @@ from upath import UPath
 
 from sei_provider.lake.errors import StagingError
 from sei_provider.lake.model import Manifest, Superseded
-from sei_provider.lake.periods import next_month, period_months
+from sei_provider.lake.periods import next_month, period_end, period_months
 from sei_provider.lake.storage.store import lake_path
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import superseding
@@ -29,7 +29,8 @@ class ScopeCoverage(TypedDict):
     published_at: datetime | None
     """When a slice of the scope that includes days of this month was last published; None if none was."""
     complete: bool
-    """Whether the scope's slices together include every day of the month; false for a month to date."""
+    """Whether the scope was asked for every period that starts in the month, to the period's last day, and that day was
+    over (UTC) when SEI made the export; false for a month to date. Sprints: whether every day of the month was."""
     rows: int
     """Rows of the month that the scope owns now; 0 if its answer was empty, or a newer export of another scope owns
     them."""
@@ -79,7 +80,7 @@ def coverage(
             if entry.start < next_month(month) and month <= entry.end:
                 by_scope_and_month[entry.scope, month].append(entry)
     return [
-        _scope_coverage(scope, month, by_scope_and_month[scope, month])
+        _scope_coverage(scope, month, by_scope_and_month[scope, month], str(schema.definition.get("granularity")))
         for scope in sorted(known_scopes if scopes is None else set(scopes))
         for month in listed
     ]
@@ -139,19 +140,41 @@ class AlreadyPublished:
 
 def spans(entries: Iterable[LedgerEntry], start: date, end: date) -> bool:
     """Whether the ranges of the entries together include every day from `start` to `end`."""
+    return _spans([(entry.start, entry.end) for entry in entries], start, end)
+
+
+def _spans(ranges: Iterable[tuple[date, date]], start: date, end: date) -> bool:
     missing = start
-    for entry in sorted(entries, key=lambda entry: entry.start):
-        if entry.start <= missing:
-            missing = max(missing, entry.end + timedelta(days=1))
+    for first, last in sorted(ranges):
+        if first <= missing:
+            missing = max(missing, last + timedelta(days=1))
     return missing > end
 
 
-def _scope_coverage(scope: str, month: date, entries: Collection[LedgerEntry]) -> ScopeCoverage:
+def _is_complete(entries: Collection[LedgerEntry], month: date, granularity: str) -> bool:
+    """Whether every period that starts in the month belongs to an export that was made when all of it was over.
+
+    An export that reaches a period's last day owns it, before any that does not.
+    """
+    over = [(entry.start, min(entry.end, entry.created_at.date() - timedelta(days=1))) for entry in entries]
+    last_day = next_month(month) - timedelta(days=1)
+    if granularity in {"monthly", "quarterly"}:
+        last_day = period_end(month, granularity)
+        return any(start <= month and last_day <= end for start, end in over)
+    if granularity == "weekly" and entries:
+        # Requests are widened to whole weeks, so each starts with one (DESIGN, decision 4).
+        first = month + timedelta(days=(min(entry.start for entry in entries) - month).days % 7)
+        weeks = (first + timedelta(days=days) for days in range(0, (last_day - first).days + 1, 7))
+        return all(any(start <= week and period_end(week, granularity) <= end for start, end in over) for week in weeks)
+    return _spans(over, month, last_day)
+
+
+def _scope_coverage(scope: str, month: date, entries: Collection[LedgerEntry], granularity: str) -> ScopeCoverage:
     return ScopeCoverage(
         scope=scope,
         month=f"{month:%Y-%m}",
         published_at=max((entry.published_at for entry in entries), default=None),
-        complete=spans(entries, month, next_month(month) - timedelta(days=1)),
+        complete=_is_complete(entries, month, granularity),
         rows=sum(entry.rows for entry in entries),
         quarantined=sum(entry.quarantined for entry in entries),
     )

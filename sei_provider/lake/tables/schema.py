@@ -19,6 +19,7 @@ from sei_provider.lake.model import JSON, Slice
 from sei_provider.lake.staging.staged_file import StagedFiles
 
 _GROWING = ("metric_groups", "metrics")
+_RECORDED_LATER = ("level",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,14 @@ class TableSchema:
         new = {"report": slice_.report, "granularity": slice_.granularity, **slice_.definition}
         if not self.definition:
             return replace(self, definition=new)
+        for name in _RECORDED_LATER:
+            # 751f940 did not record these. A side that does not tell matches, and the first that is told is kept.
+            told = self.definition.get(name)
+            if told is not None and new.get(name) is None:
+                new[name] = told
         for name in sorted((set(self.definition) | set(new)) - set(_GROWING)):
-            if self.definition.get(name) != new.get(name):
+            unknown = name in _RECORDED_LATER and self.definition.get(name) is None
+            if self.definition.get(name) != new.get(name) and not unknown:
                 raise _other_definition(slice_, name, self.definition.get(name), new.get(name))
         before, after = _requested_metrics(self.definition), _requested_metrics(new)
         if after is not None and (before is None or not before <= after):
