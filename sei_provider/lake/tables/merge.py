@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sei_provider.lake.model import SliceKey, Superseded, Superseding
-from sei_provider.lake.periods import next_month
+from sei_provider.lake.periods import next_month, sprint_name
 from sei_provider.lake.tables.hierarchy import depths_and_leaves
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.ownership import Owners, RowPlace, prune
@@ -70,18 +70,24 @@ def merge(
     granularity: str,
     month: date,
     scratch: Path,
+    moving_on: frozenset[tuple[str, str]] = frozenset(),
 ) -> Merged:
     """Merge new slices into a month by the owner rule (DESIGN, decision 12).
 
     `tables` are the rows that are there and those of the new slices. Idempotent: a slice that the ledger holds already
     changes nothing, and must bring no rows.
+
+    The rows of sprints that are `moving_on` to a month that is put later stay, so that a reader, or a death in between,
+    finds them twice but never nowhere. The new slices then stand in the ledger without their runs, so that they still
+    count as new and the next merge removes these rows.
     """
     joined = {entry.identity: entry for entry in before}
     for entry in new:
         held = joined.get(entry.identity)
         joined[entry.identity] = held.joined(entry) if held else entry
     owners = Owners(joined.values(), granularity)
-    judge = _Judge(owners, joined.values(), {entry.identity for entry in new}, sprints=granularity == "sprint")
+    fresh = {entry.identity for entry in new}
+    judge = _Judge(owners, joined.values(), fresh, moving_on, sprints=granularity == "sprint")
     sorter = ExternalSorter(scratch, [name for name in _SORTED_BY if name in schema.names])
     teams: set[tuple[str, str]] = set()
     stayed: Counter[SliceKey] = Counter()
@@ -93,7 +99,10 @@ def merge(
         sorter.add(rows)
     counted = [replace(entry, rows=stayed[entry.slice_key]) for entry in joined.values()]
     last = next_month(month) - timedelta(days=1)
-    ledger = prune(counted, granularity, month, last)
+    if moving_on:
+        ledger = [replace(entry, runs=frozenset()) if entry.identity in fresh else entry for entry in counted]
+    else:
+        ledger = prune(counted, granularity, month, last)
     rest = {entry.identity for entry in ledger}
     return Merged(
         ledger=ledger,
@@ -119,7 +128,13 @@ class _Judge:
     """Owner rule for the rows of a month, and what it has decided about those of new slices."""
 
     def __init__(
-        self, owners: Owners, entries: Iterable[LedgerEntry], new: set[tuple[str, str, str]], *, sprints: bool
+        self,
+        owners: Owners,
+        entries: Iterable[LedgerEntry],
+        new: set[tuple[str, str, str]],
+        moving_on: frozenset[tuple[str, str]],
+        *,
+        sprints: bool,
     ) -> None:
         self._owners = owners
         self._by_slice_key = {entry.slice_key: entry for entry in entries}
@@ -127,6 +142,7 @@ class _Judge:
         self._names = ["_scope", "_export_id", "_exported_at", "team", "team_hierarchy", "start_date"]
         self._names += ["end_date", "sprint"] if sprints else []
         self._came: Counter[SliceKey] = Counter()
+        self._moving_on = moving_on
         self._lost_to: dict[SliceKey, set[tuple[LedgerEntry, bool]]] = defaultdict(set)
 
     def survive(self, rows: pa.Table) -> pa.Array:
@@ -141,6 +157,8 @@ class _Judge:
             return False
         team, path, *period = place
         row = RowPlace(team or "", path, *period)
+        if (path, sprint_name(row.sprint, row.start)) in self._moving_on:
+            return True
         if entry.identity not in self._new:
             return self._owners.survives(entry, row)
         others = set(self._owners.superseded_by(entry, row))

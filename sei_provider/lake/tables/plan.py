@@ -74,6 +74,23 @@ def not_held(entries: Iterable[LedgerEntry], held: Iterable[LedgerEntry]) -> lis
     return list(fresh.values())
 
 
+def sprints_moving_on(
+    month: date, fresh: Mapping[date, Collection[LedgerEntry]], held: Iterable[LedgerEntry]
+) -> frozenset[tuple[str, str]]:
+    """Return the sprints of a month that new slices have in a later month, which is put after this one."""
+    named = frozenset().union(*(entry.sprints or () for entry in held))
+    there = {entry.identity for entry in fresh.get(month, ())}
+    return frozenset(
+        (path, sprint)
+        for later, entries in fresh.items()
+        if later > month
+        for entry in entries
+        if entry.identity in there
+        for path, sprint, first, _ in entry.sprint_days
+        if first.replace(day=1) == later and (path, sprint) in named
+    )
+
+
 def ledger_entry(file: StagedFile, published_at: datetime) -> LedgerEntry:
     """Return the ledger entry of a staged slice."""
     sprints: frozenset[tuple[str, str]] | None = None

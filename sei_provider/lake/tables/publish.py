@@ -42,6 +42,7 @@ from sei_provider.lake.tables.plan import (
     months_to_look_at,
     not_held,
     slices_by_month,
+    sprints_moving_on,
 )
 from sei_provider.lake.tables.schema import TableSchema, cast_columns, infer_types
 from sei_provider.lake.tables.table import (
@@ -238,6 +239,7 @@ def _changes(batch: _Batch, before: Snapshot, plan: _Plan) -> Generator[tuple[da
                 schema=target,
                 granularity=str(plan.schema.definition.get("granularity")),
                 month=month,
+                moving_on=sprints_moving_on(month, plan.visited, held),
                 scratch=scratch,
             )
             if content is None or tuple(merged.ledger) != held or month in plan.outdated:
