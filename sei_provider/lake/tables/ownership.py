@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime
+from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 from sei_provider.lake.periods import period_end, sprint_name
@@ -87,18 +88,14 @@ class Owners:
     def __init__(self, ledger: Iterable[LedgerEntry], granularity: str) -> None:
         self._granularity = granularity
         self._ledger = list(ledger)
-        self._periods: dict[tuple[date, ...], _Period] = {}
-        self._by_sprint: dict[tuple[str, str], list[LedgerEntry]] = defaultdict(list)
-        self._sprint_ends: dict[tuple[str, str], list[tuple[LedgerEntry, date]]] = defaultdict(list)
-        for entry in self._ledger:
-            for sprint in entry.sprints or ():
-                self._by_sprint[sprint].append(entry)
-            for path, name, _, end in entry.sprint_days:
-                self._sprint_ends[path, name].append((entry, end))
-        self._by_exact_range: dict[tuple[str, date, date], list[LedgerEntry]] = defaultdict(list)
+        self._periods: dict[date | None, _Asking] = {}
+        self._exact: dict[tuple[str, date, date], list[LedgerEntry]] = defaultdict(list)
+        self._sprint_ends: dict[tuple[str, str], dict[tuple[str, str, str], date]] = defaultdict(dict)
         for entry in self._ledger:
             if entry.replace_exact_range:
-                self._by_exact_range[entry.scope, entry.start, entry.end].append(entry)
+                self._exact[entry.scope, entry.start, entry.end].append(entry)
+            for path, name, _, end in sorted(entry.sprint_days):
+                self._sprint_ends[path, name][entry.identity] = end
 
     def survives(self, entry: LedgerEntry, place: RowPlace) -> bool:
         """Whether no entry supersedes rows of this one at a place."""
@@ -110,61 +107,67 @@ class Owners:
         An entry may come twice.
         """
         if entry.replace_exact_range:
-            same = self._by_exact_range[entry.scope, entry.start, entry.end]
+            same = self._exact[entry.scope, entry.start, entry.end]
             yield from ((other, False) for other in same if other.age > entry.age)
             return
-        moved: dict[tuple[str, str, str], date] = {}
-        if self._granularity == "sprint":
-            period, naming, moved = self._sprint(entry, place)
-            last = place.end or place.start
-        else:
-            period, naming, last = self._dated(place.start), [], period_end(place.start, self._granularity)
-
-        def precedence(of: LedgerEntry, last: date = last) -> Precedence:
-            return min(last, of.end), *of.age
-
-        def asked(start: date, end: date) -> bool:
-            if self._granularity != "sprint":
-                return start <= place.start <= end
-            return start <= (place.end or place.start) and place.start <= end
-
-        for other in period.covering(entry, place, precedence, asked, naming):
-            # A sprint's dates may have moved. The last day for two entries is the same whichever row is judged.
-            common = max(last, moved.get(other.identity, last))
-            mine, others = precedence(entry, common), precedence(other, common)
+        period = self._sprint(entry, place) if self._granularity == "sprint" else self._dated(place.start)
+        name = (place.path, sprint_name(place.sprint, place.start))
+        ends = self._sprint_ends[name] if self._granularity == "sprint" else {}
+        for other in self._asking(period).covering(entry, place, period):
+            # A sprint's dates may have moved. Its last day for two entries is the same whichever row is judged.
+            last = max(period.last, ends.get(other.identity, period.last))
+            mine, others = precedence(entry, last), precedence(other, last)
             if others > mine and not _is_one_reading(entry, other):
                 yield other, others[0] > mine[0]
 
     def _dated(self, start: date) -> _Period:
-        if (start,) not in self._periods:
-            self._periods[start,] = _Period([entry for entry in self._ledger if entry.overlaps(start, start)])
-        return self._periods[start,]
+        return _Period(start, period_end(start, self._granularity), lambda first, last, _: first <= start <= last)
 
-    def _sprint(
-        self, entry: LedgerEntry, place: RowPlace
-    ) -> tuple[_Period, list[LedgerEntry], dict[tuple[str, str, str], date]]:
-        """Return the entries that asked for a sprint, those of them that name it, and its last day as they tell.
+    def _sprint(self, entry: LedgerEntry, place: RowPlace) -> _Period:
+        """Return a sprint as the period of a row.
 
-        How SEI picks sprints is not documented, so an entry asked for one only if it names it, if the sprint lies
-        whole within its request, or if its request includes the row's request.
+        How SEI picks sprints is not documented, so a request asked for one only if its answer names it, if the sprint
+        lies whole within the request, or if the request includes the row's request.
         """
         first, last = place.start, place.end or place.start
-        key = (first, last, entry.start, entry.end)
-        if key not in self._periods:
-            self._periods[key] = _Period(
-                [
-                    other
-                    for other in self._ledger
-                    if (other.start <= first and last <= other.end) or other.includes(entry)
-                ]
-            )
         name = (place.path, sprint_name(place.sprint, first))
-        naming = [other for other in self._by_sprint[name] if other.overlaps(first, last)]
-        return self._periods[key], naming, {other.identity: end for other, end in self._sprint_ends[name]}
+
+        def asked(start: date, end: date, other: LedgerEntry) -> bool:
+            if start <= first and last <= end:
+                return True
+            if start <= entry.start and entry.end <= end:
+                return True
+            return name in (other.sprints or ()) and start <= last and first <= end
+
+        return _Period(None, last, asked)
+
+    def _asking(self, period: _Period) -> _Asking:
+        """Return the entries that asked for a period; for sprints all, since each row has a period of its own."""
+        if period.start not in self._periods:
+            start = period.start
+            self._periods[start] = _Asking(
+                entry for entry in self._ledger if start is None or entry.overlaps(start, start)
+            )
+        return self._periods[period.start]
 
 
-class _Period:
-    """Entries that asked for one period."""
+def precedence(entry: LedgerEntry, last: date) -> Precedence:
+    """Return the precedence of an entry in a period with this last day: reach first, then age."""
+    return min(last, entry.end), *entry.age
+
+
+class _Period(NamedTuple):
+    """Period of one row."""
+
+    start: date | None
+    """None for a sprint."""
+    last: date
+    asked: Callable[[date, date, LedgerEntry], bool]
+    """Whether a request from one day to another asked for it, if its answer names the sprints of an entry."""
+
+
+class _Asking:
+    """Entries that asked for one period, or all entries where periods are sprints."""
 
     def __init__(self, entries: Iterable[LedgerEntry]) -> None:
         self._by_scope: dict[str, list[LedgerEntry]] = defaultdict(list)
@@ -194,34 +197,34 @@ class _Period:
         below = {path for path, parent in entry.parents if path == first or first in self._parents.above(parent)}
         return first if below == entry.teams else None
 
-    def covering(
-        self,
-        entry: LedgerEntry,
-        place: RowPlace,
-        precedence: Callable[[LedgerEntry], Precedence],
-        asked: Callable[[date, date], bool],
-        naming: Collection[LedgerEntry],
-    ) -> Iterator[LedgerEntry]:
-        """Yield the entries that cover rows of a team, of whatever precedence; `naming` name a sprint of the team.
-
-        `asked` tells whether a range asks for the period.
-        """
+    def covering(self, entry: LedgerEntry, place: RowPlace, period: _Period) -> Iterator[LedgerEntry]:
+        """Yield the entries that asked for the period and cover rows of a team, of whatever precedence."""
         path = place.path
-        yield from self._by_scope[entry.scope]
-        yield from naming
-        yield from self._by_path[path]
-        yield from self._by_tombstone[path]
-        for above in self._parents.above(parent_path(place.team, path)):
-            yield from (other for other in self._by_root[above] if path not in other.teams)
-        own = precedence(entry)
-        for named in (*self._by_path[path], *naming):
-            if own > precedence(named) and not entry.runs & _runs(named, asked):
+        above = self._parents.above(parent_path(place.team, path))
+        candidates = chain(
+            self._by_scope[entry.scope],
+            self._by_path[path],
+            self._by_tombstone[path],
+            (other for root in above for other in self._by_root[root] if path not in other.teams),
+            self._burying(entry, path, period),
+        )
+        yield from (other for other in candidates if period.asked(other.start, other.end, other))
+
+    def _burying(self, entry: LedgerEntry, path: str, period: _Period) -> Iterator[LedgerEntry]:
+        """Yield the entries with a tombstone for the team: an earlier answer of their scope named it, they do not.
+
+        A tombstone does not bury what another scope brought after that answer, unless in the same run, because teams
+        may have swapped names in between.
+        """
+        own = precedence(entry, period.last)
+        for named in self._by_path[path]:
+            if not period.asked(named.start, named.end, named):
                 continue
-            # A later answer of its scope does not name the team any more: a tombstone. It does not bury what another
-            # scope brought later, unless in the same run, since teams may have swapped names in between.
+            buried = precedence(named, period.last)
+            if own > buried and not entry.runs & _runs(named, period):
+                continue
             for other in self._by_scope[named.scope]:
-                buries = path not in other.teams and not other.unknown_paths
-                if buries and precedence(other) > precedence(named):
+                if path not in other.teams and not other.unknown_paths and precedence(other, period.last) > buried:
                     yield other
 
 
@@ -287,5 +290,5 @@ def _is_one_reading(entry: LedgerEntry, other: LedgerEntry) -> bool:
     return (entry.export_id, entry.reading) == (other.export_id, other.reading)
 
 
-def _runs(entry: LedgerEntry, asked: Callable[[date, date], bool]) -> frozenset[str]:
-    return entry.runs | {run for run, start, end in entry.earlier_runs if asked(start, end)}
+def _runs(entry: LedgerEntry, period: _Period) -> frozenset[str]:
+    return entry.runs | {run for run, start, end in entry.earlier_runs if period.asked(start, end, entry)}
