@@ -17,8 +17,8 @@ LIBRARY_PART := tests/api tests/lake tests/sandbox
 PYTEST := python -m pytest --numprocesses 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down check test lint arrows trace slow chaos fuzz faults test-oldest test-matrix browser distributed requests waiting parse-time \
-	bench-lake docs package constraints clean
+.PHONY: help demo up down check test lint slow chaos fuzz faults test-oldest test-matrix browser distributed requests \
+	waiting trace arrows parse-time bench-lake docs package constraints clean
 
 help:
 	@echo "make demo         a nightly run through a real Airflow, against the sandbox"
@@ -37,7 +37,7 @@ help:
 	@echo "make trace        how many functions and files of the provider one export goes through"
 	@echo "make arrows       which part imports which, and what breaks a rule"
 	@echo "make parse-time   what importing each example DAG costs"
-	@echo "make bench-lake   the lake against pandas, Polars and DuckDB, as ratios of one run"
+	@echo "make bench-lake   the lake against pandas, Polars and DuckDB, as ratios of one run; AGAINST=COMMIT: staging, then and now"
 	@echo "make docs         the documentation, into site/"
 	@echo "make package      sdist and wheel, checked, installed into an empty environment and found by Airflow"
 	@echo "make constraints  write constraints.txt anew from the newest versions"
@@ -62,7 +62,7 @@ parse-time: $(READY)
 	$(BIN)/python -m bench.parse_time
 
 bench-lake: $(READY)
-	$(BIN)/python -m bench.lake
+	$(BIN)/python -m bench.lake $(if $(AGAINST),--against $(AGAINST))
 
 check: lint
 	$(BIN)/$(PYTEST) $(LIBRARY_PART)
@@ -81,19 +81,20 @@ arrows: $(READY)
 trace: $(READY)
 	$(BIN)/python bench/trace_export.py
 
-slow: $(READY)
+slow: chaos
 	$(BIN)/python -m pytest -m slow
-	$(BIN)/python -m pytest tests/chaos
 
 chaos: $(READY)
 	$(BIN)/python -m pytest tests/chaos
 
 # `make fuzz SEED=…` repeats a run; EXAMPLES is the number of cases of each generator.
 EXAMPLES ?= 20000
-SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+ifndef SEED
+SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+endif
 fuzz: $(READY)
 	@echo "make fuzz SEED=$(SEED) EXAMPLES=$(EXAMPLES)"
-	SEI_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -m fuzz --timeout 7200 --hypothesis-seed $(SEED) \
+	SEI_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -m fuzz --capture no --timeout 7200 --hypothesis-seed $(SEED) \
 		tests $$(find tests -name 'fuzz_*.py')
 
 faults: $(READY)

@@ -1,10 +1,11 @@
 """The lake against pandas, Polars and DuckDB on one machine in one run: times as ratios, and peak memory.
 
-    python -m bench.lake [--rows 2400000] [--teams 5000] [--turns 3] [--folder …]
+    python -m bench.lake [--rows 2400000] [--teams 5000] [--turns 3] [--folder …] [--against COMMIT]
 
 Each engine runs in its own process, with the same declared types and the same checks: complete gzip, UTF-8, no empty
 team or date, dates in range, finite numbers. Then one month is published from one-team slices. Compared runs take
-turns, three times; seconds are medians, memory is the maximum of all turns.
+turns, three times; seconds are medians, memory is the maximum of all turns. With `--against`, only staging is measured,
+by this tree and by that commit, of a file without quotes and of one with every cell quoted.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--teams", type=int, default=5_000)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where to put gigabytes for a while; a temporary folder by default")
+    parser.add_argument("--against", metavar="COMMIT", help="compare staging with an earlier commit's")
     parser.add_argument("--step", nargs=3, metavar=("NAME", "SOURCE", "TARGET"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.step:
@@ -47,6 +49,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="sei-bench-", dir=asked.folder) as name:
         folder = Path(name)
+        if asked.against:
+            compare_commits(folder, asked.rows, asked.turns, asked.against)
+            return
         compare_engines(folder, asked.rows, asked.turns)
         compare_publishing(folder, asked.teams, asked.turns)
 
@@ -63,6 +68,28 @@ def compare_engines(folder: Path, rows: int, turns: int) -> None:
     tenfold("staged", found["sei_provider.lake"], measured("sei_provider.lake", ten, folder / "ten"))
     once = measured("publish one", folder / "sei_provider.lake", folder)
     tenfold("published", once, measured("publish one", folder / "ten", folder))
+
+
+def compare_commits(folder: Path, rows: int, turns: int, commit: str) -> None:
+    """Staging by this tree and by an earlier commit, each with its own `bench/lake.py`."""
+    before = folder / "before"
+    before.mkdir()
+    archive = subprocess.run(["git", "archive", commit], check=True, stdout=subprocess.PIPE).stdout  # noqa: S607
+    subprocess.run(["tar", "-x", "-C", str(before)], check=True, input=archive)  # noqa: S607
+    name = "sei_provider.lake"
+    for what, quote in (("no cell quoted", ""), ("every cell quoted", '"')):
+        source = folder / f"source{len(quote)}.csv.gz"
+        raw = write_csv(source, None, rows, quote)
+        runs = {
+            tree: partial(measured, name, source, folder / f"lake of {tree.name}", tree)
+            for tree in (before, Path.cwd())
+        }
+        found = in_turns(turns, {str(tree): run for tree, run in runs.items()})
+        (then, *_, then_rows), (now, *_, now_rows) = found.values()
+        say(
+            f"{rows:,} rows, {raw / 1e6:.0f} MB raw, {what}: {commit} {then:.2f} s ({then_rows:,} rows), "
+            f"now {now:.2f} s ({now_rows:,} rows): {now / then:.2f} ×"
+        )
 
 
 def tenfold(what: str, once: Measured, ten: Measured) -> None:
@@ -114,8 +141,9 @@ def empty(target: Path) -> None:
     target.unlink(missing_ok=True)
 
 
-def write_csv(one: Path, ten: Path, rows: int) -> int:
+def write_csv(one: Path, ten: Path | None, rows: int, quote: str = "") -> int:
     """Write made-up rows; the big file holds the same gzip member ten times, which is one valid body."""
+    comma = f"{quote},{quote}"
     random.seed(0)
     per_team, raw = 12, 0
     cells = [f"{random.uniform(0, 90):.2f}" for _ in range(5_000)] + ["", "—"]  # noqa: S311  made-up figures
@@ -126,9 +154,12 @@ def write_csv(one: Path, ten: Path, rows: int) -> int:
             person = f"Developer {team}-{number % per_team:02},developer-{team}-{number % per_team:02}@example.com"
             figures = ",".join(random.choices(cells, k=len(METRICS)))  # noqa: S311  made-up figures
             place = f"Team {team % 5000},Engineering/Group {team % 50}/Team {team % 5000}"
-            raw += packed.write(f"{person},{place},2026-01-01,2026-01-31,{figures}\n".encode())
+            line = f"{person},{place},2026-01-01,2026-01-31,{figures}"
+            raw += packed.write(f"{quote}{line.replace(',', comma)}{quote}\n".encode())
     head = gzip.compress(f"{HEADER}\n".encode())
     for path, times in ((one, 1), (ten, TENFOLD)):
+        if path is None:
+            continue
         with path.open("wb") as file:
             file.write(head)
             for _ in range(times):
@@ -188,13 +219,15 @@ WARM = {
 too, since pyarrow imports it, where it is installed, as soon as it makes an array of Python values."""
 
 
-def measured(name: str, source: Path, target: Path) -> Measured:
-    """Do one step in a process of its own."""
+def measured(name: str, source: Path, target: Path, tree: Path | None = None) -> Measured:
+    """Do one step in a process of its own, with the code of `tree`, this one by default."""
     if name in ENGINES:
         empty(target)
     os.sync()  # else what was written before is still on its way to the disk while the clock runs
-    command = [sys.executable, "-m", "bench.lake", "--step", name, str(source), str(target)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    tree = tree or Path.cwd()
+    command = [sys.executable, str(tree / "bench" / "lake.py"), "--step", name, str(source), str(target)]
+    paths = os.environ | {"PYTHONPATH": str(tree)}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=tree, env=paths)
     seconds, peak, rows = json.loads(done.stdout.splitlines()[-1])
     return seconds, peak, rows
 

@@ -105,7 +105,7 @@ def part(work: Mapping[str, list[dict[str, Any]]], report: str) -> list[dict[str
 
 
 def chunks_of(start: str, end: str, chunk: str, *, not_after: date) -> Iterator[tuple[date, date]]:
-    """Give first and last day of the months or quarters from `start` to `end`, in whole months up to the run's day."""
+    """Return first and last day of each month or quarter from `start` to `end`, whole months up to the run's day."""
     from sei_provider.api.periods import period_of, whole_periods
     from sei_provider.api.validation import parse_day
 

@@ -28,7 +28,7 @@ TABLES = {
     "sprint": "sprint_team_monthly",
     "business_alignment": "business_alignment_monthly",
 }
-"""Where the reports land: one row per team and month, the operators' defaults."""
+"""Tables of the reports, by the operators' defaults: one row per team and month."""
 
 ASSETS = {report: Asset(f"sei_{table}", group="sei") for report, table in TABLES.items()}
 """The assets that publishing updates: one for each table, with a partition per month."""

@@ -47,7 +47,8 @@ def up(folder: Path) -> None:
     """
     file = folder / "up.json"
     if not file.exists() or not _is_same(_read(folder)["keeper"]):
-        down(folder)
+        if file.exists():
+            down(folder)  # a keeper that was killed may have left processes
         say("Starting the sandbox and Airflow …")
         keeper = BackgroundProcess(
             "keeper", [sys.executable, "-m", "dev.up", "--keep"], environment=os.environ, log=folder / "keeper.log"

@@ -11,7 +11,7 @@ import stamina
 from hypothesis import settings
 from upath import UPath
 
-REAL_AIRFLOW = {"whole", "airflow", "chaos", "night"}
+REAL_AIRFLOW = {"whole", "airflow", "stack", "chaos", "night"}
 """Fixtures that start Airflow's processes."""
 REAL_AIRFLOW_SECONDS = 900
 """Time limit of a test with a real Airflow; the first of a session starts it."""
@@ -21,15 +21,16 @@ settings.register_profile("sei", deadline=None, print_blob=True)
 settings.load_profile("sei")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group what needs a real Airflow on one xdist worker, and mark every test of a `fuzz_*.py`."""
-    for item in items:
-        if REAL_AIRFLOW & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("airflow"))
-            item.add_marker(pytest.mark.timeout(REAL_AIRFLOW_SECONDS))
-        if item.path.name.startswith("fuzz_"):
-            item.add_marker(pytest.mark.fuzz)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Group what needs a real Airflow on one xdist worker, and mark every test of a `fuzz_*.py`.
+
+    It must happen before `pytest_collection_modifyitems`, in which xdist reads the groups.
+    """
+    if REAL_AIRFLOW & set(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.xdist_group("airflow"))
+        item.add_marker(pytest.mark.timeout(REAL_AIRFLOW_SECONDS))
+    if item.path.name.startswith("fuzz_"):
+        item.add_marker(pytest.mark.fuzz)
 
 
 @pytest.fixture(autouse=True)

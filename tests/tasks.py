@@ -1,4 +1,4 @@
-"""What Airflow gives to a task that runs in this process: its context and its state store, made up for the tests."""
+"""Context and state store of a task that runs in this process, made up for the tests in Airflow's place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scorecard as one HTML page that needs nothing else: what is shown where. How it looks is in `page.html`.
+"""The content of the scorecard's HTML page, which needs no other file. Its looks are in `page.html`.
 
 Everything is of leaf teams, since a parent's figures hold its children's already.
 """
@@ -17,7 +17,7 @@ from sei_card.figures import KEY, POINTS
 
 DELIVERED = "committed_work_delivered_percent"
 CATEGORIES = 7
-"""How many categories have a colour of their own; the smallest of more than that are shown as one."""
+"""Number of categories with a colour of their own; the smaller ones are shown as one."""
 OTHER = "other"
 
 Values = Sequence[float | None]
@@ -31,7 +31,7 @@ class Metric(NamedTuple):
     unit: str
     digits: int
     together: Callable[[pd.Series[float]], float]
-    """What the figures of all leaf teams make together."""
+    """The figures of all leaf teams together."""
 
 
 def _median(figures: pd.Series[float]) -> float:
@@ -158,7 +158,7 @@ def _groups(
 
 
 def _ranges(leaves: pd.DataFrame, latest: pd.DataFrame, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """How much of its commitment each team delivered: its least and most over the months, and its latest.
+    """The share of its commitment that each team delivered: its minimum and maximum over the months, and its latest.
 
     `names` are those of all teams by their hierarchies, for the parents.
     """

@@ -1,7 +1,7 @@
-"""Bytes to rows to tables: staging what SEI sent, publishing it, reading it. Knows neither Airflow nor HTTP.
+"""Lake: stage the exports of SEI, publish them into tables, read the tables. Knows neither Airflow nor HTTP.
 
-The functions that need Arrow are loaded when first named: write `from sei_provider import lake` and
-`lake.stage(…)` in code that Airflow's DAG processor imports (DESIGN, decision 18).
+Functions that need Arrow are imported lazily: write `from sei_provider import lake` and `lake.stage(…)` in code that
+Airflow's DAG processor imports (DESIGN, decision 18).
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 ColumnType: TypeAlias = Literal["string", "date32", "float64"]
 
 NULL_NUMBER = "—"
-"""How SEI writes "none" in a number or a rating (CONTRACT row 22)."""
+"""SEI's text for "none" in a number or a rating (CONTRACT row 22)."""
 
 NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
-"""The pattern of a number, without two ways to match the same digits: a cell of 40,000 of them and an `x` would take a
+"""Pattern of a number, without two ways to match the same digits: a cell of 40,000 of them and an `x` would take a
 minute to refuse; `float()` would also accept `nan`, `1_000` and digits of other scripts."""
 
 

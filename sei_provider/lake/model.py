@@ -20,7 +20,7 @@ SliceKey: TypeAlias = tuple[str, str, datetime]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """The rows that one request covers."""
+    """Rows that one request covers."""
 
     table: str
     """Table of the rows, e.g. `productivity_developer_monthly`."""
@@ -40,7 +40,7 @@ class Slice:
 
     @property
     def replace_exact_range(self) -> bool:
-        """Whether it replaces its own scope and range only, because its rows have no dates."""
+        """True if it replaces its own scope and range only, because its rows have no dates."""
         return self.report in UNDATED
 
     @property
@@ -85,14 +85,14 @@ class Manifest(TypedDict):
     end: str
     table: str
     path: str | None
-    """The staged Parquet file; None if there is none because of `error`."""
+    """Path of the staged Parquet file; None if `error` is set."""
     rows: int
     export_id: str | None
     created_at: str | None
-    """When SEI made the export, by SEI's clock: ISO 8601, UTC."""
+    """Time at which SEI made the export, by SEI's clock: ISO 8601, UTC."""
     error: str | None
     reused: NotRequired[bool]
-    """Whether SEI had made the export before this task asked for it."""
+    """True if SEI had made the export before this task asked for it."""
     fresh_from: NotRequired[str]
     """When SEI creates a new export of this request; only where it gave back one that the lake held already."""
 
@@ -116,7 +116,7 @@ class Superseded(TypedDict):
     by: list[Superseding]
     """The exports that did, up to ten of them."""
     clock_went_back: bool
-    """Whether it lost by `createdAt` alone, to an export that was staged more than five minutes earlier by our clock:
+    """True if it lost by `createdAt` alone, to an export that was staged more than five minutes earlier by our clock:
     one of the two times is wrong."""
 
 
@@ -129,7 +129,7 @@ class Published(TypedDict):
     rows: int
     """Rows of the month now, of all slices."""
     slices: int
-    """How many of the given slices the month holds, including those of an earlier try."""
+    """Number of the given slices that the month holds, including those of an earlier try."""
     superseded: list[Superseded]
     quarantined: int
     """Rows of these slices, of any month, that went to quarantine when they were staged."""

@@ -110,7 +110,7 @@ class SeiBatchOperator(BaseOperator):
         self.sei_conn_id = sei_conn_id
 
     def _asked(self) -> dict[str, Any]:
-        """Give what every request of the task asks for, except its scope and range."""
+        """Return what every request of the task asks for, except its scope and range."""
         return {"metrics": self.metrics, "granularity": self.granularity or "", "options": self.options}
 
     def _check_untemplated(self) -> None:
@@ -126,7 +126,7 @@ class SeiBatchOperator(BaseOperator):
         return ExportRequest(report=self.report, scope=scope, start=start, end=end, **(self._asked() | instead))
 
     def _requests(self, context: Context, hook: SeiHook) -> list[ExportRequest]:
-        """Give one request per scope, each scope once, over whole periods up to the day of the run."""
+        """Return one request per scope, each scope once, over whole periods up to the day of the run."""
         asked = self._request(_ANY_SCOPE, self.start, self.end)
         start, end = asked.start, asked.end
         if REPORTS[asked.report].widens:
@@ -181,7 +181,7 @@ class SeiBatchOperator(BaseOperator):
             raise
 
     def _unstaged(self, requests: list[ExportRequest], checkpoint: TaskCheckpoint) -> list[ExportRequest]:
-        """Give the requests that no earlier try has staged; all of them if a task that had succeeded was cleared."""
+        """Return the requests that no earlier try has staged; all of them if a task that had succeeded was cleared."""
         staged = sei_lake.staged(checkpoint.folder)
         if checkpoint.may_have_succeeded and all(request.fingerprint in staged for request in requests):
             self.log.info("This task was cleared after all %d scopes were staged: exporting them anew", len(requests))

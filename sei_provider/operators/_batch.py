@@ -10,6 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _REUSE = timedelta(minutes=30)
-"""How long SEI answers an identical request with the same export (CONTRACT, "Reuse")."""
+"""Time for which SEI answers an identical request with the same export (CONTRACT, "Reuse")."""
 
 
 class ExportBatch:
-    """The exports of one task; `state` and `checkpoint` hold how far it has come, within this try and before."""
+    """The exports of one task. `state` holds the progress of this try, `checkpoint` that of all tries."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class ExportBatch:
             self._note_published([request for request in requests if request.fingerprint in kept])
 
     def poll(self, poller: ExportPoller) -> ExportEvent:
-        """Wait in this process until every export has ended or the deadline is there; gives the trigger's event."""
+        """Wait in this process until every export has ended or the deadline is there; returns the trigger's event."""
         logged = len(poller.pending)
         while poller.pending:
             time.sleep(poller.next_pause())
@@ -82,7 +83,7 @@ class ExportBatch:
         return {**poller.result(), "permanent": False}
 
     def collect(self, requests: list[ExportRequest], event: ExportEvent) -> list[ExportRequest]:
-        """Stage what was completed, split what was too big, record why the rest failed; gives the parts of the split.
+        """Stage what was completed, split what was too big, record why the rest failed; returns the parts of the split.
 
         Files are downloaded concurrently and staged one after another, so memory and disk hold a few at a time.
         """
@@ -115,23 +116,22 @@ class ExportBatch:
         for request, export in map_concurrently(
             lambda request: self._client.get_export(request.report, saved[request.fingerprint]), requests
         ):
-            if isinstance(export, Export):
-                if _has_failed(export) and not self._splitter.is_too_big(export):
-                    self._checkpoint.forget(request, unusable=True)
-                    continue
-                self._wait_for(request, export)
-            elif isinstance(export, SeiNotFoundError):
+            export_id = saved[request.fingerprint]
+            if isinstance(export, SeiNotFoundError) or (
+                isinstance(export, Export) and self._has_failed_for_good(export)
+            ):
                 self._checkpoint.forget(request, unusable=True)
-                continue
-            elif export.is_permanent:
-                self._state.fail(request, f"export {saved[request.fingerprint]}: {export}", permanent=True)
-                continue
-            else:  # a transient error: polling asks about this export again
-                self._state.exports[request.fingerprint] = saved[request.fingerprint]
-            self._state.resumed.append(request.fingerprint)
+            elif isinstance(export, SeiError) and export.is_permanent:
+                self._state.fail(request, f"export {export_id}: {export}", permanent=True)
+            else:
+                self._state.resumed.append(request.fingerprint)
+                if isinstance(export, Export):
+                    self._wait_for(request, export)
+                else:  # a transient error: polling asks about this export again
+                    self._state.exports[request.fingerprint] = export_id
 
     def _create(self, requests: list[ExportRequest]) -> list[str]:
-        """Create exports; gives the keys of the requests for which SEI gave back an existing one."""
+        """Create exports; returns the fingerprints of the requests for which SEI gave back an existing one."""
         reused = []
         try:
             for request, export in map_concurrently(
@@ -139,17 +139,15 @@ class ExportBatch:
             ):
                 if isinstance(export, SeiError):
                     self._state.fail(request, str(export), permanent=export.is_permanent)
-                    continue
-                known_as_failed = _has_failed(export) and not self._splitter.is_too_big(export)
-                if known_as_failed or self._checkpoint.is_unusable(export):
-                    reason = f"it failed: {export.error}" if export.error else "an earlier try could not use it"
-                    self._state.fail(request, f"SEI gave back export {export.id}; {reason}. {_until_new(export)}")
-                    continue
-                self._checkpoint.save(request, export)
-                self._wait_for(request, export)
-                if export.reused:
-                    reused.append(request.fingerprint)
-                    self._state.reused.append(request.fingerprint)
+                elif self._checkpoint.is_unusable(export):
+                    why = f"SEI gave back export {export.id}, which had failed or was broken in an earlier try"
+                    self._state.fail(request, f"{why}. {_until_new(export)}")
+                else:
+                    self._checkpoint.save(request, export)
+                    self._wait_for(request, export)
+                    if export.reused:
+                        reused.append(request.fingerprint)
+                        self._state.reused.append(request.fingerprint)
         finally:  # also when an error that affects all scopes ends the task: its retry resumes what was created
             self._checkpoint.flush()
         return reused
@@ -157,6 +155,9 @@ class ExportBatch:
     def _wait_for(self, request: ExportRequest, export: Export) -> None:
         self._state.exports[request.fingerprint] = export.id
         self._state.made_at[export.id] = export.created_at.astimezone(UTC).isoformat(timespec="seconds")
+
+    def _has_failed_for_good(self, export: Export) -> bool:
+        return _has_failed(export) and not self._splitter.is_too_big(export)
 
     def _log_exports(self, requests: list[ExportRequest], *, resumed: int, reused: int) -> None:
         state = self._state
@@ -189,11 +190,9 @@ class ExportBatch:
     def _published_ids(self, tables: Iterable[str]) -> set[str]:
         ids = set()
         for table in tables:
-            try:
+            with suppress(sei_lake.UnknownTableError):
                 ledger = sei_lake.ledger(self._checkpoint.lake, table)
-            except sei_lake.UnknownTableError:
-                continue
-            ids |= {entry["export_id"] for entries in ledger.values() for entry in entries}
+                ids |= {entry["export_id"] for entries in ledger.values() for entry in entries}
         return ids
 
     def _download(self, requests: list[ExportRequest], exports: dict[str, Export]) -> None:
@@ -260,7 +259,7 @@ class ExportBatch:
 
 
 def _has_failed(export: Export) -> bool:
-    """An export that has ended without a file."""
+    """Tell whether an export has ended without a file."""
     return export.status in {ExportStatus.FAILED, ExportStatus.CANCELLED}
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def spool_folder() -> Iterator[Path]:
-    """Give a folder for downloads on this machine, and remove it with all that is left in it."""
+    """Return a folder for downloads on this machine, and remove it with all that is left in it."""
     with tempfile.TemporaryDirectory(prefix="sei-") as folder:
         yield Path(folder)
 
@@ -48,7 +48,7 @@ class Stager:
     folder: Any
     run_id: str
     raw_path: Any = None
-    """Where each file is also kept as SEI sent it, or None."""
+    """The folder in which each file is also kept as SEI sent it, or None."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of `lake.stage`."""
 
@@ -82,7 +82,7 @@ class Stager:
 
 
 def manifests_of(requests: list[ExportRequest], state: BatchState, folder: Any) -> list[Manifest]:
-    """Give a manifest for each request, in their order: of its slice, or of its failure."""
+    """Return a manifest for each request, in their order: of its slice, or of its failure."""
     staged = sei_lake.staged(folder)
     manifests = []
     for request in requests:
@@ -99,7 +99,7 @@ def manifests_of(requests: list[ExportRequest], state: BatchState, folder: Any) 
 
 
 def slice_of(request: ExportRequest) -> sei_lake.Slice:
-    """Give the slice of the lake that a request covers."""
+    """Return the slice of the lake that a request covers."""
     report = REPORTS[request.report]
     return sei_lake.Slice(
         table=table_of(request),
@@ -121,7 +121,7 @@ def slice_of(request: ExportRequest) -> sei_lake.Slice:
 
 
 def table_of(request: ExportRequest) -> str:
-    """Give the default table of a request."""
+    """Return the default table of a request."""
     return sei_lake.default_table(request.report, request.level, request.granularity)
 
 

@@ -1,4 +1,4 @@
-"""How far an export task has come: within a try (`BatchState`), and from one try to the next (`TaskCheckpoint`)."""
+"""Progress of an export task: within a try (`BatchState`), and from one try to the next (`TaskCheckpoint`)."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class Part(TypedDict):
 
 
 class DeferredKwargs(TypedDict):
-    """What a deferred task carries to `execute_complete`."""
+    """Arguments that a deferral carries to `execute_complete`, beside the event."""
 
     work: dict[str, Any]
-    """A `BatchState`, as its `to_json` gives it."""
+    """A `BatchState`, as `to_json` returns it."""
     deadline: float
     """Unix time in seconds."""
 
@@ -64,13 +64,13 @@ class BatchState:
     exports: dict[str, str] = field(default_factory=dict)
     """The ids of the exports that are being waited for."""
     made_at: dict[str, str] = field(default_factory=dict)
-    """When SEI created these exports, by export id, where SEI said so."""
+    """SEI's creation times of these exports, by export id, as far as they are known."""
     resumed: list[str] = field(default_factory=list)
     """The requests whose export an earlier try created."""
     reused: list[str] = field(default_factory=list)
     """The requests for which SEI gave back an export that it had made before."""
     fresh_from: dict[str, str] = field(default_factory=dict)
-    """The requests for which SEI gave back an export that the lake holds already, and when SEI creates a new one."""
+    """The requests for which SEI gave back a published export, and the time from which SEI creates a new one."""
     errors: dict[str, str] = field(default_factory=dict)
     """The requests that failed in this try, and why."""
     permanent: list[str] = field(default_factory=list)
@@ -82,11 +82,11 @@ class BatchState:
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> BatchState:
-        """Read what `to_json` gave, in this version or in 751f940."""
+        """Read what `to_json` returned, in this version or in 751f940."""
         return cls(**{_FIELDS_751F940.get(name, name): value for name, value in saved.items()})
 
     def to_json(self) -> dict[str, Any]:
-        """Give the state as one JSON value."""
+        """Return the state as one JSON value."""
         return asdict(self)
 
     def fail(self, request: ExportRequest, why: str, *, permanent: bool = False) -> None:
@@ -97,7 +97,7 @@ class BatchState:
 
     @property
     def is_permanent_failure(self) -> bool:
-        """Something failed, and no later try would land any of it."""
+        """Tell whether something failed, and every later try would fail in the same way."""
         return bool(self.errors) and set(self.errors) <= set(self.permanent)
 
 
@@ -112,7 +112,7 @@ class _Saved(TypedDict):
 
 
 class TaskCheckpoint:
-    """What one task instance keeps from try to try: export ids in Airflow's task state, slices in its staging folder.
+    """Memory of one task instance over its tries: export ids in Airflow's task state, slices in its staging folder.
 
     The task state store came with Airflow 3.3. Before, a retry finds the staged slices only, and gets running exports
     back from SEI for as long as SEI reuses them (DESIGN, decisions 6 and 7). All calls to Airflow are made by the
@@ -142,10 +142,10 @@ class TaskCheckpoint:
 
     @cached_property
     def started_at(self) -> datetime | None:
-        """When the task started the work that it has not finished yet.
+        """Return the time at which the task started the work that it has not finished yet.
 
-        None if all of the work is still to be done: in the first try, and after a clear of a task that had succeeded.
-        Without a state store a cleared task cannot be told from one that had succeeded, so it is None then too.
+        It is None if all work is still to be done: in the first try, and after a clear of a task that had succeeded.
+        Without a state store it is None after every clear, because nobody knows whether the task had succeeded.
         """
         if self._is_first_try:
             return None
@@ -164,7 +164,7 @@ class TaskCheckpoint:
 
     @property
     def may_have_succeeded(self) -> bool:
-        """Somebody cleared this task just before this try, and as far as is known it had succeeded."""
+        """Tell whether this task was cleared just before this try and, as far as is known, had succeeded."""
         return self._is_cleared and self.started_at is None
 
     def begin(self) -> None:
@@ -177,7 +177,7 @@ class TaskCheckpoint:
             self._save()
 
     def load(self, requests: Iterable[ExportRequest]) -> dict[str, str]:
-        """Give the export ids that an earlier try saved, by the request's fingerprint."""
+        """Return the export ids that an earlier try saved, by the request's fingerprint."""
         exports, fingerprints = self._saved["exports"], [request.fingerprint for request in requests]
         for fingerprint in fingerprints if self._is_of_751f940 else ():
             if fingerprint not in exports and (export_id := self._store.get(f"export:{fingerprint}")):
@@ -200,9 +200,9 @@ class TaskCheckpoint:
 
     def forget(self, request: ExportRequest, *, unusable: bool) -> None:
         """Drop the id of a request's export, so that the next try creates one; `unusable` refuses the same from SEI."""
-        export_id = self._saved["exports"].pop(request.fingerprint, None)
-        if export_id is None:
+        if request.fingerprint not in self.load([request]):
             return
+        export_id = self._saved["exports"].pop(request.fingerprint)
         if unusable:
             self._saved["unusable"].append(export_id)
         if self._is_of_751f940:
@@ -210,7 +210,7 @@ class TaskCheckpoint:
         self._save()
 
     def is_unusable(self, export: Export) -> bool:
-        """This task knows that the export failed, or that its file cannot be used."""
+        """Tell whether an earlier try found that the export failed or that its file cannot be used."""
         return export.id in self._saved["unusable"]
 
     def finish(self) -> None:
@@ -226,7 +226,7 @@ class TaskCheckpoint:
 
     @cached_property
     def _is_of_751f940(self) -> str:
-        """When the task started, if 751f940 started it; otherwise an empty text."""
+        """Return the time at which the task started if 751f940 started it, otherwise an empty text."""
         return str(self._store.get(_STARTED_751F940) or "") if self.keeps_ids else ""
 
     def _save(self) -> None:

@@ -110,7 +110,7 @@ def _good(manifests: Iterable[Manifest]) -> int:
 
 
 def _missing(expected: Any, manifests: list[Manifest]) -> list[dict[str, str]]:
-    """Give what was asked for and is not staged, each with the error where one is known."""
+    """Return what was asked for and is not staged, each with the error where one is known."""
     scopes = [Scope.parse(scope).label for scope in _flat(expected)]
     if not scopes:
         return [

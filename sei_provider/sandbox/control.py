@@ -92,8 +92,8 @@ class SandboxControl:
 
         Raises `urllib.error.HTTPError` (400, the reason in its body) for a rule that could never match.
         """
-        order = {"fault": name, "team": team, "report": report, "call": call}
-        self._call("POST", "/faults", order | {"times": times, "probability": probability, "seed": seed})
+        rule = {"fault": name, "team": team, "report": report, "call": call}
+        self._call("POST", "/faults", rule | {"times": times, "probability": probability, "seed": seed})
 
     def outage(self, seconds: float) -> None:
         """Let the sandbox refuse connections for so many seconds, as if it were not running.

@@ -37,7 +37,7 @@ class Export:
     """The bytes of the last download; None before the first."""
     _file: bytes | None = field(default=None, repr=False)
     was_missing: bool = False
-    """Whether the download that a fault answers with 404 once was asked for."""
+    """True once the download that a fault answers with 404 was asked for."""
     _reads: int = 0
     """Number of reads since it was done."""
 
@@ -96,9 +96,7 @@ class ExportStore:
             return older, True
         fault = self._time_out(request) or self._faults.for_export(request.spec.report, request.scope_name)
         export = Export(self._next_id(now), request, raw_body, now, now + self._options.seconds, fault)
-        self._exports[export.id] = export
-        if request.spec.report == "productivity":
-            self._reusable[request.identity] = export
+        self._exports[export.id] = self._reusable[request.identity] = export
         return export, False
 
     def _time_out(self, request: ExportRequest) -> ExportFault | None:

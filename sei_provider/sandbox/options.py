@@ -18,11 +18,11 @@ class SandboxOptions:
     teams: int = 40
     """Number of leaf teams in the organisation."""
     seconds: float = 0.2
-    """How long an export takes."""
+    """Seconds from the creation of an export to its end."""
     clock: Callable[[], float] = time.time
     """Returns seconds since 1970; the sandbox's own clock starts at its time."""
     clock_speed: float = 1.0
-    """How fast the sandbox's clock runs, for exports and for the rate limit alike."""
+    """Speed of the sandbox's clock against `clock`, for exports and the rate limit alike."""
     key: str = "sandbox"
     """The API key that is accepted."""
     base_path: str = "/"
@@ -34,7 +34,7 @@ class SandboxOptions:
     requests_per_minute: int | None = None
     """More requests in 60 seconds of the sandbox's clock get 429; None for no limit."""
     reuse: bool = True
-    """Whether an identical request within 30 minutes gets the same export (CONTRACT, "Reuse")."""
+    """True if an identical request within 30 minutes gets the same export (CONTRACT, "Reuse")."""
     fault_rate: float | None = None
     """Probability that a call gets one of `faults.TRANSIENT_FAULTS`; None for no faults."""
     seed: int | None = None

@@ -18,7 +18,7 @@ _POLLING_751F940 = {"delay": "initial_delay", "growth": "backoff", "longest": "m
 
 
 class Polling(TypedDict, total=False):
-    """When to poll, as `ExportPoller` takes it."""
+    """Intervals of polling, as `ExportPoller` takes them."""
 
     interval: float
     initial_delay: float | None
@@ -27,7 +27,7 @@ class Polling(TypedDict, total=False):
 
 
 class ExportEvent(PollResult):
-    """The trigger's event: all that the resumed task knows of its exports."""
+    """The trigger's event, from which the resumed task knows what became of its exports."""
 
     permanent: bool
     """Every later try would meet the `error` that stopped polling."""
@@ -62,7 +62,7 @@ class SeiExportTrigger(BaseTrigger):
         self.sei_conn_id = sei_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give what a triggerer needs to make this trigger again."""
+        """Return what a triggerer needs to make this trigger again."""
         return (
             "sei_provider.triggers.export.SeiExportTrigger",
             {

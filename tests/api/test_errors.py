@@ -1,4 +1,4 @@
-"""What each error of the client means to a retry, to a task and to the export it was met with."""
+"""Meaning of each error of the client to a retry, to a task and to the export."""
 
 from __future__ import annotations
 

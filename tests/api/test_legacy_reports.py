@@ -1,4 +1,4 @@
-"""The legacy reports of seed 002: what may be asked, how it is written down, and what comes back."""
+"""The legacy reports of seed 002: validation, body, and reply."""
 
 from __future__ import annotations
 

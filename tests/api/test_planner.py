@@ -1,4 +1,4 @@
-"""Scopes from a tree of teams: every team asked for, none oftener than it must, whatever the tree."""
+"""Scopes planned from a tree of teams: each team is in one, and in no more than necessary, whatever the tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following many exports with few requests: by list while that pays, else one status call each."""
+"""Polling many exports with few requests: by list while that pays, otherwise by one status call each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The key's limit holds over processes, on one machine and in Redis; a 429 slows everyone; uncounted is not sent."""
+"""The key's rate limit holds over processes, on one machine and in Redis; a request that is not counted is not sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be asked of SEI, and how it is written down: checked before any call."""
+"""Requests: validation before any call, body, and fingerprint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every create example of the documents through `ExportRequest`: its body, but for what CONTRACT decides."""
+"""Every create example of the documents gives the same body through `ExportRequest`, except where CONTRACT decides."""
 
 from __future__ import annotations
 

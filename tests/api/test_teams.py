@@ -1,4 +1,4 @@
-"""Org trees and teams: read, looked up by name, and refused when what comes is no tree."""
+"""Org trees and teams: read, found by name, and refused if the reply is not a tree."""
 
 from __future__ import annotations
 

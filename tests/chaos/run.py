@@ -90,7 +90,7 @@ class Run:
     def saved(self, batch: int) -> int:
         """Return the number of export ids that a batch's task has put into Airflow's task state."""
         state = self._airflow.task_state(self._dag_id, self._run_id, "export", map_index=batch)
-        return sum(key.startswith("export:") for key in state)
+        return len(state["checkpoint"]["exports"]) if "checkpoint" in state else 0
 
     def staged(self) -> list[str]:
         """The files that lie in staging, other than hidden ones and those half-written."""

@@ -1,4 +1,4 @@
-"""What `sei_backfill` plans: from a form and what the lake holds to the parts that its tasks are mapped over."""
+"""The plan of `sei_backfill`: from the form and the lake's coverage to the parts that its tasks are mapped over."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def backfill(load: Callable[[str], ModuleType]) -> ModuleType:
 
 
 def plan(backfill: ModuleType, lake: Path, **form: Any) -> dict[str, list[dict[str, Any]]]:
-    """What the plan's task gives for a form, which names two teams and two months unless told otherwise."""
+    """Return the plan for a form, which names two teams and two months unless told otherwise."""
     given = {"reports": ["sprint"], "teams": ["11", "12"], "from": "2025-12-05", "to": "2026-01-09", "dry_run": False}
     params = {name: form.get(name, given.get(name, param.value)) for name, param in backfill.PARAMS.items()}
     return backfill.plan.function(str(lake), params, RUN)

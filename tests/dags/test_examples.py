@@ -1,4 +1,4 @@
-"""What all example DAGs have in common: cheap to import, documented, retried, with names by which to find a team."""
+"""Rules for all example DAGs: cheap to import, documented, retried, with names by which to find a team."""
 
 from __future__ import annotations
 

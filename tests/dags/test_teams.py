@@ -1,4 +1,4 @@
-"""Where the example DAGs have their teams from: a Variable, a file beside them, or SEI's org trees."""
+"""Sources of the example DAGs' teams: a Variable, a file beside them, or SEI's org trees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make faults`: every fault that the sandbox knows against every report, through operators, staging and publish.
+"""`make faults`: run every fault of the sandbox against every report, through operators, staging and publish.
 
 Prints a table, and ends with 1 if a row was lost or came twice, anything half-written was left, a fault was met by an
 error that is not ours, or the outcome is not what docs/reliability.md says; with `--write` it is written there instead.

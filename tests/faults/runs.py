@@ -1,4 +1,4 @@
-"""One run of a batch in bad weather: export or report task with its tries, publish task, and what came of it.
+"""Run of a batch with a fault: export or report task with its tries, publish task, and the result.
 
 The operators, the trigger, the lake and a sandbox on a socket are real; Airflow's part, which calls them, is made up.
 """
@@ -83,9 +83,9 @@ class Task:
         self.error: Exception | None = None
         """Why the last try failed."""
         self.manifests: list[dict[str, Any]] = []
-        """What was handed on."""
+        """Manifests that the task pushed."""
         self.missing: list[dict[str, str]] = []
-        """What the publish task says is missing."""
+        """Scopes that the publish task reports as missing."""
         self._lake = lake
         self._state = TaskState()
         self._began = datetime.now(UTC)
@@ -102,7 +102,7 @@ class Task:
         if REPORTS[scenario.report].legacy:
             self._operator: Any = SeiReportOperator(**settings, granularity="monthly")
         else:
-            # Long enough for whatever passes, and for a list to be given up; what fails anyway shall fail soon.
+            # Long enough for whatever passes, and for a list to be given up; everything else should fail soon.
             patient = (scenario.once and EVERY_FAULT[scenario.fault].transient) or "list" in scenario.calls
             timeout = 40 if patient else 8
             self._operator = SeiExportOperator(**settings, poll_interval=0.2, poll_max_interval=0.5, timeout=timeout)
@@ -163,7 +163,7 @@ async def _event(trigger: Any) -> Any:
 
 
 def _as_json(value: Any) -> Any:
-    """As it comes back from Airflow's database."""
+    """Return a value as it comes back from Airflow's database."""
     return json.loads(json.dumps(value))
 
 

@@ -1,4 +1,4 @@
-"""Which faults are tried how, and the tables of what came of it. Runs nothing, and knows no Airflow."""
+"""Scenarios, one for each fault, report and call, and the tables of their outcomes. Runs nothing."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Scenario:
 
     @property
     def alone(self) -> bool:
-        """Whether the batch is one team: several exports of a report with a list are not asked about singly."""
+        """True if the batch is one team: several exports of a report with a list are not asked about singly."""
         return self.calls == ("status",) and self.report in REPORTS_OF["list"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a scenario: in words for the team that was struck, in numbers for the batch.
+    """Outcome of a scenario: in words for the team with the fault, in numbers for the batch.
 
     `exports` the sandbox made for `scopes` (of a legacy report: so often it answered), `rows` are in the lake and
     `expected` were sent of what landed; `wrong` is what must not be so.
@@ -54,7 +54,7 @@ class Outcome:
 
 
 def scenarios() -> list[Scenario]:
-    """Every fault with every report that it can befall, once and always."""
+    """Return every fault with every report that it can befall, once and always."""
     return [scenario for fault in EVERY_FAULT.values() for report in REPORTS for scenario in _of(fault, report)]
 
 
@@ -68,7 +68,7 @@ def tables(outcomes: Sequence[Outcome]) -> str:
 
 
 def outcomes_in(text: str) -> dict[tuple[str, ...], str]:
-    """The outcome column of the tables in a text, by the table's heading, fault and place."""
+    """Return the outcome column of the tables in a text, by the table's heading, fault and place."""
     found: dict[tuple[str, ...], str] = {}
     heading = ""
     for line in text.splitlines():
@@ -81,7 +81,7 @@ def outcomes_in(text: str) -> dict[tuple[str, ...], str]:
 
 
 def printed_in(document: Path) -> str:
-    """What stands between the markers of a document."""
+    """Return the text between the markers of a document."""
     return _between.search(document.read_text(encoding="utf-8"))[1]  # type: ignore[index]  # a test holds that
 
 
@@ -92,7 +92,7 @@ def write(document: Path, text: str) -> None:
 
 
 def _table(outcomes: Sequence[Outcome], place: str, place_of: Callable[[Scenario], str]) -> str:
-    """One row for each fault and place, with the sums of what was run for it."""
+    """Return one row for each fault and place, with the sums of its scenarios."""
     rows: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
         rows.setdefault((outcome.scenario.fault, place_of(outcome.scenario)), []).append(outcome)
@@ -113,7 +113,7 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _joined(outcomes: Sequence[Outcome]) -> str:
-    """What came of them all; if not the same, with the reports it came of, or with the calls of the one report."""
+    """Return the common outcome, or each outcome with its reports, or with the calls of the one report."""
     of_one_report = len({outcome.scenario.report for outcome in outcomes}) == 1
     by_said: dict[str, list[str]] = {}
     for outcome in outcomes:

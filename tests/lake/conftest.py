@@ -12,7 +12,7 @@ from upath import UPath
 
 @pytest.fixture
 def store(request: pytest.FixtureRequest) -> str:
-    """Which kind of store the bench is on; modules that hold for all of them parametrise it with `STORES`."""
+    """Kind of store that the bench is on; modules that test all of them parametrise it with `STORES`."""
     return str(getattr(request, "param", "disk"))
 
 

@@ -1,9 +1,9 @@
-"""Stages and publishes on a disk that gives no room, or no right to write: a process of its own.
+"""Script: stage and publish on a disk that is full or cannot be written.
 
-    python full_disk.py <how> <folder> <disk> <what lies on the disk: lake or scratch>
+    python full_disk.py <how> <folder> <disk> <what is on the disk: lake or scratch>
 
-`disk` is a folder of `folder`, or a small file system that is mounted there. Prints, as JSON, what staging and
-publishing said, and what could be read meanwhile and afterwards.
+`disk` is a folder in `folder`, or a small file system mounted there. Prints, as JSON, the errors of staging and
+publishing, and what could be read meanwhile and afterwards.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def main() -> None:
     tempfile.tempdir = None
     bench = Bench(folder, root=UPath((disk if what == "lake" else folder) / "lake"))
     random.seed(1)
-    notes = [f"{random.getrandbits(800):x}" for _ in range(300)]  # what cannot be packed
+    notes = [f"{random.getrandbits(800):x}" for _ in range(300)]  # incompressible
     rows = [team_row(f"Eng/{number}", JAN, 2, note) for number, note in enumerate(notes)]
     bench.export("team:1", [team_row("Eng/0", JAN, 1, "a note")], age=1)
     waiting = bench.stage("team:1", rows, age=2)
-    download = bench.folder / "body"  # of the slice that waits
+    download = bench.folder / "body"  # the body of the staged slice
     before = contents(bench)
     narrow(how, disk)
     found = {

@@ -1,4 +1,4 @@
-"""A lake of its own and short ways to stage made-up exports into it."""
+"""Test bench: a lake, and short ways to stage made-up exports into it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sei_provider.lake import Manifest, Published, Slice
 EPOCH = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
 STORES = ["disk", "memory", "s3"]
 HEADER = "Squad Path,Team,Start_Date,End_Date,PR_MERGED,Note"
-"""Deliberately not the sandbox's spelling: the hierarchy comes under a name that only `aliases` knows."""
+"""Deliberately not the sandbox's headers: the hierarchy has a name that only `aliases` knows."""
 
 
 def at(minute: float) -> datetime:
@@ -24,7 +24,7 @@ def at(minute: float) -> datetime:
 
 
 def team_row(path: str, start: str, merged: object = 1, note: str = "", end: str = "") -> str:
-    """A row for the team at `path`, whose last part is its name."""
+    """Return a row for the team at `path`, whose last part is its name."""
     return f"{path},{path.rsplit('/', 1)[-1]},{start},{end},{merged},{note}"
 
 
@@ -106,18 +106,18 @@ class Bench:
         return sorted((tuple(row[name] for name in columns) for row in found), key=str)
 
     def owners(self) -> dict[str, list[str]]:
-        """Team path → the exports that its rows are from."""
+        """Return team path → the exports that its rows come from."""
         owners: dict[str, list[str]] = {}
         for path, export in self.rows("team_hierarchy", "_export_id"):
             owners.setdefault(str(path), []).append(str(export))
         return owners
 
     def path(self, manifest: Manifest) -> UPath:
-        """Where a manifest says that its rows are staged."""
+        """Return the path of a manifest's staged file."""
         return self.lake / str(manifest["path"]).removeprefix(f"{self.lake}/")
 
     def objects(self, ending: str = "data.parquet") -> dict[str, bytes]:
-        """All objects of the lake whose names end so."""
+        """Return all objects of the lake whose names end like this."""
         fs = self.lake.fs
         fs.invalidate_cache()
         return {path: fs.cat_file(path) for path in fs.find(self.lake.path) if path.endswith(ending)}

@@ -1,8 +1,8 @@
-"""Stages made-up rows, publishes them twice, and prints Arrow's peak memory after each: a process of its own.
+"""Script: stage made-up rows, publish them twice, and print Arrow's peak memory after each step.
 
     python memory_use.py <folder> <rows>
 
-The lake's bounds are made a sixteenth of what they are, so that a file of some megabytes is far beyond them.
+The lake's limits are divided by 16, so that a file of a few megabytes far exceeds them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""A publisher as a process of its own, which can be made to stop between reading a month and putting it.
+"""Script: publish in a process of its own, which can pause between reading a month and putting it.
 
     python publisher.py <JSON: lake, options, manifests, signals, pause>
 
-It makes `<signals>/<its name>.read` once it has read the first month and, if it is to pause, goes on when
-`<signals>/go` is there. It makes `….blocked` when it finds the table locked, and `….done` at its end.
+Creates `<signals>/<its name>.read` after reading the first month and, if it is told to pause, waits for
+`<signals>/go`. Creates `….blocked` if it finds the table locked, and `….done` at its end.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is there and what is missing, from the ledgers (scope by month)."""
+"""Coverage: published and missing months of each scope, from the ledgers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_scopes_and_months_that_nobody_published_are_missing(bench):
     ]
 
 
-def test_a_month_to_date_is_not_whole_until_its_last_day_was_asked_for(bench):
+def test_a_month_to_date_is_not_complete_until_its_last_day_was_asked_for(bench):
     bench.export("team:1", [team_row("Eng/1", JAN)], age=1, end="2026-01-10")
     assert told(bench, "complete") == [(False,)]
     bench.export("team:1", [], age=2, end="2026-01-31")
@@ -65,7 +65,7 @@ JAN_31 = (date(2026, 1, 31) - EPOCH.date()).days * 24 * 60  # at 02:30
         ("sprint", {}),
     ],
 )
-def test_a_run_of_the_last_day_does_not_make_a_month_whole(bench, granularity, asked):
+def test_a_run_of_the_last_day_does_not_make_a_month_complete(bench, granularity, asked):
     bench.granularity = granularity
     bench.export("team:1", [team_row("Eng/1", "2026-01-05", end="2026-01-18")], age=JAN_31, **asked)
     assert told(bench, "complete", start=date(2026, 1, 1), end=date(2026, 1, 31)) == [(False,)]
@@ -81,7 +81,7 @@ def test_a_week_that_runs_into_the_next_month_must_be_over(bench):
     assert (False,) in told(bench, "complete"), "1 February was not over"
 
 
-def test_weeks_across_two_months_make_neither_of_them_whole_by_themselves(bench):
+def test_weeks_across_two_months_make_neither_of_them_complete_by_themselves(bench):
     bench.granularity = "weekly"
     bench.export("team:1", [team_row("Eng/1", "2026-01-26")], age=1, start="2026-01-26", end="2026-02-22")
     assert told(bench, "month", "complete", "rows") == [("2026-01", False, 1), ("2026-02", False, 0)]

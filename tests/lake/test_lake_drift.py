@@ -1,4 +1,4 @@
-"""Columns that come and go are reported and null, and every month keeps the one schema of its table."""
+"""Schema evolution: columns that come and go are reported and null, and every month has the schema of its table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each error of the lake means to a task and to the export whose file it was met with."""
+"""Meaning of each error of the lake to a task and to the export of the file."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A publisher may die at every put and at every removal: whole months are left, and running it again mends the rest.
+"""A publisher may die at any put or removal: every month is complete, and running it again does the rest.
 
-Death is an error that nothing in the lake catches, raised before or after the step, in every store.
+Death is an exception that nothing in the lake catches, raised before or after the step, on every store.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ BOTH = {"start": "2026-01-01", "end": "2026-02-28"}
 
 
 class Killed(BaseException):
-    """Not an Exception: what only cleans up after errors does not notice it."""
+    """Death of the process. Not an `Exception`, so that no handler of errors catches it."""
 
 
 class Steps:
-    """Counts the steps that change the store, and dies at one of them."""
+    """Count the steps that change the store, and die at one of them."""
 
     def __init__(self, monkeypatch, bench, fatal=None, *, before=True):
         self.count = 0
@@ -46,9 +46,9 @@ class Steps:
 
 
 def staged(bench):
-    """Two scopes that were there before, one with a new column, over two months; a third that is new.
+    """Stage two scopes that were published before, one with a new column, over two months, and a third that is new.
 
-    And a month before, which only gets the new column.
+    An earlier month only gets the new column.
     """
     bench.export("team:0", [team_row("Eng/0", "2025-12-01", 1)], age=0, start="2025-12-01", end="2025-12-31")
     for scope in (1, 2):
@@ -85,7 +85,7 @@ def months(bench):
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-def test_a_publisher_killed_at_any_step_leaves_whole_months_and_a_second_run_mends_them(bench, monkeypatch, before):
+def test_a_publisher_killed_at_any_step_leaves_complete_months_and_a_second_run_repairs_all(bench, monkeypatch, before):
     root, fatal = bench.lake, 0
     while True:
         bench.root, bench.header = root / f"{fatal}", bench.header.removesuffix(",CODING_DAYS")
@@ -109,7 +109,7 @@ def test_a_publisher_killed_at_any_step_leaves_whole_months_and_a_second_run_men
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-def test_a_worker_killed_while_staging_leaves_a_slice_that_is_whole_or_does_not_count(bench, monkeypatch, before):
+def test_a_worker_killed_while_staging_leaves_a_slice_that_is_complete_or_does_not_count(bench, monkeypatch, before):
     for fatal in (0, 1):
         with monkeypatch.context() as patch:
             Steps(patch, bench, fatal, before=before)

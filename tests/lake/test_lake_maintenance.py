@@ -1,4 +1,4 @@
-"""What abandoned runs left in staging is swept, what a run may still want is not; on every store."""
+"""Staging of abandoned runs is swept, staging that a run may still need is not; on every store."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_each_folder_is_judged_by_its_own_newest_object(bench):
     bench.stage("team:1", [ROW], age=1)
     other = bench.lake / "_staging" / "task_2"  # its name begins like the first's
     put_bytes(other / "f00d-exp_9.json", b"{}")
-    while last_change(other) == last_change(bench.staging):  # S3 tells whole seconds
+    while last_change(other) == last_change(bench.staging):  # S3 has a resolution of one second
         put_bytes(other / "f00d-exp_9.json", b"{}")
     assert sweep_staging(bench.lake, older_than=last_change(other)) == ["task"]
     assert lake.staged(bench.staging) == {}
@@ -50,7 +50,7 @@ def test_there_is_nothing_to_sweep_or_to_report_in_a_new_lake(bench):
 
 
 @everywhere
-def test_what_was_put_aside_is_listed_by_table(bench):
+def test_quarantined_rows_are_listed_by_table(bench):
     bench.options = {"on_bad_value": "quarantine"}
     bench.export("team:1", [ROW, team_row("Eng/B", "2026-01-01", "many")], age=1)
     bench.table += "_2"

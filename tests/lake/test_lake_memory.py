@@ -1,4 +1,4 @@
-"""Ten times the rows take the same memory, and what does not fit into memory is sorted all the same."""
+"""Ten times the rows take the same memory, and rows that exceed memory are sorted on disk."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_ten_times_the_rows_take_the_same_memory(used, step):
 
 
 @pytest.mark.slow
-def test_a_month_larger_than_memory_is_whole_and_sorted(used):
+def test_a_month_larger_than_memory_is_complete_and_sorted(used):
     folder, _ = used[10 * ROWS]
     (path,) = Bench(folder).lake.glob("productivity_team_monthly/month=*/data.parquet")
     file = pq.ParquetFile(path)

@@ -1,7 +1,7 @@
-"""Any sequence of exports leaves the rows that a plain list of all exports ever published says it should.
+"""Any sequence of exports leaves the rows that a model of all exports ever published says it should.
 
-The model keeps every row and every slice for ever and asks for each row whether anything newer covers it; it shares
-no code with the merge, knows no ledger that forgets, and no months but where the rule itself is per month.
+The model keeps every row and every slice, and checks for each row whether a newer slice supersedes it. It shares no
+code with the merge, prunes no ledger, and knows months only where the rule itself is per month.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ exports = st.builds(
     ends=st.tuples(st.integers(0, 7), st.integers(0, 7)),
     rows=st.one_of(st.just([]), st.lists(st.tuples(st.sampled_from(PATHS), st.integers(0, 7)), max_size=6)),
 )
-# Each number is an age; publishing in batches out of that order is what late slices are.
+# Each number is an age. Slices published out of that order are late.
 histories = st.lists(exports, min_size=1, max_size=7).flatmap(
     lambda made: st.tuples(
         st.just(made), st.permutations(range(len(made))), st.lists(st.booleans(), min_size=7, max_size=7)
@@ -36,14 +36,14 @@ histories = st.lists(exports, min_size=1, max_size=7).flatmap(
 
 
 class Model:
-    """All that was ever published."""
+    """Every slice that was ever published."""
 
     def __init__(self):
         self.slices = []
 
     def publish(self, batch):
         for new in sorted(batch, key=lambda slice_: slice_.age):
-            new.clears = {month: self._gone(new, month) for month in MONTHS}
+            new.tombstones = {month: self._gone(new, month) for month in MONTHS}
             self.slices.append(new)
 
     def _gone(self, new, month):
@@ -56,7 +56,7 @@ class Model:
         before = sorted((old for old in self.slices if meets(old)), key=lambda old: old.age)
         if not before or before[-1].age > new.age:
             return set()
-        return (before[-1].paths or before[-1].clears[month]) - new.paths
+        return (before[-1].paths or before[-1].tombstones[month]) - new.paths
 
     def rows(self):
         left = []
@@ -65,7 +65,7 @@ class Model:
                 month = day.replace(day=1)
                 hidden = any(
                     other.start <= day <= other.end
-                    and (other.scope == own.scope or path in other.paths or path in other.clears[month])
+                    and (other.scope == own.scope or path in other.paths or path in other.tombstones[month])
                     for other in self.slices
                     if other.age > own.age
                 )
@@ -103,6 +103,6 @@ def test_any_sequence_of_exports_leaves_the_rows_of_the_model(history):
                 bench.publish(*manifests)
                 found = sorted(bench.rows("team_hierarchy", "start_date", "_export_id"))
                 assert found == model.rows()
-                bench.publish(*manifests)  # staging is gone, and all of it is done
+                bench.publish(*manifests)  # the staged files are gone, and all of it is published
                 assert sorted(bench.rows("team_hierarchy", "start_date", "_export_id")) == found
                 waiting, manifests = [], []

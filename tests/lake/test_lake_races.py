@@ -1,7 +1,7 @@
-"""Two publishers at once, as processes, on one month: nothing of either is lost, on disk and on S3.
+"""Two concurrent publishers, as processes, on one month: nothing of either is lost, on disk and on S3.
 
-The interleaving is forced: the first has read the month and waits before its put until the second is done, or is
-found waiting for the lock. Without the lock, or without If-Match, the first would write over the second.
+The interleaving is forced: the first reads the month and waits before its put until the second has finished, or waits
+for the lock. Without the lock, or without If-Match, the first would overwrite the second.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ JAN = "2026-01-01"
 
 
 class Publishers:
-    """Publisher processes on one bench, and the signals by which they are held and released."""
+    """Publisher processes on one bench, and the signals that pause and resume them."""
 
     def __init__(self, bench):
         self.bench = bench
@@ -100,7 +100,7 @@ def test_a_publisher_that_comes_between_anothers_reading_and_putting_loses_nothi
     assert [entry["export_id"] for entry in held] == [*(["exp_0"] if there else []), "exp_1", "exp_2"]
 
 
-def test_an_older_slice_that_loses_the_race_is_skipped_when_it_tries_again(bench, publishers):
+def test_an_older_slice_that_loses_the_race_is_superseded_when_it_retries(bench, publishers):
     bench.export("team:0", [team_row("Eng/0", JAN)], age=0)
     older = bench.stage("team:1", [team_row("Eng/1", JAN, 1)], age=1)
     newer = bench.stage("team:1", [team_row("Eng/1", JAN, 2)], age=2)
@@ -114,8 +114,8 @@ def test_an_older_slice_that_loses_the_race_is_skipped_when_it_tries_again(bench
 
 
 @pytest.mark.parametrize("newer_first", [True, False], ids=["newer waits", "older waits"])
-def test_two_that_make_neighbouring_months_at_once_leave_a_sprint_between_them_once(bench, publishers, newer_first):
-    """Neither finds the other's month when it looks which there are."""
+def test_two_that_put_adjacent_months_at_once_leave_a_sprint_between_them_once(bench, publishers, newer_first):
+    """Neither finds the other's month when it lists the months."""
     bench.report, bench.table, bench.granularity = "sprint", "sprint_sprint_sprint", "sprint"
     bench.header = "Sprint Name,Team,Hierarchy,Start,End,SPRINT_COMMIT"
     bench.metrics = frozenset({"SPRINT_COMMIT"})

@@ -1,4 +1,4 @@
-"""Any tool reads a table's folder, the partition column included, and passes over what is not data."""
+"""Any tool reads a table's folder, with the partition column, and ignores what is not data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that is full or read-only, a bucket that is closed or out of reach: an error says so, and nothing is lost."""
+"""A full or read-only disk, a forbidden or unreachable bucket: the error says so, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sei_provider.lake import StoreError
 
 MOUNTED = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"']
 POWERLESS = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []
-"""Root writes wherever it likes unless it gives that up."""
+"""Drops the capability by which root ignores permissions."""
 
 
 def may_mount() -> bool:
@@ -32,13 +32,13 @@ def may_mount() -> bool:
 
 
 HOWS = {"limit": "File too large", "forbidden": "Permission denied"}
-"""These show the same everywhere: a limit to the size of files, and folders without the right to write."""
+"""Cases that need no mount: a limit to the size of files, and folders without write permission."""
 MOUNTS = {"full": "No space left on device", "read-only": "Read-only file system"} if may_mount() else {}
 
 
 @pytest.mark.parametrize("what", ["lake", "scratch"])
 @pytest.mark.parametrize(("how", "words"), [*HOWS.items(), *MOUNTS.items()])
-def test_a_disk_without_room_or_right_is_an_error_that_says_so_and_the_old_rows_stay(tmp_path, how, words, what):
+def test_a_full_or_read_only_disk_is_an_error_that_says_so_and_the_old_rows_stay(tmp_path, how, words, what):
     disk = tmp_path / "disk"
     disk.mkdir()
     prefix = [*MOUNTED, str(disk)] if how in MOUNTS else POWERLESS if how == "forbidden" else []
@@ -59,7 +59,7 @@ def test_a_disk_without_room_or_right_is_an_error_that_says_so_and_the_old_rows_
 
 
 class Bucket(BaseHTTPRequestHandler):
-    """Answers everything with one error, as S3 writes them."""
+    """Answer every request with one error, as S3 does."""
 
     protocol_version = "HTTP/1.1"  # uploads wait for "100 Continue"
     status, code = 403, "AccessDenied"
@@ -82,7 +82,7 @@ class Bucket(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def refusing(monkeypatch):
-    """Gives the address of a bucket that answers with this status and code."""
+    """Return the URL of a bucket that answers with this status and code."""
     servers = []
 
     def start(status, code):
@@ -127,7 +127,7 @@ def test_what_s3_refuses_is_an_error_that_says_what_and_what_to_do(bench, refusi
             lake.staged(bench.staging)
 
 
-def test_a_store_out_of_reach_is_an_error_that_names_it(bench):
+def test_an_unreachable_store_is_an_error_that_names_it(bench):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""Publishing again, and dying in between (DESIGN, decisions 7 and 14)."""
+"""Publishing is idempotent, also after dying in between (DESIGN, decisions 7 and 14)."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_nightly_re_runs_do_not_pile_up_in_the_ledger(bench):
     assert [entry["export_id"] for entry in lake.ledger(bench.lake, bench.table)["2026-01"]] == ["exp_7"]
 
 
-def test_a_publisher_that_dies_between_months_leaves_whole_months_and_a_second_run_completes_them(bench):
+def test_a_publisher_that_dies_between_months_leaves_complete_months_and_a_second_run_does_the_rest(bench):
     bench.export("team:1", [team_row("Eng/A", JAN, 1), team_row("Eng/A", FEB, 1)], age=1, **BOTH)
     february = bench.lake / bench.table / "month=2026-02"
     february.rename(bench.folder / "aside")

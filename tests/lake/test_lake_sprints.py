@@ -1,4 +1,4 @@
-"""Sprints: they lie across the borders of requests, and are told apart by team and name (DESIGN, decision 12)."""
+"""Sprints cross the borders of requests and are identified by team and name (DESIGN, decision 12)."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_sprint_of_six_months_that_began_later_than_a_late_older_slice_says_la
 
 
 def test_a_sprint_is_not_cleared_by_a_request_that_may_not_have_asked_for_it(bench):
-    """Whether SEI picks sprints by first day, last day or overlap is not documented."""
+    """SEI does not document whether it selects sprints by first day, last day or overlap."""
     bench.export("team:1", [f"{ACROSS},5"], age=1, **DECEMBER)
     bench.export("team:1", [], age=2, **JANUARY)
     assert sprints(bench) == [("S1", "2025-12", 5.0)]

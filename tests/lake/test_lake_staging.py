@@ -1,4 +1,4 @@
-"""What a task's staging folder holds, and when it counts."""
+"""Staging folder of a task: its contents, and when a slice counts as staged."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_time_without_a_zone_is_refused_since_ages_are_compared(bench):
             slice=bench.slice(),
             request="f00d",
             export_id="e",
-            created_at=datetime(2026, 1, 1),  # noqa: DTZ001  the fault under test
+            created_at=datetime(2026, 1, 1),  # noqa: DTZ001  the error under test
             run_id="r",
             exported_at=at(1),
         )

@@ -1,4 +1,4 @@
-"""Where a lake may lie, and what each kind of store guarantees (DESIGN, decisions 14 and 17)."""
+"""Stores that a lake may use, and what each kind guarantees (DESIGN, decisions 14 and 17)."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def test_the_lake_may_be_a_path_an_address_or_airflows_own_path_object(bench, ki
 
 @pytest.mark.parametrize("store", ["memory"], indirect=True)
 @pytest.mark.parametrize("step", ["stage", "publish"])
-def test_a_store_that_cannot_keep_two_writers_apart_wants_to_hear_that_there_is_one(bench, step):
+def test_a_store_that_cannot_keep_two_writers_apart_requires_single_writer(bench, step):
     staged = bench.stage("team:1", [team_row("Eng/A", JAN)], age=1)
     bench.single_writer = False
     with pytest.raises(UnsupportedStoreError, match=r"memory://.*only local disk and S3 can.*single_writer=True"):
         bench.publish(staged) if step == "publish" else bench.stage("team:1", [], age=2)
 
 
-def test_a_store_whose_puts_may_be_seen_half_done_is_refused_even_to_a_single_writer(bench):
+def test_a_store_whose_puts_are_not_atomic_is_refused_even_to_a_single_writer(bench):
     bench.root, bench.single_writer = UPath("http://localhost/lake"), True
     with pytest.raises(UnsupportedStoreError, match="puts to a http store are not atomic; use local disk, S3"):
         bench.stage("team:1", [], age=1)

@@ -54,18 +54,18 @@ class Task:
         self.pushed[key] = value
 
     def run(self) -> list[Any]:
-        """One try from its start."""
+        """Run one try from its start."""
         self.tries += 1
         self.pushed.clear()
         return self.operator.execute(self.context())
 
     def resume(self, deferred: TaskDeferred, event: dict[str, Any]) -> list[Any]:
-        """What becomes of a try whose trigger has fired."""
+        """Resume a try whose trigger has fired."""
         method = getattr(self.operator, deferred.method_name)
         return method(self.context(), event=event, **(deferred.kwargs or {}))
 
     def clear(self) -> None:
-        """What Airflow does to the numbers when somebody clears the task."""
+        """Change the numbers of tries as Airflow does when somebody clears the task."""
         self.max_tries = self.tries + 2
 
 

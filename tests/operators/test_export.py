@@ -1,4 +1,4 @@
-"""The export task in this process: what it asks for, what it hands on, and how it says what did not land."""
+"""The export task in this process: its requests, its manifests, and its errors about scopes that failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees of an export task beside its result: its link to SEI, and a log that tells the story."""
+"""An export task as a person sees it: its link to SEI, and a log that tells the story."""
 
 from __future__ import annotations
 

@@ -35,6 +35,7 @@ def test_exports_land_in_s3_and_a_retry_finds_what_is_staged_there(sandbox: Sand
     task = Task(s3_lake, state=None)  # type: ignore[arg-type]
     with pytest.raises(SeiExportError):
         task.run()
+    sandbox.advance(1801)  # until then SEI gives the failed export back
     staged = task.run()
     assert len(sandbox.exports()) == 4
     assert all(manifest["path"].startswith("s3://") for manifest in staged)

@@ -1,4 +1,4 @@
-"""One export for each request, over tries, clears and deaths: what a later try resumes, and what it creates anew."""
+"""One export for each request, over tries, clears and deaths: later tries resume exports, or create new ones."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
+from sei_provider.api import Export, ExportRequest, SeiAuthError, SeiClient
 from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
@@ -32,7 +33,7 @@ def kinds(sandbox: SandboxControl, *, since: int = 0) -> Counter[str]:
 
 
 def first_try(task: Task) -> list[str]:
-    """A try that makes exports and defers; gives their ids."""
+    """Run a try that creates exports and defers; returns their ids."""
     with pytest.raises(TaskDeferred) as deferred:
         task.run()
     return sorted(deferred.value.trigger.export_ids)
@@ -92,7 +93,7 @@ def test_row_28_a_failed_export_that_sei_gives_back_is_not_waited_for(
     task = Task(lake, state=state, report="productivity")
     with pytest.raises(SeiExportError, match=r"team:12: export exp_\w+ failed: ") as first:
         task.run()
-    with pytest.raises(SeiExportError, match=r"team:12: SEI gave back export exp_\w+; ") as second:
+    with pytest.raises(SeiExportError, match=r"team:12: SEI gave back export exp_\w+, which had failed") as second:
         task.run()
     for error in (first, second):
         assert f"until {new_exports_from(sandbox, '12')}; a try after that can help" in str(error.value)
@@ -197,6 +198,24 @@ def test_export_ids_are_saved_in_chunks_by_the_main_thread(
     assert sorted(state.export_ids) == made
     assert set(state.saved_by) == {"MainThread"}
     assert len(state.saved_by) < 10
+
+
+def test_the_exports_created_before_the_key_was_refused_are_saved(
+    sandbox: SandboxControl, lake: Path, state: TaskState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_export = SeiClient.create_export
+
+    def create(client: SeiClient, request: ExportRequest) -> Export:
+        if request.scope.team_id == "12":
+            message = "the key was revoked"
+            raise SeiAuthError(message, status=401)
+        return create_export(client, request)
+
+    monkeypatch.setattr(SeiClient, "create_export", create)
+    with pytest.raises(AirflowFailException, match="the key was revoked"):
+        Task(lake, state=state).run()
+    assert sorted(state.export_ids) == sorted(export["id"] for export in sandbox.exports())
+    assert len(state.export_ids) == 2
 
 
 @pytest.mark.parametrize("keeps_state", [True, False])

@@ -159,5 +159,5 @@ def test_a_report_that_sei_refuses_is_final_too(
 
 
 def test_a_file_that_unpacks_to_more_than_is_allowed_is_final(sandbox: SandboxControl, lake: Path) -> None:
-    with pytest.raises(SeiPermanentExportError, match=r"3 of 3 scopes .* allow more with max_file_bytes="):
+    with pytest.raises(SeiPermanentExportError, match=r"3 of 3 scopes .* raise max_file_bytes="):
         Task(lake, state=None, max_file_bytes=20).run()

@@ -30,7 +30,7 @@ SPRINT = "sprint_team_monthly"
 
 
 def land(task: Task) -> list[Any]:
-    """What a task hands on, whether it fails or not."""
+    """Return the manifests that a task hands on, whether it fails or not."""
     try:
         return task.run()
     except SeiExportError:
@@ -131,12 +131,22 @@ def test_a_retry_goes_on_with_the_parts_and_asks_for_nothing_twice(
         sandbox.fault("cancel", team="12", times=2)  # the too long export and one of its halves
         land(task)
         made = len(sandbox.exports())
+        sandbox.advance(1801)  # until then SEI gives the failed export back
         manifests = task.run()
         asked = Counter(
             (e["body"]["scope"]["teamId"], *e["body"]["dateRange"].values()) for e in sandbox.exports()[made:]
         )
     assert {scope for scope, *_ in asked} == {"12"}
     assert all(manifest["error"] is None for manifest in manifests)
+
+
+def test_an_export_that_was_too_big_and_that_sei_gives_back_is_split_as_well(connected: Any, tmp_path: Path) -> None:
+    with serve(teams=2, seconds=0, timeout_days=40) as sandbox:
+        connected(sandbox)
+        both = [Task(tmp_path / name, state=TaskState(), report="productivity", scopes=["11"]) for name in "ab"]
+        first, second = ([manifest["export_id"] for manifest in task.run()] for task in both)
+    assert first == second
+    assert len(first) == 2
 
 
 def test_parts_are_waited_for_deferred_with_the_same_deadline(connected: Any, lake: Path, state: TaskState) -> None:
@@ -159,7 +169,7 @@ def test_parts_are_waited_for_deferred_with_the_same_deadline(connected: Any, la
 
 
 def seen_by(sandbox: SandboxControl, trigger: Any) -> dict[str, Any]:
-    """What a trigger's event holds once all its exports have ended."""
+    """Return a trigger's event once all its exports have ended."""
     settings_ = {"api_key": "sandbox", "org_identifier": "acme", "project_identifier": "web"}
     with SeiClient(base_url=sandbox.base_url, **settings_) as client:
         ended = {id_: client.get_export(trigger.report, id_).to_reply() for id_ in trigger.export_ids}

@@ -1,4 +1,4 @@
-"""What a task may do with what SEI sent, beside staging it: keep it raw, put bad rows aside, hide people."""
+"""Options of staging: keep raw files, quarantine bad rows, drop or hash personal data."""
 
 from __future__ import annotations
 

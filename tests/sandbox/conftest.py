@@ -71,8 +71,8 @@ class Api:
 
 @pytest.fixture(scope="session")
 def instant_sandbox() -> Iterator[SandboxControl]:
-    """One sandbox for all tests that leave no traces, whose exports are done at once."""
-    with serve(teams=40, seconds=0) as sandbox:
+    """One sandbox for all tests that leave no traces: its exports are done at once, and none is another test's."""
+    with serve(teams=40, seconds=0, reuse=False) as sandbox:
         yield sandbox
 
 

@@ -1,4 +1,4 @@
-"""Requests over bare sockets: libraries hide how an answer ends, and that is what weather is about."""
+"""Requests over bare sockets, because libraries hide how a response ends."""
 
 from __future__ import annotations
 

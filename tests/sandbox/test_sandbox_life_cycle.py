@@ -9,6 +9,8 @@ from urllib.error import HTTPError
 
 import pytest
 
+from sei_provider.sandbox.server import serve
+
 REPORTS = ("productivity", "sprint", "business_alignment")
 
 
@@ -48,24 +50,59 @@ def test_an_identical_productivity_request_reuses_the_export_for_half_an_hour(ap
     assert api.create("productivity", groups).status_code == 202
 
 
-@pytest.mark.parametrize("change", [{"team": "13"}, {"end": "2026-03-30"}, {"aggregation": "median"}])
-def test_another_productivity_request_is_another_export(change: dict[str, str], api, body_of) -> None:
-    api.create("productivity", body_of("productivity"))
-    assert api.create("productivity", body_of("productivity", **change)).status_code == 202
+@pytest.mark.parametrize(("report", "status"), [("productivity", 200), ("sprint", 200), ("business_alignment", 202)])
+def test_every_report_reuses_and_tells_it_by_the_status_or_by_the_older_time(
+    report, status, api, clock, body_of
+) -> None:
+    first = api.create(report, body_of(report)).json()
+    clock.now += 1799
+    again = api.create(report, body_of(report))
+    assert again.status_code == status
+    same = ("exportId", "createdAt")
+    assert [again.json()[name] for name in same] == [first[name] for name in same]
+    assert again.json()["message"] != first["message"]
+    assert again.json().get("status") == ("COMPLETED" if report == "business_alignment" else None)
+    assert again.json().keys() == first.keys()
+    clock.now += 1
+    assert api.create(report, body_of(report)).json()["exportId"] > first["exportId"], "ids grow"
 
 
-def test_reuse_holds_for_failed_exports_too(api, sandbox, clock, body_of) -> None:
+CHANGES = [
+    *((report, change) for report in REPORTS for change in ({"team": "13"}, {"end": "2026-03-30"})),
+    ("productivity", {"aggregation": "median"}),
+    ("sprint", {"computationMode": "TICKETS"}),
+    ("business_alignment", {"granularity": "WEEKLY"}),
+]
+
+
+@pytest.mark.parametrize(("report", "change"), CHANGES)
+def test_another_request_is_another_export(report: str, change: dict[str, str], api, body_of) -> None:
+    first = api.create(report, body_of(report)).json()["exportId"]
+    other = api.create(report, body_of(report, **change))
+    assert (other.status_code, other.json()["exportId"] > first) == (202, True), "two of one second have an order"
+
+
+def test_other_groups_of_business_alignment_are_another_export(api, body_of) -> None:
+    groups = [{}, {"metricGroups": ["CATEGORIZED"]}, {"metricGroups": ["UNCATEGORIZED"]}]
+    made = [
+        api.create("business_alignment", body_of("business_alignment") | each).json()["exportId"] for each in groups
+    ]
+    assert len(set(made)) == 3
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_reuse_holds_for_failed_exports_too(report: str, api, sandbox, clock, body_of) -> None:
     sandbox.fault("fail", times=1)
-    first = api.create("productivity", body_of("productivity")).json()["exportId"]
+    first = api.create(report, body_of(report)).json()["exportId"]
     clock.now += 60
-    again = api.create("productivity", body_of("productivity"))
-    assert (again.status_code, again.json()["exportId"]) == (200, first)
-    assert api.status("productivity", first).json()["status"] == "failed"
+    assert api.create(report, body_of(report)).json()["exportId"] == first
+    assert api.status(report, first).json()["status"].lower() == "failed"
 
 
-@pytest.mark.parametrize("report", ["sprint", "business_alignment"])
-def test_only_productivity_reuses(report: str, api, body_of) -> None:
-    answers = [api.create(report, body_of(report)) for _ in range(2)]
+@pytest.mark.parametrize("report", REPORTS)
+def test_a_cluster_may_not_reuse(report: str, api_at, body_of) -> None:
+    with serve(teams=10, reuse=False) as sandbox:
+        answers = [api_at(sandbox.base_url).create(report, body_of(report)) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [202, 202]
     first, second = (answer.json()["exportId"] for answer in answers)
     assert second > first, "two exports of one second have an order"
@@ -151,9 +188,11 @@ def test_a_download_can_be_harmed(report: str, api, sandbox, clock, body_of) -> 
 def test_a_fault_is_for_its_team_and_report_as_often_as_asked(api, sandbox, clock, body_of) -> None:
     sandbox.fault("fail", team="12", report="sprint", times=1)
     asked = [("sprint", "13"), ("business_alignment", "12"), ("sprint", "12"), ("sprint", "12")]
-    made = [(report, api.create(report, body_of(report, team=team)).json()["exportId"]) for report, team in asked]
-    clock.now += 30
-    statuses = [api.status(report, export_id).json()["status"].lower() for report, export_id in made]
+    statuses = []
+    for report, team in asked:
+        export_id = api.create(report, body_of(report, team=team)).json()["exportId"]
+        clock.now += 1800  # the last is no longer the same export as the one before
+        statuses.append(api.status(report, export_id).json()["status"].lower())
     assert statuses == ["completed", "completed", "failed", "completed"]
     sandbox.fault("fail")
     sandbox.clear_faults()

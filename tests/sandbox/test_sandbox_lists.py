@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -100,8 +101,8 @@ def test_pages_count_from_0_and_the_last_says_that_no_more_follows(api, three) -
 
 
 def test_a_page_has_50_exports_unless_another_limit_up_to_100_is_asked_for(api, body_of) -> None:
-    for _ in range(101):
-        api.create("sprint", body_of("sprint"))
+    for day in range(101):
+        api.create("sprint", body_of("sprint", start=str(date(2025, 1, 1) + timedelta(days=day))))
     assert len(ids(api.list("sprint"))) == 50
     whole = api.list("sprint", limit=100)
     assert len(ids(whole)) == 100

@@ -76,7 +76,7 @@ def test_a_sandbox_can_be_stopped_in_an_outage_and_gives_its_port_back() -> None
     socket.create_server(where).close()
 
 
-def test_a_sandbox_process_has_outages_and_weather_too() -> None:
+def test_a_sandbox_process_has_outages_and_faults_too() -> None:
     with sandbox_process("--teams", "9", "--seconds", "0", "--fault-rate", "1", "--seed", "7") as (line, process):
         sandbox = SandboxControl(line.rpartition(" ")[2])
         first = [raw.ask(sandbox, *raw.request("list")).bytes[:12] for _ in range(5)]

@@ -1,4 +1,4 @@
-"""What the exports hold: the organisation's teams, the periods, and figures that never change."""
+"""Rows of exports: the teams of the organisation, the periods, and values that never change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sei_provider.sandbox.data.periods import periods, sprints
 REPORTS = ("productivity", "sprint", "business_alignment")
 
 
-def figures(row: dict[str, str]) -> dict[str, str]:
+def values(row: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in row.items() if name.isupper() or name.endswith(("_points", "_tickets"))}
 
 
@@ -53,7 +53,7 @@ def test_a_team_in_which_nobody_works_has_no_figures(report: str, instant, body_
     level = {"metricLevel": "team"} if report != "business_alignment" else {}
     rows = instant.rows(report, body_of(report, team="5", **level))
     assert [row["Team"] for row in rows] == ["Vacant"] * 3
-    assert not any(value for row in rows for value in figures(row).values())
+    assert not any(value for row in rows for value in values(row).values())
     if report == "productivity":
         assert instant.rows(report, body_of(report, team="5", metricLevel="developer")) == []
 
@@ -83,11 +83,12 @@ def test_a_childs_rows_are_the_same_in_its_own_export_and_in_its_parents(report:
     assert own == [row for row in parents if row["Team_Hierarchy"] == "Engineering/Platform/NA"]
 
 
-def test_the_same_request_twice_gives_the_same_bytes(instant, body_of) -> None:
-    body = body_of("sprint", team="10")
-    first, second = (instant.create("sprint", body).json()["exportId"] for _ in range(2))
+@pytest.mark.parametrize("report", REPORTS)
+def test_the_same_request_twice_gives_the_same_bytes(report: str, instant, body_of) -> None:
+    body = body_of(report, team="10")
+    first, second = (instant.create(report, body).json()["exportId"] for _ in range(2))
     assert first != second
-    assert instant.download("sprint", first).content == instant.download("sprint", second).content
+    assert instant.download(report, first).content == instant.download(report, second).content
 
 
 def test_the_figures_are_the_same_on_every_machine(instant, body_of) -> None:
@@ -101,7 +102,7 @@ def test_a_clipped_period_has_clipped_dates_and_other_figures(report: str, insta
     (clipped,) = instant.rows(report, body_of(report, end="2026-01-30"))
     assert (clipped["Start_Date"], clipped["End_Date"]) == ("2026-01-01", "2026-01-30")
     assert clipped["Granularity"] == whole["Granularity"] == "Jan 2026"
-    assert figures(clipped) != figures(whole)
+    assert values(clipped) != values(whole)
 
 
 @pytest.mark.parametrize("report", ["sprint", "business_alignment"])
@@ -120,7 +121,7 @@ def test_two_people_of_one_name_have_rows_of_their_own(instant, body_of) -> None
         namesakes = [row for row in rows if row["Developer"] == f"Developer {team}-01"]
         assert len(namesakes) == 2
         assert len({row["Developer_Email"] for row in namesakes}) == emails
-        assert figures(namesakes[0]) != figures(namesakes[1])
+        assert values(namesakes[0]) != values(namesakes[1])
 
 
 def test_teams_have_three_to_six_developers_and_inner_teams_their_manager() -> None:
@@ -131,7 +132,7 @@ def test_teams_have_three_to_six_developers_and_inner_teams_their_manager() -> N
 
 def test_some_cells_are_empty_and_most_are_not(instant, body_of) -> None:
     rows = instant.rows("productivity", body_of("productivity", team="1", metricLevel="developer"))
-    cells = [value for row in rows for value in figures(row).values()]
+    cells = [value for row in rows for value in values(row).values()]
     assert 0.01 < cells.count("") / len(cells) < 0.1
 
 
@@ -140,7 +141,7 @@ def test_another_aggregation_gives_other_figures(option: dict[str, str], instant
     level = {"metricLevel": option.get("metricLevel", "team")}
     mean = instant.rows("productivity", body_of("productivity", **level))
     other = instant.rows("productivity", body_of("productivity", **option))
-    assert [figures(row) for row in mean] != [figures(row) for row in other]
+    assert [values(row) for row in mean] != [values(row) for row in other]
 
 
 def test_columns_of_business_alignment_differ_between_teams_and_months(instant, body_of) -> None:
@@ -152,6 +153,18 @@ def test_columns_of_business_alignment_differ_between_teams_and_months(instant, 
     assert columns("11", "2026-01") != columns("21", "2026-01")
     only = columns("11", "2026-01", metricGroups=["UNCATEGORIZED"])
     assert only[5:] == ["Uncategorized_story_points", "Uncategorized_tickets"]
+
+
+def test_the_organisation_has_twelve_categories_in_both_units_and_long_headers(instant, body_of) -> None:
+    header = list(instant.rows("business_alignment", body_of("business_alignment", team="1"))[0])
+    categories = {name.removesuffix("_tickets") for name in header if name.endswith("_tickets")}
+    assert len(categories - {"Uncategorized"}) == 12
+    assert {name.removesuffix("_story_points") for name in header if name.endswith("_points")} == categories
+    for team in Organisation(40).root.walk():
+        for month in ("01", "02", "03"):
+            dates = {"start": f"2026-{month}-01", "end": f"2026-{month}-28"}
+            (row, *_) = instant.rows("business_alignment", body_of("business_alignment", team=team.id, **dates))
+            assert len(",".join(row)) > 700
 
 
 def test_sprints_that_overlap_the_range_appear_whole(instant, body_of) -> None:

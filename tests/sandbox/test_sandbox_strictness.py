@@ -51,6 +51,8 @@ REFUSED = [
     ("productivity", {"options.granularity": "MONTHLY"}, "'MONTHLY' is unknown; there are weekly, monthly, quarterly"),
     ("sprint", {"options.granularity": "monthly"}, "'monthly' is unknown; there are SPRINT, WEEKLY, MONTHLY, QUARTER"),
     ("business_alignment", {"options.granularity": "SPRINT"}, "'SPRINT' is unknown; there are WEEKLY, MONTHLY, QUART"),
+    ("all", {"options.granularity": None}, "options.granularity null is unknown; there are "),
+    ("productivity", {"options.aggregationLevel": None}, "options.aggregationLevel null is unknown; there are "),
     ("all", {"options.timezone": "UTC"}, "options has an unknown field 'timezone'"),
     ("productivity", {"options.metricLevel": "sprint"}, "options.metricLevel 'sprint' is unknown; there are developer"),
     ("sprint", {"options.metricLevel": "developer"}, "options.metricLevel 'developer' is unknown; there are team, spr"),
@@ -222,6 +224,15 @@ def test_names_of_metrics_and_groups_may_be_in_any_case(instant, body_of) -> Non
         "TICKETS_REMOVED_MID_SPRINT",
         "CHURN_RATE",
     ]
+
+
+def test_row_9_the_level_has_two_names(instant, body_of) -> None:
+    rows = [
+        instant.rows("productivity", body_of("productivity", **{name: "developer"}))
+        for name in ("metricLevel", "aggregationLevel")
+    ]
+    assert rows[0] == rows[1]
+    assert "Developer" in rows[0][0]
 
 
 @pytest.mark.parametrize("nothing", [{}, {"metrics": []}, {"metricGroups": [], "metrics": []}])

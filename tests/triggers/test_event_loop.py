@@ -37,7 +37,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxControl]:
 
 @pytest.fixture
 def no_blocking() -> Iterator[None]:
-    """Whatever blocks raises `BlockingError` on the thread of an event loop, if our code is what called it."""
+    """Have each blocking call of our code raise `BlockingError` on the thread of an event loop."""
     with blockbuster_ctx("sei_provider", excluded_modules=["sei_provider.sandbox"]):
         yield
 
@@ -116,7 +116,7 @@ async def test_a_blocking_call_would_be_noticed(
 async def test_what_is_slow_inside_libraries_happens_in_threads(
     sandbox: SandboxControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What no patched call shows: opening the limit's database and waiting for its file lock, reading certificates."""
+    """No patched call shows these: opening the limit's database, waiting for its file lock, reading certificates."""
     ids = await asyncio.to_thread(made, sandbox, "11", "12")
     the_loops = threading.get_ident()
     blocking: Counter[str] = Counter()

@@ -18,7 +18,7 @@ from tests.triggers.exports import made
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxControl]:
-    with serve(teams=6, seconds=0.5) as control:
+    with serve(teams=6, seconds=0.5, reuse=False) as control:
         connect(monkeypatch, control.base_url)
         yield control
 

@@ -49,6 +49,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from sei_provider.api import ExportRequest, Scope, SeiClient
 from sei_provider.operators._base import SeiExportError
+from sei_provider.operators._state import TaskCheckpoint
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from tests.connections import connect
@@ -69,7 +70,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxControl]:
 
 @pytest.fixture
 def stored(sandbox: SandboxControl) -> dict[str, Any]:
-    """What was stored, by file name; its export ids are those of the same exports in this test's sandbox."""
+    """The stored values by file name, with the ids of the same exports in this test's sandbox."""
     texts = {path.stem: path.read_text(encoding="utf-8") for path in STORED.iterdir()}
     old_ids = json.loads(texts["task_state"])
     with SeiClient(
@@ -130,3 +131,14 @@ def test_a_retry_takes_up_the_export_ids_in_the_stored_task_state(
         retried.run()
     assert len(sandbox.exports()) == before
     assert sum(bool(manifest["path"]) for manifest in retried.pushed["return_value"]) == 4
+
+
+def test_an_export_whose_stored_id_is_forgotten_is_not_resumed(
+    sandbox: SandboxControl, stored: dict[str, Any], tmp_path: Path
+) -> None:
+    forgotten = ExportRequest(report="sprint", scope=Scope("11"), start="2026-01-01", end="2026-01-31")  # type: ignore[arg-type]
+    lake = str(tmp_path / "lake")
+    retried = task(tmp_path, stored)
+    TaskCheckpoint(retried.context(), lake).forget(forgotten, unusable=False)
+    retried.tries = 2
+    assert TaskCheckpoint(retried.context(), lake).load([forgotten]) == {}

@@ -52,7 +52,7 @@ class Triggerer:
 
 
 class Triggerers:
-    """Those of one Airflow; what a test leaves running serves the next."""
+    """The triggerers of one Airflow; a triggerer that a test leaves running serves the next test."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self._folder = folder
@@ -60,7 +60,7 @@ class Triggerers:
         self._running: list[Triggerer] = []
 
     def one(self) -> Triggerer:
-        """One that runs."""
+        """Return a triggerer that runs."""
         return self._running[-1] if self._running else self.another()
 
     def two(self) -> tuple[Triggerer, Triggerer]:
@@ -71,7 +71,7 @@ class Triggerers:
         return first, second
 
     def another(self) -> Triggerer:
-        """A new one."""
+        """Start a new triggerer."""
         process = BackgroundProcess(
             "triggerer",
             [sys.executable, "-m", "tests.triggers.triggerer"],
@@ -125,7 +125,7 @@ class Airflow:
         self.sandbox.advance(EXPORT_SECONDS)
 
     def questions(self) -> int:
-        """How often triggers have asked; fails if they did anything but ask."""
+        """Return how often triggers have polled; fail if they made any other call."""
         kinds = [request["kind"] for request in self.sandbox.requests() if "Async" in request["user_agent"]]
         assert set(kinds) <= {"status", "list"}
         return len(kinds)
@@ -135,19 +135,6 @@ class Airflow:
         before = self.questions()
         self.wait(lambda: self.questions() > before, "a question")
 
-    def wait_for_silence(self) -> None:
-        """Wait until no trigger has asked for as long as five of its pauses take."""
-        last, since = self.questions(), time.monotonic()
-
-        def silent() -> bool:
-            nonlocal last, since
-            asked = self.questions()
-            if asked != last:
-                last, since = asked, time.monotonic()
-            return time.monotonic() - since > 5 * PAUSE
-
-        self.wait(silent, "silence")
-
     def holder_and_other(self, run_id: str) -> tuple[Triggerer, Triggerer]:
         """Of two triggerers, the one that runs the trigger of a run's task and has asked, then the other."""
         self.wait_for_questions()
@@ -156,7 +143,7 @@ class Airflow:
         return (first, second) if first.job == job else (second, first)
 
     def has_ended(self, run_id: str, triggerer: Triggerer) -> bool:
-        """Whether a triggerer has said, in its own log or the task's, that the trigger of a run's task has ended."""
+        """Tell whether a triggerer has logged, in its log or the task's, that the trigger of a run's task has ended."""
         logs = self._logs.glob(f"**/run_id={run_id}/**/*.trigger.{triggerer.job}.log")
         said = "".join(path.read_text(encoding="utf-8") for path in [*logs, triggerer.process.log])
         return any("trigger completed" in line and f"/{run_id}/" in line for line in said.splitlines())
@@ -176,7 +163,7 @@ class Airflow:
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     home = tmp_path_factory.mktemp("airflow")
     dags = PROJECT / "dev" / "dags" / "waiting"
-    with serve(teams=6, seconds=EXPORT_SECONDS) as sandbox, pytest.MonkeyPatch.context() as patch:
+    with serve(teams=6, seconds=EXPORT_SECONDS, reuse=False) as sandbox, pytest.MonkeyPatch.context() as patch:
         connect(patch, sandbox.base_url)
         environment = {name: os.environ[name] for name in ("HOME", "LANG", "PATH") if name in os.environ} | {
             "AIRFLOW_CONN_SEI_DEFAULT": os.environ["AIRFLOW_CONN_SEI_DEFAULT"],
@@ -264,7 +251,7 @@ def test_clearing_a_deferred_task_ends_its_trigger_and_nothing_else(airflow: Air
     made_before = len(airflow.sandbox.exports())
     airflow.wait_for_questions()
     airflow.database.clear(run_id)
-    airflow.wait_for_silence()
+    airflow.wait(lambda: airflow.has_ended(run_id, triggerer), "its trigger has ended")
     airflow.end_exports()
     assert len(airflow.sandbox.exports()) == made_before
     assert airflow.database.task(run_id) == {

@@ -18,6 +18,8 @@ from sei_provider.sandbox.data.organisation import Organisation
 TEAMS = 12
 TEAM_IDS = [team.id for team in Organisation(TEAMS).leaves]
 DAGS = ["case_productivity", "case_sprint", "case_business_alignment", "case_consumer"]
+REUSE = 31 * 60
+"""Seconds after which SEI makes a new export of an identical request."""
 EXAMPLES = ["sei_nightly", "sei_history", "sei_backfill", "sei_legacy_reports", "sei_scorecard"]
 
 
@@ -98,6 +100,7 @@ def lake(whole: Whole) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _no_faults_left(whole: Whole) -> Iterator[None]:
+def _no_faults_or_exports_left(whole: Whole) -> Iterator[None]:
+    whole.sandbox.advance(REUSE)
     yield
     whole.sandbox.clear_faults()

@@ -16,7 +16,7 @@ import pytest
 
 from dev.expected import TABLES, rows_in, rows_sent
 from sei_provider.lake import read_table
-from tests.whole.conftest import TEAM_IDS, TEAMS, Whole
+from tests.whole.conftest import REUSE, TEAM_IDS, TEAMS, Whole
 
 MONTHS = ["2026-02", "2026-03"]
 """Months that the nights cover; other tests put other months into the same lake."""
@@ -49,7 +49,7 @@ def run_nightly(whole: Whole) -> Night:
 def nights(whole: Whole) -> list[Night]:
     whole.airflow.unpause("sei_nightly")
     first = run_nightly(whole)
-    whole.sandbox.advance(31 * 60)  # SEI would give the first night's productivity exports again for 30 minutes
+    whole.sandbox.advance(REUSE)
     return [first, run_nightly(whole)]
 
 

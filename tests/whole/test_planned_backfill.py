@@ -9,7 +9,7 @@ from dev.expected import rows_in, rows_sent
 from dev.processes import wait_until
 from sei_provider.lake import UnknownTableError, coverage
 from sei_provider.sandbox.control import SandboxControl
-from tests.whole.conftest import TEAM_IDS, Whole
+from tests.whole.conftest import REUSE, TEAM_IDS, Whole
 
 TEAMS = TEAM_IDS[:2]
 MONTHS = ["2024-01", "2024-02", "2024-03", "2024-04", "2024-05"]
@@ -56,6 +56,7 @@ def test_cancelled_half_way_and_started_again_it_asks_only_for_the_rest(whole: W
     everything = {(f"team:{team}", month) for team in TEAMS for month in MONTHS}
     assert set() < there < everything
 
+    whole.sandbox.advance(REUSE)
     second = whole.airflow.trigger("sei_backfill", conf=form)
     # What the cancelled run was making is made by the time that the second has its plan, and has asked for nothing yet.
     wait_until(

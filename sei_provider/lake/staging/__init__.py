@@ -1,1 +1,1 @@
-"""Bytes to checked, typed rows: what SEI sent, staged as immutable Parquet files. Knows nothing of tables."""
+"""Staging of exports: bytes become validated, typed rows in immutable Parquet files. Knows nothing of tables."""

@@ -22,8 +22,8 @@ from sei_provider.lake.staging.csv_records import Block, QuotingError, Record, R
 from sei_provider.lake.staging.csv_stream import BOM, CsvStream
 from sei_provider.lake.staging.csv_validation import convert, quoting_fault, validate_record
 
-_THREADS = 2
-_BLOCKS_AHEAD = 3
+_PARSERS = 2
+_BLOCKS_AHEAD = 4
 _EPOCH = date(1970, 1, 1).toordinal()
 _MIN_DAY, _MAX_DAY = date.min.toordinal() - _EPOCH, date.max.toordinal() - _EPOCH
 
@@ -49,14 +49,21 @@ class CsvReader:
         Raises what `on_fault` raises, `CsvError` where quoting is broken, `TruncatedError` at a damaged end, which may
         come after many batches.
         """
-        waiting: deque[tuple[Block, Future[pa.RecordBatch | None]]] = deque()
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="sei-csv") as pool:
-            for block in self._records.blocks():
-                waiting.append((block, pool.submit(self._read_fast, block)))
-                if len(waiting) > _BLOCKS_AHEAD:
-                    yield self._finish(*waiting.popleft(), on_fault)
-            while waiting:
-                yield self._finish(*waiting.popleft(), on_fault)
+        blocks = self._records.blocks()
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix="sei-csv-cut") as cutting,
+            ThreadPoolExecutor(_PARSERS, thread_name_prefix="sei-csv-parse") as parsing,
+        ):
+
+            def cut() -> tuple[Block, Future[pa.RecordBatch | None]] | None:
+                block = next(blocks, None)
+                return (block, parsing.submit(self._read_fast, block)) if block else None
+
+            # In order, and a few ahead, so that neither reading nor parsing waits for what is done with the rows.
+            ahead = deque(cutting.submit(cut) for _ in range(_BLOCKS_AHEAD))
+            while found := ahead.popleft().result():
+                ahead.append(cutting.submit(cut))
+                yield self._finish(*found, on_fault)
 
     def _finish(self, block: Block, batch: Future[pa.RecordBatch | None], on_fault: OnFault) -> pa.RecordBatch:
         rows = batch.result()

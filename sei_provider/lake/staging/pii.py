@@ -20,7 +20,7 @@ _SHORTEST_KEY = 16
 
 @dataclass(frozen=True, slots=True)
 class Privacy:
-    """How to treat the personal data of a report. The key for hashing does not appear in the `repr`."""
+    """Treatment of the personal data of a report. The key for hashing does not appear in the `repr`."""
 
     choice: PersonalData
     key: bytes | None = field(repr=False)

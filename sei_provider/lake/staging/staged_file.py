@@ -26,7 +26,7 @@ PATHS_KEY = b"sei.paths"
 SPRINTS_KEY = b"sei.sprints"
 """Footer entry where periods are sprints: [hierarchy, sprint or its first day, first day, last day], as JSON."""
 PERIODS_KEY = b"sei.periods"
-"""Footer entry: the distinct [hierarchy, start date, sprint] where periods are sprints, else [start date], as JSON."""
+"""Footer entry: distinct [hierarchy, start date, sprint] if periods are sprints, otherwise [start date], as JSON."""
 
 ROW_GROUP_BYTES = 6 << 20
 """Size in memory of a row group, about. Small groups take more time and space to compress; large ones count several
@@ -57,7 +57,7 @@ class StagedFile:
     """How the export was read, as a hash; "" if 751f940 staged it."""
     quarantined: int
     unknown_paths: bool
-    """Whether rows went to quarantine whose team is not known."""
+    """True if rows went to quarantine whose team is not known."""
     teams: frozenset[tuple[str, str]]
     """(Team, hierarchy) of its rows."""
     periods: Sequence[Sequence[str | None]]
@@ -161,7 +161,7 @@ class _Opened:
     size: int
     """Bytes of the rows by the footer: asking Arrow takes as long as reading them."""
     columns_key: bytes
-    """The columns as in the footer."""
+    """Footer entry `COLUMNS_KEY`, unparsed."""
 
 
 def _open_all(paths: Iterable[Path]) -> list[_Opened]:

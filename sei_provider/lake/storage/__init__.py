@@ -1,1 +1,1 @@
-"""Where the lake's objects lie: local disk, S3, any store of fsspec. Knows nothing of rows."""
+"""Storage of the lake's objects: local disk, S3, and other object stores through fsspec. Knows nothing of rows."""

@@ -1,4 +1,4 @@
-"""What each kind of store can do, and the store that needs no more than fsspec.
+"""Interface of a store, and the implementation for stores that fsspec alone serves.
 
 Internal to `storage`: other packages call the functions of `store`.
 """
@@ -15,7 +15,7 @@ from typing import BinaryIO, Protocol, TypeVar
 from upath import UPath
 
 MISSING = ""
-"""The version of an object that does not exist."""
+"""Version of an object that does not exist."""
 
 Result = TypeVar("Result")
 
@@ -32,9 +32,9 @@ class Backend(Protocol):
     """One kind of store. The functions of `store` that have the same names say what each method guarantees."""
 
     conditional: bool
-    """Whether two writers lose nothing of each other."""
+    """True if two concurrent writers lose nothing of each other."""
     errors: tuple[type[Exception], ...]
-    """What it raises when it is full, read-only, forbidden or out of reach."""
+    """Exceptions that it raises when it is full, read-only, forbidden or unreachable."""
 
     def read(self, path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None:
         """Return what `use` makes of one version of the object; None if it does not exist."""

@@ -1,4 +1,4 @@
-"""The lake on local disk: atomic puts by renaming a complete file, and one file lock per table."""
+"""Local disk: atomic puts by renaming a complete file, and one file lock per table."""
 
 from __future__ import annotations
 

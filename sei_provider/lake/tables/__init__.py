@@ -1,1 +1,1 @@
-"""Rows to tables: which slice owns which rows, and one object a month, replaced in one atomic put."""
+"""Tables made of staged rows: ownership of rows by slices, and one object per month, replaced in one atomic put."""

@@ -27,9 +27,9 @@ class ScopeCoverage(TypedDict):
     month: str
     """`YYYY-MM`. Counts the periods that start in it, also weeks and sprints that end in the next month."""
     published_at: datetime | None
-    """When a slice of the scope that includes days of this month was last published; None if none was."""
+    """Last time at which a slice of the scope with days of this month was published; None if none was."""
     complete: bool
-    """Whether the scope was asked for every period that starts in the month, to the period's last day, and that day was
+    """True if the scope was asked for every period that starts in the month, to the period's last day, and that day was
     over (UTC) when SEI made the export; false for a month to date. Sprints: whether every day of the month was."""
     rows: int
     """Rows of the month that the scope owns now; 0 if its answer was empty, or a newer export of another scope owns
@@ -93,7 +93,7 @@ class AlreadyPublished:
     exports: set[tuple[str, str]] = field(default_factory=set)
     """Scope and export id of those that a ledger holds."""
     months: dict[date, list[Superseded]] = field(default_factory=dict)
-    """The months that hold them, each with the slices that newer exports have superseded there."""
+    """Months that hold them, each with the slices that newer exports have superseded there."""
 
     @classmethod
     def find(cls, folder: UPath, gone: Sequence[Manifest]) -> AlreadyPublished:
@@ -139,7 +139,7 @@ class AlreadyPublished:
 
 
 def spans(entries: Iterable[LedgerEntry], start: date, end: date) -> bool:
-    """Whether the ranges of the entries together include every day from `start` to `end`."""
+    """Return whether the ranges of the entries together include every day from `start` to `end`."""
     return _spans([(entry.start, entry.end) for entry in entries], start, end)
 
 
@@ -152,7 +152,7 @@ def _spans(ranges: Iterable[tuple[date, date]], start: date, end: date) -> bool:
 
 
 def _is_complete(entries: Collection[LedgerEntry], month: date, granularity: str) -> bool:
-    """Whether every period that starts in the month belongs to an export that was made when all of it was over.
+    """Return whether every period that starts in the month belongs to an export that was made when all of it was over.
 
     An export that reaches a period's last day owns it, before any that does not.
     """
@@ -181,7 +181,7 @@ def _scope_coverage(scope: str, month: date, entries: Collection[LedgerEntry], g
 
 
 def _newer(entry: LedgerEntry, manifest: Manifest) -> bool:
-    """Whether an entry of the same scope is newer, or reaches further."""
+    """Return whether an entry of the same scope is newer, or reaches further."""
     made = datetime.fromisoformat(manifest["created_at"] or "")
     newer = (entry.created_at, entry.export_id) > (made, manifest["export_id"])
     return entry.scope == manifest["scope"] and (newer or entry.end > date.fromisoformat(manifest["end"]))

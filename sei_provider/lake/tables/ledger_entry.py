@@ -38,13 +38,13 @@ class LedgerEntry:
     sprint_days: frozenset[tuple[str, str, date, date]] = frozenset()
     """(Hierarchy, sprint, first day, last day), where the last day is known. Not known of what 751f940 wrote."""
     replace_exact_range: bool = False
-    """Whether it replaces its own scope and range only, as legacy reports do."""
+    """True if it replaces its own scope and range only, as legacy reports do."""
     rows: int = 0
     """Rows of this month that it owns now."""
     quarantined: int = 0
     """Rows of its export, of any month, that went to quarantine."""
     unknown_paths: bool = False
-    """Whether rows of it went to quarantine whose team is not known."""
+    """True if rows of it went to quarantine whose team is not known."""
     published_at: datetime
     staged_at: datetime | None = None
     """When it was staged, by our clock. Marks its rows, and decides between two readings of one export."""
@@ -71,15 +71,15 @@ class LedgerEntry:
         return self.created_at, self.export_id, self.staged_at or _UNKNOWN_TIME
 
     def overlaps(self, first: date, last: date) -> bool:
-        """Whether its range and another one have a day in common."""
+        """Return whether its range and another one have a day in common."""
         return self.start <= last and first <= self.end
 
     def has_range_of(self, other: LedgerEntry) -> bool:
-        """Whether the two ranges are equal."""
+        """Return whether the two ranges are equal."""
         return (self.start, self.end) == (other.start, other.end)
 
     def includes(self, other: LedgerEntry) -> bool:
-        """Whether its range includes the other's."""
+        """Return whether its range includes the other's."""
         return self.start <= other.start and other.end <= self.end
 
     def joined(self, other: LedgerEntry) -> LedgerEntry:

@@ -196,7 +196,7 @@ def superseding(entries: Iterable[LedgerEntry]) -> list[Superseding]:
 
 
 def _clock_went_back(entry: LedgerEntry, other: LedgerEntry) -> bool:
-    """Whether an export that SEI made later was staged well before: SEI's clock, or ours, is wrong."""
+    """Return whether an export that SEI made later was staged well before: SEI's clock, or ours, is wrong."""
     if entry.staged_at is None or other.staged_at is None or other.created_at <= entry.created_at:
         return False
     return entry.staged_at - other.staged_at > _CLOCK_TOLERANCE
@@ -285,7 +285,7 @@ class ExternalSorter:
 
 
 class _Head:
-    """The next block of a run. A run has at least one."""
+    """Next block of a run. A run has at least one."""
 
     def __init__(self, run: Path, by: Sequence[str]) -> None:
         self._by = by

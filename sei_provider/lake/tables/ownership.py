@@ -98,7 +98,7 @@ class Owners:
                 self._sprint_ends[path, name][entry.identity] = end
 
     def survives(self, entry: LedgerEntry, place: RowPlace) -> bool:
-        """Whether no entry supersedes rows of this one at a place."""
+        """Return whether no entry supersedes rows of this one at a place."""
         return next(self.superseded_by(entry, place), None) is None
 
     def superseded_by(self, entry: LedgerEntry, place: RowPlace) -> Iterator[tuple[LedgerEntry, bool]]:
@@ -163,7 +163,7 @@ class _Period(NamedTuple):
     """None for a sprint."""
     last: date
     asked: Callable[[date, date, LedgerEntry], bool]
-    """Whether a request from one day to another asked for it, if its answer names the sprints of an entry."""
+    """Tells if a request from one day to another asked for it, with an answer that names the sprints of an entry."""
 
 
 class _Asking:
@@ -250,7 +250,7 @@ def prune(ledger: Iterable[LedgerEntry], granularity: str, first: date, last: da
 
 
 def _says_all(later: LedgerEntry, entry: LedgerEntry, granularity: str, first: date, last: date) -> bool:
-    """Whether `later` has precedence in every period that `entry` asked for, and covers all that `entry` covers."""
+    """Return whether `later` precedes `entry` in every period that this asked for, and covers all that it covers."""
     if entry.replace_exact_range:
         return later.has_range_of(entry) and later.age > entry.age
     if granularity == "sprint":

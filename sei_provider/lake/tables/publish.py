@@ -58,7 +58,7 @@ from sei_provider.lake.tables.table import (
 )
 
 _Staged: TypeAlias = tuple[Manifest, UPath]
-"""A manifest, and the path that it names."""
+"""Manifest, and the path that it names."""
 
 
 def publish(

@@ -30,7 +30,7 @@ class TableSchema:
     definition: Mapping[str, JSON] = field(default_factory=dict)
     """Report, granularity, aggregation, metrics, …: what the rows measure."""
     behind: bool = False
-    """Whether some months may still have older columns; the next publisher rewrites them."""
+    """True if some months may still have older columns; the next publisher rewrites them."""
 
     def with_columns(self, columns: Iterable[Column]) -> TableSchema:
         """Add columns, and types to columns that had none. A known type is kept."""

@@ -314,7 +314,7 @@ def _upgraded(ledger: tuple[LedgerEntry, ...], file: Path) -> tuple[LedgerEntry,
 
 
 def _is_newer(columns: pa.Schema | None, schema: TableSchema) -> bool:
-    """Whether a month was put under a newer schema: it has a column, or the type of a column, that this one lacks."""
+    """Return whether a month was put under a newer schema, with a column or a type that this one lacks."""
     types = {column.name: column.type for column in schema.columns}
     return columns is not None and any(
         field.name not in types or (types[field.name] is None and not pa.types.is_string(field.type))

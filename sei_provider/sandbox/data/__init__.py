@@ -1,1 +1,1 @@
-"""What the sandbox answers with: the documents' facts, a made-up organisation, metrics and CSV. No HTTP, no faults."""
+"""Facts of the documents, a made-up organisation, its metrics, and their CSV. No HTTP, no faults."""

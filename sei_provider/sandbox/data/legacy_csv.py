@@ -43,7 +43,7 @@ def _rows(request: ReportRequest) -> Iterator[list[str]]:
     asked = request.start, request.end, request.metrics, request.granularity
     for team in request.team.walk():
         if not team.developers:
-            continue  # nobody works there, so there is nothing to report
+            continue  # a team without developers has no row
         yield [team.name, *_with_ratings(request, team_metrics(team, *asked))]
         for developer in team.developers if request.spec.by_developer else ():
             yield [developer.name, *_with_ratings(request, developer_metrics(team, developer, *asked))]

@@ -25,15 +25,15 @@ class ExportSpec:
     upper_case_in_list: bool = False
     """Spelling in a list: "in either case" by CONTRACT, so one list differs from the status reply."""
     error_is_object: bool
-    """Whether a failed export's `error` is `{code, message}` or a text (CONTRACT row 18)."""
+    """True if a failed export's `error` is `{code, message}` or a text (CONTRACT row 18)."""
     reuse_status: int = 200
     """HTTP status of a create that gets an existing export; only productivity's is documented (CONTRACT, "Reuse")."""
     always_gzip: bool
-    """Whether every file is compressed, not only one of `LARGE_EXPORT` bytes or more (CONTRACT row 16)."""
+    """True if every file is compressed, not only one of `LARGE_EXPORT` bytes or more (CONTRACT row 16)."""
     download_names_content_type: bool
-    """Whether a download needs `Content-Type` as all other calls do; productivity's own curl has none."""
+    """True if a download needs `Content-Type` as all other calls do; productivity's own curl has none."""
     has_list: bool
-    """Whether the exports of this report can be listed."""
+    """True if the exports of this report can be listed."""
     filename: str
     """The download's name, a template with `{level}`, `{team}` and `{year}`."""
 
@@ -96,7 +96,7 @@ class LegacySpec:
     headings: Mapping[str, str]
     """Metric → its column, in the order of the columns."""
     by_developer: bool
-    """Whether the developers have rows beside the teams' (CONTRACT row 20)."""
+    """True if the developers have rows beside the teams' (CONTRACT row 20)."""
 
 
 TEAM_REPORT = LegacySpec(

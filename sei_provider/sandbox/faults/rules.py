@@ -79,7 +79,7 @@ class FaultRule:
     report: str | None = None
     call: str | None = None
     times: int | None = None
-    """How often it still applies."""
+    """Number of times that it still applies."""
     probability: float | None = None
     """Probability that it applies to a call that it matches, 0 to 1."""
     seed: int | None = None

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class FaultBody(StrictModel):
-    """An order for a fault, as `SandboxControl.fault` sends it."""
+    """A fault rule, as `SandboxControl.fault` sends it."""
 
     fault: Annotated[str, one_of(EVERY_FAULT)]
     team: str | None = None

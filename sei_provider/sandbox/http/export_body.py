@@ -66,7 +66,22 @@ class ScopeOfOrg(Scope):
         return self
 
 
-class ProductivityOptions(StrictModel):
+class Options(StrictModel):
+    """The options of a create call."""
+
+    @property
+    def level(self) -> str:
+        """The level, by whichever of its two names; empty for a report without levels."""
+        named = "aggregation_level" if "aggregation_level" in self.model_fields_set else "metric_level"
+        return getattr(self, named, "")
+
+    @property
+    def calculation(self) -> str:
+        """The aggregation or the computation mode; empty for a report with neither."""
+        return getattr(self, "aggregation", "") or getattr(self, "computation_mode", "")
+
+
+class ProductivityOptions(Options):
     """Options of 001 and 002."""
 
     metric_level: Literal["developer", "team"] = "team"
@@ -83,40 +98,18 @@ class ProductivityOptions(StrictModel):
             raise ValueError(msg)
         return self
 
-    @property
-    def level(self) -> str:
-        """The level, by whichever of its two names."""
-        return self.aggregation_level if "aggregation_level" in self.model_fields_set else self.metric_level
 
-    @property
-    def calculation(self) -> str:
-        """The aggregation."""
-        return self.aggregation
-
-
-class SprintOptions(StrictModel):
+class SprintOptions(Options):
     """Options of 000."""
 
     computation_mode: Literal["STORY_POINTS", "TICKETS"] = "STORY_POINTS"
     metric_level: Literal["team", "sprint"] = "team"
     granularity: Literal["SPRINT", "WEEKLY", "MONTHLY", "QUARTERLY"]
 
-    @property
-    def level(self) -> str:
-        """The level."""
-        return self.metric_level
 
-    @property
-    def calculation(self) -> str:
-        """The computation mode."""
-        return self.computation_mode
-
-
-class BusinessAlignmentOptions(StrictModel):
+class BusinessAlignmentOptions(Options):
     """Options of 003."""
 
-    level: ClassVar[str] = ""
-    calculation: ClassVar[str] = ""
     granularity: Literal["WEEKLY", "MONTHLY", "QUARTERLY"]
 
 
@@ -129,11 +122,6 @@ class ExportBody(StrictModel):
     metric_groups: Names = ()
     options: ProductivityOptions | SprintOptions | BusinessAlignmentOptions
 
-    @property
-    def singles(self) -> tuple[str, ...]:
-        """The single metrics asked for."""
-        return ()
-
     @model_validator(mode="after")
     def _known_names(self) -> Self:
         self.chosen()
@@ -142,12 +130,13 @@ class ExportBody(StrictModel):
     def chosen(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return groups, and metrics of groups and single names merged; neither, or empty lists, mean all (002)."""
         groups, level = REPORTS[self.report].metric_groups, self.options.level
+        singles = getattr(self, "metrics", ()) or getattr(self, "metric", ())
         available = [metric for by_level in groups.values() for metric in by_level[level]]
         at_level = f"metric of {self.report}" + (f" at level {level}" if level else "")
         in_groups = documented_names("metricGroups", self.metric_groups, groups, f"group of {self.report}")
-        wanted = documented_names("metrics", self.singles, available, at_level)
+        wanted = documented_names("metrics", singles, available, at_level)
         wanted |= {metric for group in in_groups for metric in groups[group][level]}
-        nothing_named = not self.metric_groups and not self.singles
+        nothing_named = not self.metric_groups and not singles
         return (
             tuple(group for group in groups if group in in_groups),
             tuple(metric for metric in available if metric in wanted or nothing_named),
@@ -160,11 +149,6 @@ class ProductivityBody(ExportBody):
     report: ClassVar[str] = "productivity"
     metrics: Names = ()
     options: ProductivityOptions
-
-    @property
-    def singles(self) -> tuple[str, ...]:
-        """The single metrics asked for."""
-        return self.metrics
 
 
 class SprintBody(ExportBody):
@@ -182,11 +166,6 @@ class SprintBody(ExportBody):
             msg = f"{FIELD} takes either metric or metrics, not both (000 has one in its example, one in its table)"
             raise ValueError(msg)
         return self
-
-    @property
-    def singles(self) -> tuple[str, ...]:
-        """The single metrics asked for, in whichever of the two fields."""
-        return self.metrics or self.metric
 
 
 class BusinessAlignmentBody(ExportBody):

@@ -1,4 +1,4 @@
-"""The page `/_sandbox/` for a person who watches: counts of requests, exports and faults. It names nobody."""
+"""The page `/_sandbox/` for a person who watches: counts of requests, exports and faults. It shows no personal data."""
 
 from __future__ import annotations
 

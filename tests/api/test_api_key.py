@@ -1,4 +1,4 @@
-"""The key goes to the configured origin and nowhere else, not in the clear, and never into words that anybody reads."""
+"""The API key goes to the configured origin only, never unencrypted, and into no message, log or repr."""
 
 from __future__ import annotations
 

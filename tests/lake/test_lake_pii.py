@@ -1,4 +1,4 @@
-"""What becomes of the columns that name a person, before anything is staged (CONTRACT row 27)."""
+"""Personal columns are kept, hashed or dropped before anything is staged (CONTRACT row 27)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad weather on single calls, byte by byte: other answers, and answers that do not arrive whole."""
+"""Faults of single calls, byte by byte: other responses, and responses that do not arrive whole."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ JSON_CALLS = ("create", "status", "list", "trees")
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[SandboxControl]:
-    with serve(teams=10, seconds=0) as sandbox:
+    with serve(teams=10, seconds=0, reuse=False) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def stormy(shared: SandboxControl) -> Iterator[SandboxControl]:
-    """A sandbox whose exports are done at once, and which is calm again after the test."""
+def faulty(shared: SandboxControl) -> Iterator[SandboxControl]:
+    """A sandbox whose exports are done at once, and whose faults are cleared after the test."""
     yield shared
     shared.clear_faults()
 
 
 class Struck:
-    """One call that a fault befell: what was heard, what is recorded, and how many things the call made."""
+    """One call with a fault: the bytes that came, the log entry, and the number of things that the call made."""
 
     def __init__(self, sandbox: SandboxControl, fault: str, call: str) -> None:
         report = "team_report" if call == "report" else "sprint"
@@ -54,8 +54,8 @@ class Struck:
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("fault", ["reset_unseen", "reset_before_answer"])
-def test_a_connection_is_reset_without_an_answer_before_or_after_the_work(fault: str, call: str, stormy) -> None:
-    struck = Struck(stormy, fault, call)
+def test_a_connection_is_reset_without_an_answer_before_or_after_the_work(fault: str, call: str, faulty) -> None:
+    struck = Struck(faulty, fault, call)
     assert struck.heard == Heard(b"", reset=True)
     assert struck.outcome == (call, None, fault)
     assert struck.made == (fault == "reset_before_answer" and call in {"create", "report"})
@@ -63,16 +63,16 @@ def test_a_connection_is_reset_without_an_answer_before_or_after_the_work(fault:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_connection_is_reset_after_half_of_the_answer(call: str, stormy) -> None:
-    struck = Struck(stormy, "reset_in_body", call)
+def test_a_connection_is_reset_after_half_of_the_answer(call: str, faulty) -> None:
+    struck = Struck(faulty, "reset_in_body", call)
     assert struck.heard.reset
     assert len(struck.heard.body) == struck.heard.length // 2 > 0
     assert struck.outcome == (call, struck.after.status, "reset_in_body")
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_an_answer_says_that_it_is_longer_than_it_is(call: str, stormy) -> None:
-    struck = Struck(stormy, "wrong_content_length", call)
+def test_an_answer_says_that_it_is_longer_than_it_is(call: str, faulty) -> None:
+    struck = Struck(faulty, "wrong_content_length", call)
     assert not struck.heard.reset
     assert struck.heard.length == len(struck.heard.body) + 100
     if call in {"status", "download"}:
@@ -81,9 +81,9 @@ def test_an_answer_says_that_it_is_longer_than_it_is(call: str, stormy) -> None:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_slow_answer_arrives_whole_in_the_end(call: str, stormy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_answer_arrives_whole_in_the_end(call: str, faulty, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(injection, "SECONDS_PER_BYTE", 0.0)
-    struck = Struck(stormy, "slow_body", call)
+    struck = Struck(faulty, "slow_body", call)
     assert len(struck.heard.body) == struck.heard.length > 0
     if call in {"status", "download"}:
         assert struck.heard.body == struck.after.body
@@ -121,9 +121,9 @@ def test_a_slow_answer_comes_a_byte_a_second_until_the_client_hangs_up() -> None
     ],
 )
 def test_another_answer_takes_the_place_of_the_right_one(
-    fault: str, status: int, content_type: str, start: str, call: str, stormy
+    fault: str, status: int, content_type: str, start: str, call: str, faulty
 ) -> None:
-    struck = Struck(stormy, fault, call)
+    struck = Struck(faulty, fault, call)
     assert struck.heard.status == status
     assert struck.heard.headers["content-type"].partition(";")[0] == content_type
     assert struck.heard.body.decode().startswith(start)
@@ -135,21 +135,21 @@ def test_another_answer_takes_the_place_of_the_right_one(
 
 
 @pytest.mark.parametrize("status", ["429", "503"])
-def test_a_retry_after_is_two_seconds_away_in_seconds_or_as_a_date(status: str, stormy) -> None:
-    assert Struck(stormy, f"{status}_seconds", "list").heard.headers["retry-after"] == "2"
-    headers = Struck(stormy, f"{status}_date", "list").heard.headers
+def test_a_retry_after_is_two_seconds_away_in_seconds_or_as_a_date(status: str, faulty) -> None:
+    assert Struck(faulty, f"{status}_seconds", "list").heard.headers["retry-after"] == "2"
+    headers = Struck(faulty, f"{status}_date", "list").heard.headers
     after, now = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
     assert (after - now).total_seconds() == 2
 
 
-def test_a_redirect_leads_to_a_host_that_is_not_the_apis(stormy) -> None:
-    location = Struck(stormy, "redirect_to_login", "status").heard.headers["location"]
+def test_a_redirect_leads_to_a_host_that_is_not_the_apis(faulty) -> None:
+    location = Struck(faulty, "redirect_to_login", "status").heard.headers["location"]
     assert location.startswith("https://elsewhere.example/signin?")
 
 
 @pytest.mark.parametrize("call", JSON_CALLS)
-def test_json_is_cut_short_in_an_answer_that_is_whole_for_http(call: str, stormy) -> None:
-    struck = Struck(stormy, "json_cut_short", call)
+def test_json_is_cut_short_in_an_answer_that_is_whole_for_http(call: str, faulty) -> None:
+    struck = Struck(faulty, "json_cut_short", call)
     assert struck.heard.status == struck.after.status
     assert len(struck.heard.body) == struck.heard.length
     assert struck.heard.body[:1] == struck.after.body[:1]
@@ -159,8 +159,8 @@ def test_json_is_cut_short_in_an_answer_that_is_whole_for_http(call: str, stormy
 
 
 @pytest.mark.parametrize("call", JSON_CALLS)
-def test_json_of_another_shape_has_nothing_where_the_documents_say(call: str, stormy) -> None:
-    struck = Struck(stormy, "json_of_another_shape", call)
+def test_json_of_another_shape_has_nothing_where_the_documents_say(call: str, faulty) -> None:
+    struck = Struck(faulty, "json_of_another_shape", call)
     found = json.loads(struck.heard.body)
     assert found.keys() == {"data"}
     assert struck.heard.status == struck.after.status
@@ -169,24 +169,24 @@ def test_json_of_another_shape_has_nothing_where_the_documents_say(call: str, st
 
 
 @pytest.mark.parametrize("fault", [fault.name for fault in EVERY_FAULT.values() if isinstance(fault, CallFault)])
-def test_the_table_says_which_calls_of_which_reports_a_fault_befalls(fault: str, stormy, monkeypatch) -> None:
+def test_the_table_says_which_calls_of_which_reports_a_fault_befalls(fault: str, faulty, monkeypatch) -> None:
     monkeypatch.setattr(injection, "SECONDS_PER_BYTE", 0.0)
     reports = {"trees": [None], "report": ["team_report", "contributor_report"], "list": ["productivity", "sprint"]}
     for call in EVERY_FAULT[fault].calls:
         for report in reports.get(call, ["productivity", "sprint", "business_alignment"]):
-            export_id = raw.create(stormy, report) if call in {"status", "download"} else ""
-            stormy.fault(fault, call=call, report=report, times=1)
-            raw.ask(stormy, *raw.request(call, report or "", export_id=export_id))
-            last = stormy.requests()[-1]
+            export_id = raw.create(faulty, report) if call in {"status", "download"} else ""
+            faulty.fault(fault, call=call, report=report, times=1)
+            raw.ask(faulty, *raw.request(call, report or "", export_id=export_id))
+            last = faulty.requests()[-1]
             assert (last["kind"], last["report"], last["fault"]) == (call, report, fault)
-    assert stormy.summary()["by_fault"][fault] >= len(EVERY_FAULT[fault].calls)
+    assert faulty.summary()["by_fault"][fault] >= len(EVERY_FAULT[fault].calls)
 
 
-def test_a_large_download_arrives_up_to_its_half_before_the_reset(stormy) -> None:
-    stormy.fault("gzip_bomb", times=1)
-    export_id = raw.create(stormy)
-    stormy.fault("reset_in_body", call="download")
-    answer = raw.ask(stormy, *raw.request("download", export_id=export_id))
+def test_a_large_download_arrives_up_to_its_half_before_the_reset(faulty) -> None:
+    faulty.fault("gzip_bomb", times=1)
+    export_id = raw.create(faulty)
+    faulty.fault("reset_in_body", call="download")
+    answer = raw.ask(faulty, *raw.request("download", export_id=export_id))
     assert answer.reset
     # The kernel throws away what the client was too slow to take.
     assert 0 < len(answer.body) <= answer.length // 2
@@ -194,7 +194,7 @@ def test_a_large_download_arrives_up_to_its_half_before_the_reset(stormy) -> Non
         gzip.decompress(answer.body[:1000])
 
 
-def test_wrong_requests_are_refused_in_any_weather() -> None:
+def test_wrong_requests_are_refused_whatever_the_fault_rate() -> None:
     with serve(teams=10, seconds=0, fault_rate=1.0) as sandbox:
         method, path, body = raw.request("create")
         assert raw.ask(sandbox, method, path, body | {"color": "red"}).status == 400

@@ -1,4 +1,4 @@
-"""Exports that misbehave as long as they live: statuses, links and files, read over bare sockets."""
+"""Faults of exports for as long as they live: statuses, links and files, read over bare sockets."""
 
 from __future__ import annotations
 

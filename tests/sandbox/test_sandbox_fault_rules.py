@@ -1,4 +1,4 @@
-"""Which calls a fault that was ordered befalls, how often, and which orders are refused."""
+"""Rules for faults: the calls that they match, how often they apply, and the rules that are refused."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_the_fault_ordered_last_counts(sandbox) -> None:
     assert statuses(sandbox, *[("list", "sprint", "")] * 2) == [500, 504]
 
 
-def test_one_call_can_meet_weather_and_make_an_export_that_fails(sandbox) -> None:
+def test_one_call_can_have_a_fault_and_make_an_export_that_fails(sandbox) -> None:
     sandbox.fault("fail")
     sandbox.fault("504_after_work", call="create", times=1)
     raw.ask(sandbox, *raw.request("create"))
@@ -100,23 +100,23 @@ def test_a_fault_at_random_can_be_limited(sandbox) -> None:
     assert Counter(statuses(sandbox, *[("list", "sprint", "")] * 40)) == {200: 37, 504: 3}
 
 
-def weathered(sandbox: SandboxControl) -> list[str | None]:
+def faults_met(sandbox: SandboxControl) -> list[str | None]:
     for _ in range(300):
         raw.ask(sandbox, *raw.request("list"))
     return [request["fault"] for request in sandbox.requests()]
 
 
-def test_weather_is_of_every_passing_kind_and_the_same_with_the_same_seed() -> None:
+def test_a_fault_rate_gives_every_transient_fault_and_the_same_with_the_same_seed() -> None:
     with serve(teams=10, seconds=0, fault_rate=0.5, seed=7) as first, serve(teams=10, fault_rate=0.5, seed=7) as second:
-        met = weathered(first)
-        assert met == weathered(second)
+        met = faults_met(first)
+        assert met == faults_met(second)
         assert 100 < Counter(met)[None] < 200
         assert set(met) == {None, *TRANSIENT_FAULTS}
         first.clear_faults()
         assert statuses(first, *[("list", "sprint", "")] * 20) == [200] * 20
 
 
-def test_weather_is_what_passes_and_befalls_single_calls() -> None:
+def test_transient_faults_are_of_single_calls() -> None:
     assert set(TRANSIENT_FAULTS) == {
         *("reset_unseen", "reset_before_answer", "reset_in_body", "wrong_content_length", "json_cut_short"),
         *("429", "429_seconds", "429_date", "503_seconds", "503_date"),
