@@ -87,17 +87,15 @@ def list_teams(args: Namespace) -> None:
 @suppress_logs_and_warning
 def show_coverage(args: Namespace) -> None:
     """Run `airflow sei coverage TABLE --lake LAKE`: print a row for each scope, a column for each month."""
-    from airflow.sdk import ObjectStoragePath
-
     from sei_provider import lake as sei_lake
     from sei_provider.api.validation import parse_day
+    from sei_provider.hooks.lake import open_lake
 
-    place: Any = ObjectStoragePath(args.lake)
     grid: dict[str, dict[str, Any]] = {}
     with _errors_as_lines():
         start = parse_day("--from", args.start) if args.start else None
         end = parse_day("--to", args.end) if args.end else None
-        for part in sei_lake.coverage(place, args.table, start=start, end=end):
+        for part in sei_lake.coverage(open_lake(args.lake), args.table, start=start, end=end):
             row = grid.setdefault(part["scope"], {"scope": part["scope"]})
             row[part["month"]] = "-" if part["published_at"] is None else part["rows"]
     _print(list(grid.values()), args)

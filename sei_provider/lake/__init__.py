@@ -15,6 +15,7 @@ from sei_provider.lake.errors import (
     CsvError,
     EmptyBodyError,
     HeaderError,
+    LakeAddressError,
     LakeError,
     NotCsvError,
     PersonalDataError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sei_provider.lake.staging.manifests import discard, staged
     from sei_provider.lake.staging.raw import keep
     from sei_provider.lake.staging.stage import stage
+    from sei_provider.lake.storage.store import lake_path
     from sei_provider.lake.tables.ledger import ScopeCoverage, coverage, ledger
     from sei_provider.lake.tables.publish import publish
     from sei_provider.lake.tables.table import read_table
@@ -44,6 +46,7 @@ __all__ = [
     "CsvError",
     "EmptyBodyError",
     "HeaderError",
+    "LakeAddressError",
     "LakeError",
     "Manifest",
     "NotCsvError",
@@ -65,6 +68,7 @@ __all__ = [
     "default_table",
     "discard",
     "keep",
+    "lake_path",
     "ledger",
     "publish",
     "read_table",
@@ -77,6 +81,7 @@ _LOADED_WHEN_NAMED = {
     "coverage": "tables.ledger",
     "discard": "staging.manifests",
     "keep": "staging.raw",
+    "lake_path": "storage.store",
     "ledger": "tables.ledger",
     "publish": "tables.publish",
     "read_table": "tables.table",

@@ -105,6 +105,12 @@ class UnsupportedStoreError(LakeError):
     is_permanent = True
 
 
+class LakeAddressError(LakeError):
+    """The address of a lake has a spelling that stores take for another place; the message names the right one."""
+
+    is_permanent = True
+
+
 class StoreError(LakeError):
     """A disk or store cannot be read or written: it is full, read-only, forbidden or unreachable."""
 

@@ -64,9 +64,9 @@ class SeiPublishOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Publish, then name what is missing."""
-        from airflow.sdk import ObjectStoragePath
+        from sei_provider.hooks.lake import open_lake
 
-        lake: Any = ObjectStoragePath(self.lake)  # on Airflow 3.3 a path by its behaviour, not by its type
+        lake = open_lake(self.lake)
         manifests: list[Manifest] = list(_flat(self.staged))
         if self.table:
             manifests = [{**manifest, "table": self.table} for manifest in manifests]

@@ -1,6 +1,6 @@
 """Script: publish in a process of its own, which can pause between reading a month and putting it.
 
-    python publisher.py <JSON: lake, options, manifests, signals, pause>
+    python publisher.py <JSON: store, endpoint, lake, manifests, signals, pause>
 
 Creates `<signals>/<its name>.read` after reading the first month and, if it is told to pause, waits for
 `<signals>/go`. Creates `….blocked` if it finds the table locked, and `….done` at its end.
@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from stores import open_store
 from upath import UPath
 
 from sei_provider import lake
@@ -49,7 +50,8 @@ def main() -> None:
             yield
 
     tables.put_month, publishing.locked = put_after_a_pause, say_if_locked
-    root = UPath(task["lake"], **task["options"])
+    on_disk = task["store"] == "disk"
+    root = UPath(task["lake"]) if on_disk else open_store(task["store"], task["endpoint"], task["lake"])
     lake.publish(root, task["manifests"], published_at=datetime.fromisoformat(task["published_at"]))
     (signals / f"{task['name']}.done").touch()
 

@@ -20,7 +20,6 @@ from typing import Any, Literal, TypeAlias, get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from upath import UPath
 
 from sei_provider.lake.columns import Column, arrow_type, personal_columns
 from sei_provider.lake.errors import CsvError, StagingError
@@ -41,6 +40,7 @@ from sei_provider.lake.staging.staged_file import (
     SPRINTS_KEY,
     by_bytes,
 )
+from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import lake_path, put, require_safe_writes
 
@@ -56,7 +56,7 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 def stage(
     file: Path,
     *,
-    folder: UPath,
+    folder: LakePath,
     slice: Slice,  # noqa: A002  the term of the field, and callers pass it by name
     request: str,
     export_id: str,
@@ -154,9 +154,9 @@ def _refuse(_record: Record, fault: CsvError) -> None:
     raise fault
 
 
-def _quarantine(folder: UPath, table: str) -> UPath:
+def _quarantine(folder: LakePath, table: str) -> LakePath:
     """Return the quarantine folder of a table, in the lake that the staging folder belongs to."""
-    staging = next((path for path in (folder, *folder.parents) if path.name == "_staging"), None)
+    staging: LakePath | None = next((path for path in (folder, *folder.parents) if path.name == "_staging"), None)
     if staging is None:
         msg = (
             f"on_bad_value='quarantine' needs a folder in <lake>/_staging/, got {folder}: "

@@ -15,13 +15,19 @@ from filelock import FileLock
 from upath import UPath
 
 from sei_provider.lake.storage.backend import MISSING, Fetched, Result
+from sei_provider.lake.storage.errors import Explanation, explain_system_error
 
 
 class LocalDisk:
     """Local disk. Versions are not compared: publishers hold the lock of the table."""
 
     conditional = True
+    unconditional_because = ""
     errors: tuple[type[Exception], ...] = (OSError,)
+
+    def explain(self, error: Exception) -> Explanation:
+        """As `explain_system_error`."""
+        return explain_system_error(error)
 
     def read(self, path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None:
         """As `store.read`."""

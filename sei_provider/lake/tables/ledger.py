@@ -6,14 +6,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypedDict
-
-from upath import UPath
 
 from sei_provider.lake.errors import StagingError
 from sei_provider.lake.model import Manifest, Superseded
 from sei_provider.lake.periods import next_month, period_end, period_months
+from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.store import lake_path
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import superseding
@@ -38,7 +36,7 @@ class ScopeCoverage(TypedDict):
     """Rows of these slices, of any month, that went to quarantine when they were staged."""
 
 
-def ledger(lake: UPath | Path | str, table: str) -> dict[str, list[dict[str, Any]]]:
+def ledger(lake: Lake, table: str) -> dict[str, list[dict[str, Any]]]:
     """Return the slices that each month of a table holds: month (`2026-01`) → entries, oldest export first.
 
     An entry has `scope`, `start`, `end`, `export_id`, `created_at`, `teams`, `clears`, `rows`,
@@ -51,7 +49,7 @@ def ledger(lake: UPath | Path | str, table: str) -> dict[str, list[dict[str, Any
 
 
 def coverage(
-    lake: UPath | Path | str,
+    lake: Lake,
     table: str,
     *,
     scopes: Collection[str] | None = None,
@@ -96,7 +94,7 @@ class AlreadyPublished:
     """Months that hold them, each with the slices that newer exports have superseded there."""
 
     @classmethod
-    def find(cls, folder: UPath, gone: Sequence[Manifest]) -> AlreadyPublished:
+    def find(cls, folder: LakePath, gone: Sequence[Manifest]) -> AlreadyPublished:
         """Find the manifests in the ledgers of all months; raises `StagingError` if one is in none of them."""
         found = cls()
         ledgers = read_ledgers(folder, months(folder)) if gone else {}

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import TypedDict
 
 import pyarrow.parquet as pq
-from upath import UPath
 
 from sei_provider.lake.periods import in_utc
 from sei_provider.lake.staging.manifests import discard
+from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.store import lake_path, last_change, names, read
 
 
@@ -21,7 +21,7 @@ class Quarantined(TypedDict):
     rows: int
 
 
-def sweep_staging(lake: UPath, *, older_than: datetime) -> list[str]:
+def sweep_staging(lake: LakePath, *, older_than: datetime) -> list[str]:
     """Remove the staging folders that nothing was put into since `older_than`, and return their names.
 
     Publishing removes what it published. A folder older than any run can take belongs to a run that was abandoned;
@@ -38,7 +38,7 @@ def sweep_staging(lake: UPath, *, older_than: datetime) -> list[str]:
     return swept
 
 
-def quarantined(lake: UPath) -> list[Quarantined]:
+def quarantined(lake: LakePath) -> list[Quarantined]:
     """List the files in quarantine, by table."""
     aside = lake_path(lake) / "_quarantine"
     found = []

@@ -16,12 +16,12 @@ from typing import TypeAlias
 
 import pyarrow as pa
 import stamina
-from upath import UPath
 
 from sei_provider.lake.errors import ConflictError, StagingError
 from sei_provider.lake.model import Manifest, Published, SliceKey, Superseded
 from sei_provider.lake.periods import in_utc
 from sei_provider.lake.staging.staged_file import StagedFiles
+from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import (
     fetch_each,
@@ -57,12 +57,12 @@ from sei_provider.lake.tables.table import (
     snapshot,
 )
 
-_Staged: TypeAlias = tuple[Manifest, UPath]
-"""Manifest, and the path that it names."""
+_Staged: TypeAlias = tuple[Manifest, LakePath]
+"""A manifest, and the path that it names."""
 
 
 def publish(
-    lake: UPath | Path | str, manifests: Iterable[Manifest], *, published_at: datetime, single_writer: bool = False
+    lake: Lake, manifests: Iterable[Manifest], *, published_at: datetime, single_writer: bool = False
 ) -> list[Published]:
     """Put staged slices into their tables, replacing what they cover, and return what each month holds then.
 
@@ -92,7 +92,7 @@ def publish(
 class _Batch:
     """Slices of one table that are published together, and what their publishing has come to so far."""
 
-    folder: UPath
+    folder: LakePath
     staged: StagedFiles
     entries: Mapping[SliceKey, LedgerEntry]
     already: AlreadyPublished
@@ -131,7 +131,7 @@ class _Rewritten:
         return (cast_to_schema(table, self.schema) for table in self.partition.tables())
 
 
-def _publish_table(root: UPath, table: str, slices: Sequence[_Staged], published_at: datetime) -> list[Published]:
+def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], published_at: datetime) -> list[Published]:
     folder = root / table
     with locked(folder), scratch_folder() as scratch:
         staged, gone = _open(slices, scratch)
@@ -272,7 +272,7 @@ def _open(slices: Sequence[_Staged], scratch: Path) -> tuple[StagedFiles, list[M
     return StagedFiles(staged.file for staged in fetched if staged.file), gone
 
 
-def _path_within(root: UPath, manifest: Manifest) -> UPath:
+def _path_within(root: LakePath, manifest: Manifest) -> LakePath:
     """Open the manifest's path through the lake's own path object, which carries the credentials of the store."""
     path = str(manifest["path"])
     for prefix in (str(root), root.path):
@@ -286,7 +286,7 @@ def _path_within(root: UPath, manifest: Manifest) -> UPath:
     raise StagingError(msg)
 
 
-def _remove_staged(paths: Sequence[UPath]) -> None:
+def _remove_staged(paths: Sequence[LakePath]) -> None:
     # Manifests first: a file without a manifest does not count as staged, but a manifest without a file looks lost.
     remove_each([path.with_suffix(".json") for path in paths])
     remove_each(paths)

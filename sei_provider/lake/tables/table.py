@@ -16,13 +16,13 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from upath import UPath
 
 from sei_provider.lake.column_metadata import HEADER_KEY, field_metadata
 from sei_provider.lake.columns import DERIVED, LINEAGE, arrow_type
 from sei_provider.lake.errors import ConflictError, UnknownColumnError, UnknownTableError
 from sei_provider.lake.periods import next_month
 from sei_provider.lake.staging.staged_file import DICTIONARY_BYTES, by_bytes
+from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import fetch, lake_path, names, put, put_bytes, read, read_each
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
@@ -83,7 +83,7 @@ class Content(Protocol):
 class Snapshot:
     """One version of a table: its schema, and of each month the ledger and the rows, read when first asked for."""
 
-    folder: UPath
+    folder: LakePath
     months: tuple[date, ...]
     """Months that exist, in order."""
     schema: TableSchema
@@ -124,7 +124,7 @@ class Snapshot:
         return self._versions[month]
 
 
-def snapshot(folder: UPath) -> Snapshot:
+def snapshot(folder: LakePath) -> Snapshot:
     """Return the current version of a table. Months are read before the schema, which is put before data needs it."""
     existing = tuple(months(folder))
     schema, version = fetch_schema(folder)
@@ -158,7 +158,7 @@ def commit(before: Snapshot, changes: Iterable[tuple[date, Content]], schema: Ta
 
 
 def read_table(
-    lake: UPath | Path | str,
+    lake: Lake,
     table: str,
     *,
     start: date | None = None,
@@ -193,23 +193,23 @@ def read_table(
     return found.select(columns) if columns else found
 
 
-def months(folder: UPath) -> list[date]:
+def months(folder: LakePath) -> list[date]:
     """Return the first days of the months that a table has folders for, in order."""
     found = (name.removeprefix("month=") for name in names(folder) if name.startswith("month="))
     return [date.fromisoformat(f"{month}-01") for month in found]
 
 
-def object_path(folder: UPath, month: date) -> UPath:
+def object_path(folder: LakePath, month: date) -> LakePath:
     """Return the path of a month's object."""
     return folder / f"month={month:%Y-%m}" / "data.parquet"
 
 
-def read_ledgers(folder: UPath, wanted: Sequence[date]) -> dict[date, tuple[LedgerEntry, ...]]:
+def read_ledgers(folder: LakePath, wanted: Sequence[date]) -> dict[date, tuple[LedgerEntry, ...]]:
     """Read the ledgers of some months without their rows; empty where there is no object."""
     return {month: footer.ledger for month, footer in read_footers(folder, wanted).items()}
 
 
-def read_footers(folder: UPath, wanted: Sequence[date]) -> dict[date, Footer]:
+def read_footers(folder: LakePath, wanted: Sequence[date]) -> dict[date, Footer]:
     """Read ledger and columns of some months without their rows; empty where there is no object."""
     paths = [object_path(folder, month) for month in wanted]
     found = read_each(paths, lambda data: _footer(pq.ParquetFile(data)))
@@ -217,7 +217,7 @@ def read_footers(folder: UPath, wanted: Sequence[date]) -> dict[date, Footer]:
 
 
 def put_month(
-    folder: UPath,
+    folder: LakePath,
     month: date,
     rows: Iterable[pa.Table],
     ledger: Iterable[LedgerEntry],
@@ -238,7 +238,7 @@ def put_month(
     put(object_path(folder, month), file, if_match=if_match)
 
 
-def known_table(root: UPath, table: str) -> TableSchema:
+def known_table(root: LakePath, table: str) -> TableSchema:
     """Read the schema of a table; raises `UnknownTableError`, which names the existing tables."""
     schema = read_schema(root / table)
     if not schema.columns:
@@ -248,19 +248,19 @@ def known_table(root: UPath, table: str) -> TableSchema:
     return schema
 
 
-def read_schema(folder: UPath) -> TableSchema:
+def read_schema(folder: LakePath) -> TableSchema:
     """Read the schema of a table; a table that does not exist yet has an empty one."""
     return read(folder / _SCHEMA_FILE, lambda data: TableSchema.from_bytes(data.read())) or TableSchema()
 
 
-def fetch_schema(folder: UPath) -> tuple[TableSchema, str]:
+def fetch_schema(folder: LakePath) -> tuple[TableSchema, str]:
     """Fetch the schema of a table and its version."""
     with scratch_folder() as scratch:
         fetched = fetch(folder / _SCHEMA_FILE, scratch / "schema")
         return (TableSchema.from_bytes(fetched.file.read_bytes()) if fetched.file else TableSchema()), fetched.version
 
 
-def put_schema(folder: UPath, schema: TableSchema, *, if_match: str) -> None:
+def put_schema(folder: LakePath, schema: TableSchema, *, if_match: str) -> None:
     """Put `_schema.json`, before the data that needs it. Raises `ConflictError` if it was put since."""
     put_bytes(folder / _SCHEMA_FILE, schema.to_bytes(), if_match=if_match)
 
@@ -323,5 +323,5 @@ def _is_newer(columns: pa.Schema | None, schema: TableSchema) -> bool:
     )
 
 
-def _tables(root: UPath) -> list[str]:
+def _tables(root: LakePath) -> list[str]:
     return [name for name in names(root) if not name.startswith("_") and read_schema(root / name).columns]
