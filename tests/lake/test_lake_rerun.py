@@ -73,7 +73,7 @@ def test_a_path_outside_the_lake_is_refused(bench):
 def test_one_export_staged_by_two_tasks_lands_once(bench):
     first = bench.stage("team:1", [team_row("Eng/A", JAN)], age=1)
     other = bench.lake / "_staging" / "other" / "f00d-exp_1.parquet"
-    put_bytes(other, bench.path(first).read_bytes())
+    put_bytes(other, read(bench.path(first), lambda data: data.read()))
     bench.publish(first, {**first, "path": str(other)})
     assert bench.owners() == {"Eng/A": ["exp_1"]}
     assert read(other, lambda _: True) is None
