@@ -81,6 +81,19 @@ class TableDefinitionError(SchemaError):
     """A slice has another definition than its table (DESIGN, decision 15)."""
 
 
+class NewerFormatError(LakeError):
+    """A newer version of this package wrote the object."""
+
+    is_permanent = True
+
+
+class DamagedObjectError(LakeError):
+    """An object of a table cannot be parsed; the message names it."""
+
+    is_permanent = True
+    affects_all_scopes = False
+
+
 class StagingError(LakeError):
     """A staged file is not where its manifest says, and no ledger holds the slice."""
 

@@ -43,7 +43,9 @@ def main() -> None:
     def say_if_locked(folder):
         if folder.protocol in {"", "file"}:
             try:
-                FileLock(Path(folder.path) / "_lock").acquire(timeout=0).lock.release()
+                FileLock(Path(folder.parent.path) / "_schemas" / f"{folder.name}.lock").acquire(
+                    timeout=0
+                ).lock.release()
             except Timeout:
                 (signals / f"{task['name']}.blocked").touch()
         with locked(folder):

@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from lake_bench import Bench, team_row
+
+from sei_provider import lake
 
 STORED = Path(__file__).with_name("stored") / "751f940" / "lake"
 SLICE = {"table", "report", "scope", "start", "end", "granularity", "metrics", "meaning"}
@@ -48,7 +51,7 @@ def test_a_months_footer(bench):
         (stored("*/month=*/data.parquet"), set()),
     ):
         entries = footer(file)
-        assert entries.keys() == {"sei.ledger"}
+        assert entries.keys() - {"sei.format", "sei.definition"} == {"sei.ledger"}
         assert all(entry.keys() == ENTRY | added for entry in entries["sei.ledger"])
 
 
@@ -70,8 +73,37 @@ def test_a_ledger_of_sprints_and_one_of_a_legacy_report(bench):
 
 def test_a_tables_schema(bench):
     bench.export("team:1", [team_row("Eng/A", "2026-01-01")], age=1)
-    for file in (written(bench, "*/_schema.json"), stored("*/_schema.json")):
+    for file in (written(bench, "_schemas/*.json"), stored("*/_schema.json")):
         schema = json.loads(file.read_text(encoding="utf-8"))
-        assert schema.keys() == {"columns", "meaning", "behind"}
+        assert schema.keys() - {"format"} == {"columns", "meaning", "behind"}
         assert all(column.keys() == {"type", "header"} for column in schema["columns"].values())
         assert {"report", "granularity", "aggregation"} <= schema["meaning"].keys()
+
+
+def test_schema_and_months_carry_the_version_of_their_format(bench):
+    bench.export("team:1", [team_row("Eng/A", "2026-01-01")], age=1)
+    assert json.loads(written(bench, "_schemas/*.json").read_text(encoding="utf-8"))["format"] == 1
+    assert footer(written(bench, "*/month=*/data.parquet"))["sei.format"] == 1
+
+
+def newer(file: Path) -> None:
+    """Write a file as a later version of this package might."""
+    if file.suffix == ".json":
+        file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | {"format": 2}), encoding="utf-8")
+        return
+    table = pq.ParquetFile(file).read()
+    pq.write_table(table.replace_schema_metadata({**pq.read_metadata(file).metadata, b"sei.format": b"2"}), file)
+
+
+@pytest.mark.parametrize("pattern", ["_schemas/*.json", "*/month=*/data.parquet"])
+def test_a_newer_format_is_refused_by_every_reader_and_by_publish_and_stays_as_it_is(bench, pattern):
+    bench.export("team:1", [team_row("Eng/A", "2026-01-01")], age=1)
+    newer(written(bench, pattern))
+    before = bench.objects("")
+    for use in (lake.coverage, lake.ledger, *([lake.read_table] if "schemas" in pattern else [])):
+        with pytest.raises(lake.NewerFormatError, match=r"format 2.*up to 1: upgrade the package"):
+            use(bench.lake, bench.table)
+    manifest = bench.stage("team:1", [team_row("Eng/A", "2026-01-01", 2)], age=2)
+    with pytest.raises(lake.NewerFormatError):
+        bench.publish(manifest)
+    assert {path: data for path, data in bench.objects("").items() if path in before} == before

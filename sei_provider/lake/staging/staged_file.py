@@ -91,6 +91,8 @@ class StagedFiles:
         self.files: dict[SliceKey, StagedFile] = {}
         self.columns: dict[bytes, Sequence[Column]] = {}
         """Distinct sets of columns in the order of the files; the key is the footer entry."""
+        self.columns_key: dict[SliceKey, bytes] = {}
+        """Which of these sets each slice has."""
         self._room = _KEPT_BYTES
         self._kept: dict[bytes, list[pa.Table]] = defaultdict(list)
         self._loose: dict[bytes, list[tuple[StagedFile, pa.Table]]] = defaultdict(list)
@@ -136,6 +138,7 @@ class StagedFiles:
             self.files[staged.slice_key] = replace(known, runs=known.runs | staged.runs)
             return
         self.files[staged.slice_key] = staged
+        self.columns_key[staged.slice_key] = opened.columns_key
         if opened.columns_key not in self.columns:
             self.columns[opened.columns_key] = [Column(*column) for column in json.loads(opened.columns_key)]
         if rows is None or opened.size > self._room:

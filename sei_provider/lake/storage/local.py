@@ -82,8 +82,12 @@ class LocalDisk:
 
     @contextmanager
     def locked(self, folder: UPath) -> Iterator[None]:
-        """Hold the file lock of the table; the system frees it when the process dies."""
+        """Hold the file lock of the table; the system frees it when the process dies.
+
+        It lies beside the schema, because Polars cannot read a folder that has it.
+        """
         path = Path(folder.path)
-        path.mkdir(parents=True, exist_ok=True)
-        with FileLock(path / "_lock"):
+        beside = path.parent / "_schemas"
+        beside.mkdir(parents=True, exist_ok=True)
+        with FileLock(beside / f"{path.name}.lock"):
             yield

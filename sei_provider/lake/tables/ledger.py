@@ -13,9 +13,11 @@ from sei_provider.lake.model import Manifest, Superseded
 from sei_provider.lake.periods import next_month, period_end, period_months
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.store import lake_path
+from sei_provider.lake.tables.footer import read_ledgers
+from sei_provider.lake.tables.layout import months
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import superseding
-from sei_provider.lake.tables.table import known_table, months, read_ledgers
+from sei_provider.lake.tables.stored_schema import known_table
 
 
 class ScopeCoverage(TypedDict):
@@ -97,7 +99,7 @@ class AlreadyPublished:
     def find(cls, folder: LakePath, gone: Sequence[Manifest]) -> AlreadyPublished:
         """Find the manifests in the ledgers of all months; raises `StagingError` if one is in none of them."""
         found = cls()
-        ledgers = read_ledgers(folder, months(folder)) if gone else {}
+        ledgers = read_ledgers(folder, months(folder), damaged={}) if gone else {}
         lost = [manifest for manifest in gone if not found._holds(manifest, ledgers)]
         if lost:
             names = ", ".join(f"{m['scope']} {m['start']} to {m['end']} (export {m['export_id']})" for m in lost)

@@ -21,8 +21,8 @@ from sei_provider.lake.model import SliceKey, Superseded, Superseding
 from sei_provider.lake.periods import next_month, sprint_name
 from sei_provider.lake.tables.hierarchy import depths_and_leaves
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
+from sei_provider.lake.tables.month_schema import cast_to_schema
 from sei_provider.lake.tables.ownership import Owners, RowPlace, prune
-from sei_provider.lake.tables.table import cast_to_schema
 
 RUN_BYTES = 32 << 20
 """Rows held in memory before they are sorted and written to disk as one run."""

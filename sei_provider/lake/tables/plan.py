@@ -11,10 +11,17 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TypeAlias
 
+import pyarrow as pa
+
 from sei_provider.lake.model import Slice, SliceKey
 from sei_provider.lake.periods import months_between, next_month, period_end, period_months, sprint_name
 from sei_provider.lake.staging.staged_file import StagedFile
+from sei_provider.lake.tables.footer import Footer
+from sei_provider.lake.tables.layout import FORMAT
 from sei_provider.lake.tables.ledger_entry import LedgerEntry, parents_of
+from sei_provider.lake.tables.month_schema import arrow_schema, lacks_columns
+from sei_provider.lake.tables.schema import TableSchema
+from sei_provider.lake.tables.table import Snapshot
 
 CROSSES_MONTHS = frozenset({"weekly", "quarterly", "sprint"})
 """Granularities whose periods reach into other months. Monthly ranges are whole months."""
@@ -143,3 +150,39 @@ def _last_day(month: date, entries: Iterable[LedgerEntry]) -> date:
 
 def _number(month: date) -> int:
     return month.year * 12 + month.month
+
+
+def outdated_months(
+    before: Snapshot, schema: TableSchema, visited: Iterable[date]
+) -> tuple[TableSchema, frozenset[date]]:
+    """Return the schema with the months that are behind it, and those of them to rewrite at once.
+
+    A column that a month lacks is null there, so months are rewritten by maintenance. At once only the first month,
+    because pyarrow and pandas take the columns of the table from it, and those that 751f940 wrote with a column in
+    another type.
+    A month put under an older schema is found here too: a publisher whose schema is no longer the newest after its puts
+    plans again.
+    """
+    target, existing = arrow_schema(schema), set(before.months)
+    behind = existing.intersection(schema.behind)
+    if before.schema.columns and (schema.typed != before.schema.typed or before.schema.format != schema.format):
+        behind |= existing
+    at_once = {month for month, footer in before.footers(behind).items() if _conflicts(footer.schema, target)}
+    first = set(before.months[:1])
+    checked = before.footers(existing.intersection({*visited, *first}))
+    lacking = {month for month, footer in checked.items() if is_behind(footer, target)}
+    behind = (behind | lacking) - (checked.keys() - lacking)
+    return replace(schema, behind=tuple(sorted(behind))), frozenset(at_once | (first & behind))
+
+
+def is_behind(footer: Footer, target: pa.Schema) -> bool:
+    """Return whether a month lacks a column of its table, or lies in an older format."""
+    if footer.schema is None:
+        return False
+    return footer.format != FORMAT or lacks_columns(footer.schema, target)
+
+
+def _conflicts(month: pa.Schema | None, target: pa.Schema) -> bool:
+    return month is not None and any(
+        field.name in month.names and month.field(field.name).type != field.type for field in target
+    )

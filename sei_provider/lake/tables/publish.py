@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -14,10 +14,15 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
-import pyarrow as pa
 import stamina
 
-from sei_provider.lake.errors import ConflictError, StagingError
+from sei_provider.lake.errors import (
+    ConflictError,
+    DamagedObjectError,
+    LakeError,
+    StagingError,
+    TableDefinitionError,
+)
 from sei_provider.lake.model import Manifest, Published, SliceKey, Superseded
 from sei_provider.lake.periods import in_utc
 from sei_provider.lake.staging.staged_file import StagedFiles
@@ -31,9 +36,11 @@ from sei_provider.lake.storage.store import (
     remove_if_empty,
     require_safe_writes,
 )
+from sei_provider.lake.tables.layout import FORMAT, months, object_path
 from sei_provider.lake.tables.ledger import AlreadyPublished
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import merge, of_slices
+from sei_provider.lake.tables.month_schema import arrow_schema
 from sei_provider.lake.tables.plan import (
     CROSSES_MONTHS,
     Ledgers,
@@ -41,28 +48,25 @@ from sei_provider.lake.tables.plan import (
     ledger_entry,
     months_to_look_at,
     not_held,
+    outdated_months,
     slices_by_month,
     sprints_moving_on,
 )
 from sei_provider.lake.tables.schema import TableSchema, cast_columns, infer_types
-from sei_provider.lake.tables.table import (
-    Content,
-    Partition,
-    Snapshot,
-    arrow_schema,
-    cast_to_schema,
-    commit,
-    months,
-    object_path,
-    snapshot,
-)
+from sei_provider.lake.tables.stored_schema import read_schema
+from sei_provider.lake.tables.table import Content, Rewritten, Snapshot, commit, snapshot
 
 _Staged: TypeAlias = tuple[Manifest, LakePath]
 """A manifest, and the path that it names."""
 
 
 def publish(
-    lake: Lake, manifests: Iterable[Manifest], *, published_at: datetime, single_writer: bool = False
+    lake: Lake,
+    manifests: Iterable[Manifest],
+    *,
+    published_at: datetime,
+    single_writer: bool = False,
+    on_refused: Callable[[Manifest, LakeError], None] | None = None,
 ) -> list[Published]:
     """Put staged slices into their tables, replacing what they cover, and return what each month holds then.
 
@@ -72,8 +76,10 @@ def publish(
     published if a ledger holds it.
     Concurrent publishers lose nothing of each other on local disk (one machine) and on S3. Elsewhere only one may run,
     and `single_writer=True` confirms that. Memory is bounded for any number of rows.
-    Manifests with an error are ignored. Raises `StagingError`, `TableDefinitionError` or `SchemaError` before anything
-    is written to the table concerned.
+    Manifests with an error are ignored. A slice that does not fit its table (`SchemaError`, `TableDefinitionError`), or
+    that concerns a month whose object is damaged (`DamagedObjectError`), is refused by itself and stays staged; the
+    others are published. `on_refused` is called for each of them; without it the first such error is raised, after all
+    else is done. Raises `StagingError` and `NewerFormatError` before anything is written to the table concerned.
     """
     root, published_at = lake_path(lake), in_utc(published_at, "published_at")
     require_safe_writes(root, single_writer=single_writer)
@@ -81,10 +87,24 @@ def publish(
     for manifest in manifests:
         if manifest["path"] is not None and manifest["error"] is None:
             by_table[manifest["table"]].append((manifest, _path_within(root, manifest)))
-    published = [
-        month for table in sorted(by_table) for month in _publish_table(root, table, by_table[table], published_at)
-    ]
-    _remove_staged([path for part in by_table.values() for _, path in part])
+    published: list[Published] = []
+    refused: list[tuple[Manifest, LakeError]] = []
+    done: list[LakePath] = []
+    for table in sorted(by_table):
+        batch = _publish_table(root, table, by_table[table], published_at)
+        published += (batch.published[month] for month in sorted(batch.published))
+        errors = batch.refused | batch.unfit
+        for manifest, path in by_table[table]:
+            error = errors.get((manifest["scope"], manifest["export_id"] or ""))
+            if error is None:
+                done.append(path)
+            else:
+                refused.append((manifest, error))
+    _remove_staged(done)
+    for manifest, error in refused:
+        if on_refused is None:
+            raise error
+        on_refused(manifest, error)
     return published
 
 
@@ -100,6 +120,10 @@ class _Batch:
     """Scope and export id of all its slices, published by an earlier try or not."""
     schema: TableSchema | None = None
     """Schema with the columns of the batch, once planned."""
+    unfit: dict[tuple[str, str], LakeError] = field(default_factory=dict)
+    """Slices, by scope and export, that do not fit the table: none of their rows is published."""
+    refused: dict[tuple[str, str], LakeError] = field(default_factory=dict)
+    """Slices, by scope and export, of which some months cannot be published, because their objects are damaged."""
     new_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)
     published: dict[date, Published] = field(default_factory=dict)
@@ -113,25 +137,10 @@ class _Plan:
     visited: Mapping[date, Sequence[LedgerEntry]]
     """Months that the batch concerns, with the slices that each does not hold yet."""
     outdated: frozenset[date]
-    """Months whose columns are not those of the schema."""
+    """Months to rewrite at once, whose columns are not those of the schema."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Rewritten:
-    """Content of a month as it is, in the columns of a newer schema."""
-
-    partition: Partition
-    schema: pa.Schema
-
-    @property
-    def ledger(self) -> Sequence[LedgerEntry]:
-        return self.partition.ledger
-
-    def pieces(self) -> Iterator[pa.Table]:
-        return (cast_to_schema(table, self.schema) for table in self.partition.tables())
-
-
-def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], published_at: datetime) -> list[Published]:
+def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], published_at: datetime) -> _Batch:
     folder = root / table
     with locked(folder), scratch_folder() as scratch:
         staged, gone = _open(slices, scratch)
@@ -145,7 +154,7 @@ def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], publis
             with attempt:
                 while not _is_settled(batch):
                     continue
-    return [batch.published[month] for month in sorted(batch.published)]
+    return batch
 
 
 def _is_settled(batch: _Batch) -> bool:
@@ -162,7 +171,9 @@ def _is_settled(batch: _Batch) -> bool:
     if not put and plan.schema == before.schema:
         return True
     return not (
-        plan.schema.behind
+        # A month that was put is not behind any more, and months put under a schema that is no longer the newest are.
+        set(put).intersection(plan.schema.behind)
+        or read_schema(batch.folder).columns != plan.schema.columns
         or plan.schema.definition.get("granularity") in CROSSES_MONTHS
         or set(months(batch.folder)) - plan.visited.keys() - set(before.months)
     )
@@ -174,35 +185,33 @@ def _plan(batch: _Batch, before: Snapshot) -> _Plan:
     held: Ledgers = dict.fromkeys(existing, ())
     if granularity == "sprint":
         held = {month: footer.ledger for month, footer in before.footers(existing).items()}
-    own = slices_by_month(batch.staged.files.values(), held)
+    files = [file for key, file in batch.staged.files.items() if _pair(batch.entries[key]) not in batch.unfit]
+    own = slices_by_month(files, held)
     visited = {month: [batch.entries[key] for key in own.get(month, ())] for month in {*own, *batch.already.months}}
     if granularity in CROSSES_MONTHS:
         footers = before.footers(months_to_look_at({*existing, *own}, visited, granularity))
         ledgers = {month: (*footer.ledger, *visited.get(month, ())) for month, footer in footers.items()}
         visited = {month: [*entries, *entries_reaching(month, ledgers)] for month, entries in visited.items()}
     before.footers(visited)
+    for month in visited.keys() & before.damaged.keys():
+        batch.refused |= {_pair(entry): before.damaged[month] for entry in visited.pop(month)}
     fresh = {month: not_held(entries, before.ledger(month)) for month, entries in visited.items()}
-    if not schema.behind:
-        return _Plan(schema, fresh, frozenset())
-    target = arrow_schema(schema)
-    outdated = frozenset(
-        month for month, footer in before.footers(existing).items() if footer.schema not in (None, target)
-    )
-    # Not before the months are rewritten: if a publisher dies between, the next one finds the mark and continues.
-    behind = bool(outdated or schema != before.schema)
-    return _Plan(replace(schema, behind=behind), fresh, outdated)
+    schema, outdated = outdated_months(before, schema, visited)
+    return _Plan(schema, fresh, outdated)
 
 
 def _widened(batch: _Batch, before: TableSchema) -> TableSchema:
-    """Add the slices to the schema, and note which columns are new to the table, and which all slices lack."""
-    if before == batch.schema:
-        return before
-    schema = before
+    """Add the slices that fit to the schema, and note the others, the new columns, and those that all slices lack."""
+    schema = replace(before, format=FORMAT)
+    if batch.schema and (schema.columns, schema.definition) == (batch.schema.columns, batch.schema.definition):
+        return schema
     for file in sorted(batch.staged.files.values(), key=lambda file: file.created_at):
-        schema = schema.with_definition(file.slice)
-    schema = infer_types(batch.staged, batch.folder.name, schema)
-    if before.columns and schema.columns != before.columns:
-        schema = replace(schema, behind=True)
+        try:
+            schema = schema.with_definition(file.slice)
+        except TableDefinitionError as error:
+            batch.unfit[file.slice.scope, file.export_id] = error
+    schema, unfit = infer_types(batch.staged, batch.folder.name, schema, batch.unfit.keys())
+    batch.unfit |= unfit
     known = {column.name for column in before.columns}
     seen = {column.name for columns in batch.staged.columns.values() for column in columns}
     if batch.schema is None and batch.staged.files:
@@ -213,39 +222,57 @@ def _widened(batch: _Batch, before: TableSchema) -> TableSchema:
     return schema
 
 
+def _pair(entry: LedgerEntry) -> tuple[str, str]:
+    return entry.scope, entry.export_id
+
+
 def _changes(batch: _Batch, before: Snapshot, plan: _Plan) -> Generator[tuple[date, Content]]:
     """Merge the months to put, one at a time, and note what each month of the batch holds once it is put."""
-    target = arrow_schema(plan.schema)
     for month in sorted({*plan.visited, *plan.outdated}):
         fresh = plan.visited.get(month, ())
         if not fresh and month not in plan.outdated:
             _note(batch, month, before.ledger(month), [])
             continue
         with scratch_folder() as scratch:
-            content = before.rows(month, scratch)
-            if not fresh and content:
-                yield month, _Rewritten(content, target)
-                if month in plan.visited:
-                    _note(batch, month, content.ledger, [])
+            try:
+                content, superseded = _content(batch, before, plan, month, scratch)
+            except DamagedObjectError as error:
+                batch.refused |= {_pair(entry): error for entry in fresh}
                 continue
-            held = content.ledger if content else ()
-            own = ({entry.slice_key for entry in fresh} & batch.staged.files.keys()) - {e.slice_key for e in held}
-            with_rows = {key for key in own if month in batch.staged.files[key].months}
-            rows = (cast_columns(of_slices(rows, own, month), plan.schema) for rows in batch.staged.pieces(with_rows))
-            merged = merge(
-                held,
-                fresh,
-                chain(content.tables() if content else (), rows),
-                schema=target,
-                granularity=str(plan.schema.definition.get("granularity")),
-                month=month,
-                moving_on=sprints_moving_on(month, plan.visited, held),
-                scratch=scratch,
-            )
-            if content is None or tuple(merged.ledger) != held or month in plan.outdated:
-                yield month, merged
-            of_batch = [lost for lost in merged.superseded if (lost["scope"], lost["export_id"]) in batch.exports]
-            _note(batch, month, merged.ledger, of_batch)
+            if content is not None:
+                yield month, content
+            if month in plan.visited:
+                ledger = before.ledger(month) if content is None else content.ledger
+                _note(batch, month, ledger, superseded)
+
+
+def _content(
+    batch: _Batch, before: Snapshot, plan: _Plan, month: date, scratch: Path
+) -> tuple[Content | None, list[Superseded]]:
+    """Return the new content of a month, None if it stays as it is, and the slices that are superseded there."""
+    target, fresh = arrow_schema(plan.schema), plan.visited.get(month, ())
+    current = before.rows(month, scratch)
+    if not fresh and current:
+        for _ in current.tables():  # a damaged month is found before its put begins
+            pass
+        return Rewritten(current, target), []
+    held = current.ledger if current else ()
+    own = ({entry.slice_key for entry in fresh} & batch.staged.files.keys()) - {entry.slice_key for entry in held}
+    with_rows = {key for key in own if month in batch.staged.files[key].months}
+    rows = (cast_columns(of_slices(rows, own, month), plan.schema) for rows in batch.staged.pieces(with_rows))
+    merged = merge(
+        held,
+        fresh,
+        chain(current.tables() if current else (), rows),
+        schema=target,
+        granularity=str(plan.schema.definition.get("granularity")),
+        month=month,
+        moving_on=sprints_moving_on(month, plan.visited, held),
+        scratch=scratch,
+    )
+    is_same = current is not None and tuple(merged.ledger) == held and month not in plan.outdated
+    of_batch = [lost for lost in merged.superseded if (lost["scope"], lost["export_id"]) in batch.exports]
+    return None if is_same else merged, of_batch
 
 
 def _note(batch: _Batch, month: date, ledger: Sequence[LedgerEntry], superseded: Sequence[Superseded]) -> None:
