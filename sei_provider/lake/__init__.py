@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sei_provider.lake.storage.store import lake_path
     from sei_provider.lake.tables.ledger import ScopeCoverage, coverage, ledger
     from sei_provider.lake.tables.publish import publish
+    from sei_provider.lake.tables.retire import retire
     from sei_provider.lake.tables.table import read_table
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "ledger",
     "publish",
     "read_table",
+    "retire",
     "stage",
     "staged",
 ]
@@ -89,6 +91,7 @@ _LOADED_WHEN_NAMED = {
     "ledger": "tables.ledger",
     "publish": "tables.publish",
     "read_table": "tables.table",
+    "retire": "tables.retire",
     "stage": "staging.stage",
     "staged": "staging.manifests",
 }

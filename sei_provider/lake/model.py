@@ -6,7 +6,7 @@ Plain values and JSON. Knows no Parquet, no CSV and no store, and is cheap to im
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NotRequired, TypeAlias, TypedDict
 
@@ -37,6 +37,9 @@ class Slice:
     """Documented metric names of this report at this level, in capitals: the columns declared as numbers."""
     definition: Mapping[str, JSON]
     """Options that change what the rows measure (DESIGN, decision 15): `aggregation`, `metric_groups`, `metrics`, …"""
+    origin: Mapping[str, str | None] = field(default_factory=dict)
+    """Account, organization and project of the rows, as far as they are known: the keys `account`, `organization` and
+    `project`. Two that are known and differ cannot share a table."""
 
     @property
     def replace_exact_range(self) -> bool:
@@ -59,6 +62,7 @@ class Slice:
             "granularity": self.granularity,
             "metrics": sorted(self.metrics),
             "meaning": dict(self.definition),
+            **({"origin": dict(self.origin)} if self.origin else {}),
         }
 
     @classmethod
@@ -73,6 +77,7 @@ class Slice:
             granularity=value["granularity"],
             metrics=frozenset(value["metrics"]),
             definition=value["meaning"],
+            origin=value.get("origin", {}),
         )
 
 
@@ -120,6 +125,18 @@ class Superseded(TypedDict):
     one of the two times is wrong."""
 
 
+class Restated(TypedDict):
+    """Figures of a month that was over, which another export has changed."""
+
+    figures: int
+    """How many: one per team, period and metric; developers are added up."""
+    largest: float
+    """Largest relative difference, 0 to 1."""
+    teams: list[str]
+    """Hierarchies of the teams concerned, up to 50; empty in `contributor_report`, whose teams are people."""
+    team_count: int
+
+
 class Published(TypedDict):
     """Result of publishing into one month of one table."""
 
@@ -133,6 +150,8 @@ class Published(TypedDict):
     superseded: list[Superseded]
     quarantined: int
     """Rows of these slices, of any month, that went to quarantine when they were staged."""
+    restated: Restated | None
+    """Figures of this month that have changed, if the month was over; None if none has."""
     new_columns: list[str]
     """Columns that are new to the table: older rows are null there."""
     missing_columns: list[str]

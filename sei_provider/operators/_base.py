@@ -163,6 +163,7 @@ class SeiBatchOperator(BaseOperator):
         return Stager(
             folder=checkpoint.folder,
             run_id=context["run_id"],
+            origin=hook.get_origin(),
             raw_path=open_lake(str(self.raw_path)) if keeps_raw else None,
             options=options,
         )

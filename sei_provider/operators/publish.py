@@ -70,8 +70,15 @@ class SeiPublishOperator(BaseOperator):
         manifests: list[Manifest] = list(_flat(self.staged))
         if self.table:
             manifests = [{**manifest, "table": self.table} for manifest in manifests]
-        published = sei_lake.publish(lake, manifests, published_at=datetime.now(UTC), single_writer=self.single_writer)
-        missing = [*_missing(self.expected, manifests), *_lost_to_a_wrong_clock(published, manifests)]
+        refused: list[dict[str, str]] = []
+        published = sei_lake.publish(
+            lake,
+            manifests,
+            published_at=datetime.now(UTC),
+            single_writer=self.single_writer,
+            on_refused=lambda slice_, error: refused.append({"scope": slice_["scope"], "error": str(error)}),
+        )
+        missing = [*_missing(self.expected, manifests), *refused, *_lost_to_a_wrong_clock(published, manifests)]
         for month in published:
             self.log.info("%(table)s, month %(month)s: %(rows)d rows after %(slices)d slices", month)
             for lost in month["superseded"]:
@@ -80,7 +87,14 @@ class SeiPublishOperator(BaseOperator):
                     month["table"], month["month"], lost["scope"], lost["start"], lost["end"], lost["export_id"],
                     lost["reason"], ", ".join(f"{by['scope']} {by['export_id']}" for by in lost["by"]) or "none left",
                 )  # fmt: skip
-        self.log.info("%d of %d slices published, %d scopes missing", _good(manifests), len(manifests), len(missing))
+            if restated := month["restated"]:
+                self.log.warning(
+                    "%s, month %s is over, and %d figures of %d teams have changed, by up to %.3g %%: %s",
+                    month["table"], month["month"], restated["figures"], restated["team_count"],
+                    100 * restated["largest"], ", ".join(restated["teams"]) or "teams that are people are not named",
+                )  # fmt: skip
+        good = _good(manifests) - len(refused)
+        self.log.info("%d of %d slices published, %d scopes missing", good, len(manifests), len(missing))
         for asset in self.outlets:
             _describe(context["outlet_events"][asset], published, missing)
         return {"published": published, "missing": missing}

@@ -109,7 +109,9 @@ def test_trees_and_teams_are_listed(terminal: Terminal) -> None:
     assert str(teams[1]["name"]).startswith("  "), "a team stands below its parent"
 
 
-def test_coverage_is_a_grid_of_scopes_and_months(terminal: Terminal, sandbox: SandboxControl, tmp_path: Path) -> None:
+def test_coverage_is_a_grid_of_scopes_and_months_and_a_scope_can_be_retired(
+    terminal: Terminal, sandbox: SandboxControl, tmp_path: Path
+) -> None:
     lake = tmp_path / "lake"
     with pytest.MonkeyPatch.context() as patch:
         connect(patch, sandbox.base_url)
@@ -121,6 +123,10 @@ def test_coverage_is_a_grid_of_scopes_and_months(terminal: Terminal, sandbox: Sa
         {"scope": "team:11", "2026-01": "1", "2026-02": "-"},
         {"scope": "team:12", "2026-01": "1", "2026-02": "1"},
     ]
+    retired = terminal.json("retire", "12", "--lake", str(lake), "--table", "sprint_team_monthly")
+    assert [row["month"] for row in retired] == ["2026-01", "2026-02"]
+    assert terminal.json("retire", "team:12", "--lake", str(lake)) == []
+    assert terminal.json("coverage", "sprint_team_monthly", "--lake", str(lake))[1]["2026-01"] == "0"
     done = terminal.run("coverage", "nowhere", "--lake", str(lake))
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "sprint_team_monthly" in done.stderr, "the tables there are"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from lake_bench import at, team_row
@@ -159,6 +160,26 @@ def test_another_report_or_granularity_is_another_meaning(bench):
     bench.granularity = "weekly"
     with pytest.raises(TableDefinitionError, match="granularity='monthly'"):
         bench.export("team:1", [team_row("Eng/1", JAN)], age=2)
+
+
+def of_project(bench, project, age, account="acme-1"):
+    origin = {"account": account, "organization": "acme", "project": project}
+    slice_ = replace(bench.slice(f"team:{age}"), origin=origin)
+    body = f"{bench.header}\n{team_row(f'Eng/{age}', JAN)}\n".encode()
+    return bench.stage_bytes(body, slice_, age=age)
+
+
+def test_two_projects_cannot_share_a_table_and_an_unknown_part_matches(bench):
+    bench.export("team:0", [team_row("Eng/0", JAN)], age=0)  # an older lake tells nothing
+    bench.publish(of_project(bench, "web", 1, account=None))
+    bench.publish(of_project(bench, "web", 2))
+    bench.export("team:3", [team_row("Eng/3", JAN)], age=3)
+    known = remembered(bench)["meaning"]
+    assert (known["account"], known["organization"], known["project"]) == ("acme-1", "acme", "web")
+    for other in (of_project(bench, "shop", 4), of_project(bench, "web", 5, account="acme-2")):
+        with pytest.raises(TableDefinitionError, match=r"(project='shop'|account='acme-2').*table="):
+            bench.publish(other)
+    assert [row[0] for row in bench.rows("team")] == ["0", "1", "2", "3"]
 
 
 def test_metrics_may_grow_but_not_shrink(bench):

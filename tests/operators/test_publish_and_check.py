@@ -19,6 +19,7 @@ from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.check import SeiCheckOperator
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
+from tests.connections import connect
 from tests.operators.conftest import Task
 
 SPRINT = "sprint_team_monthly"
@@ -158,6 +159,32 @@ def test_a_bad_scope_is_missing_with_its_reason_and_its_old_rows_stay(sandbox: S
         AirflowFailException, match="1 scopes are missing from the lake and keep their older rows: team:12: export"
     ):
         check(result)
+
+
+def test_a_slice_that_does_not_fit_its_table_is_missing_and_the_others_land(
+    sandbox: SandboxControl, lake: Path
+) -> None:
+    publish(lake, Task(lake, state=None, scopes=["11"]).run(), ["11"])
+    other = Task(lake, state=None, task_id="other", scopes=["12"], computation_mode="TICKETS").run()
+    good = Task(lake, state=None, task_id="good", scopes=["13"]).run()
+    result = publish(lake, [other, good], ["12", "13"])
+    assert [lack["scope"] for lack in result["missing"]] == ["team:12"]
+    assert "computation_mode" in result["missing"][0]["error"]
+    assert set(read_table(str(lake), SPRINT)["_scope"].to_pylist()) == {"team:11", "team:13"}
+    with pytest.raises(AirflowFailException, match="team:12: table sprint_team_monthly has"):
+        check(result)
+
+
+def test_two_projects_do_not_replace_each_others_rows(
+    sandbox: SandboxControl, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(lake, Task(lake, state=None, scopes=["11"]).run(), ["11"])
+    before = read_table(str(lake), SPRINT).to_pylist()
+    connect(monkeypatch, sandbox.base_url, project_identifier="shop")
+    result = publish(lake, Task(lake, state=None, task_id="shop", scopes=["11"]).run(), ["11"])
+    assert "project='web'" in result["missing"][0]["error"]
+    assert "table=" in result["missing"][0]["error"]
+    assert read_table(str(lake), SPRINT).to_pylist() == before
 
 
 def test_a_batch_that_handed_nothing_on_is_missing_scope_by_scope(sandbox: SandboxControl, lake: Path) -> None:

@@ -36,6 +36,12 @@ class ScopeCoverage(TypedDict):
     them."""
     quarantined: int
     """Rows of these slices, of any month, that went to quarantine when they were staged."""
+    stale: bool
+    """True if rows of it are a scope's that is exported no more: nothing of the scope, in any month, was published in
+    the last week in which anything of the table was. `retire` removes such rows."""
+
+
+_STALE_AFTER = timedelta(days=7)
 
 
 def ledger(lake: Lake, table: str) -> dict[str, list[dict[str, Any]]]:
@@ -72,16 +78,19 @@ def coverage(
     first, last = start or existing[0], end or next_month(existing[-1]) - timedelta(days=1)
     listed = list(period_months(first.replace(day=1), last, str(schema.definition.get("granularity"))))
     by_scope_and_month: dict[tuple[str, date], list[LedgerEntry]] = defaultdict(list)
-    known_scopes: set[str] = set()
+    last_published: dict[str, datetime] = {}
     for month, entries in read_ledgers(root / table, existing).items():
         for entry in entries:
-            known_scopes.add(entry.scope)
+            last_published[entry.scope] = max(entry.published_at, last_published.get(entry.scope, entry.published_at))
             # A sprint that began in this month may belong to a slice that did not ask for the month itself.
             if entry.start < next_month(month) and month <= entry.end:
                 by_scope_and_month[entry.scope, month].append(entry)
+    newest = max(last_published.values(), default=None)
+    stale = {scope for scope, last in last_published.items() if newest and last < newest - _STALE_AFTER}
+    granularity = str(schema.definition.get("granularity"))
     return [
-        _scope_coverage(scope, month, by_scope_and_month[scope, month], str(schema.definition.get("granularity")))
-        for scope in sorted(known_scopes if scopes is None else set(scopes))
+        _scope_coverage(scope, month, by_scope_and_month[scope, month], granularity, is_stale=scope in stale)
+        for scope in sorted(last_published if scopes is None else set(scopes))
         for month in listed
     ]
 
@@ -169,14 +178,18 @@ def _is_complete(entries: Collection[LedgerEntry], month: date, granularity: str
     return _spans(over, month, last_day)
 
 
-def _scope_coverage(scope: str, month: date, entries: Collection[LedgerEntry], granularity: str) -> ScopeCoverage:
+def _scope_coverage(
+    scope: str, month: date, entries: Collection[LedgerEntry], granularity: str, *, is_stale: bool
+) -> ScopeCoverage:
+    rows = sum(entry.rows for entry in entries)
     return ScopeCoverage(
         scope=scope,
         month=f"{month:%Y-%m}",
         published_at=max((entry.published_at for entry in entries), default=None),
         complete=_is_complete(entries, month, granularity),
-        rows=sum(entry.rows for entry in entries),
+        rows=rows,
         quarantined=sum(entry.quarantined for entry in entries),
+        stale=is_stale and rows > 0,
     )
 
 

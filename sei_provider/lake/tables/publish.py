@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
+import pyarrow as pa
 import stamina
 
 from sei_provider.lake.errors import (
@@ -24,7 +25,7 @@ from sei_provider.lake.errors import (
     TableDefinitionError,
 )
 from sei_provider.lake.model import Manifest, Published, SliceKey, Superseded
-from sei_provider.lake.periods import in_utc
+from sei_provider.lake.periods import in_utc, next_month
 from sei_provider.lake.staging.staged_file import StagedFiles
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
@@ -52,6 +53,7 @@ from sei_provider.lake.tables.plan import (
     slices_by_month,
     sprints_moving_on,
 )
+from sei_provider.lake.tables.restatement import Figures
 from sei_provider.lake.tables.schema import TableSchema, cast_columns, infer_types
 from sei_provider.lake.tables.stored_schema import read_schema
 from sei_provider.lake.tables.table import Content, Rewritten, Snapshot, commit, snapshot
@@ -113,6 +115,7 @@ class _Batch:
     """Slices of one table that are published together, and what their publishing has come to so far."""
 
     folder: LakePath
+    published_at: datetime
     staged: StagedFiles
     entries: Mapping[SliceKey, LedgerEntry]
     already: AlreadyPublished
@@ -140,6 +143,21 @@ class _Plan:
     """Months to rewrite at once, whose columns are not those of the schema."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """New content of a month, whose figures are added up as it is written."""
+
+    content: Content
+    figures: Figures
+
+    @property
+    def ledger(self) -> Sequence[LedgerEntry]:
+        return self.content.ledger
+
+    def pieces(self) -> Iterable[pa.Table]:
+        return self.figures.counting(self.content.pieces())
+
+
 def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], published_at: datetime) -> _Batch:
     folder = root / table
     with locked(folder), scratch_folder() as scratch:
@@ -147,7 +165,7 @@ def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], publis
         entries = {key: ledger_entry(file, published_at) for key, file in staged.files.items()}
         already = AlreadyPublished.find(folder, gone)
         exports = {(entry.scope, entry.export_id) for entry in entries.values()} | already.exports
-        batch = _Batch(folder, staged, entries, already, frozenset(exports))
+        batch = _Batch(folder, published_at, staged, entries, already, frozenset(exports))
         for attempt in stamina.retry_context(
             on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5
         ):
@@ -235,35 +253,46 @@ def _changes(batch: _Batch, before: Snapshot, plan: _Plan) -> Generator[tuple[da
             continue
         with scratch_folder() as scratch:
             try:
-                content, superseded = _content(batch, before, plan, month, scratch)
+                content, superseded, figures = _content(batch, before, plan, month, scratch)
             except DamagedObjectError as error:
                 batch.refused |= {_pair(entry): error for entry in fresh}
                 continue
+            after = Figures(arrow_schema(plan.schema))
             if content is not None:
-                yield month, content
+                yield month, _Counted(content, after) if figures else content
             if month in plan.visited:
                 ledger = before.ledger(month) if content is None else content.ledger
                 _note(batch, month, ledger, superseded)
+            if figures and content is not None:
+                restated = figures.restated_by(
+                    after, names_teams=plan.schema.definition.get("report") != "contributor_report"
+                )
+                batch.published[month]["restated"] = restated or batch.published[month]["restated"]
 
 
 def _content(
     batch: _Batch, before: Snapshot, plan: _Plan, month: date, scratch: Path
-) -> tuple[Content | None, list[Superseded]]:
-    """Return the new content of a month, None if it stays as it is, and the slices that are superseded there."""
+) -> tuple[Content | None, list[Superseded], Figures | None]:
+    """Return the new content of a month, None if it stays as it is, and the slices that are superseded there.
+
+    Also the figures that it has now, if it is over.
+    """
     target, fresh = arrow_schema(plan.schema), plan.visited.get(month, ())
     current = before.rows(month, scratch)
     if not fresh and current:
         for _ in current.tables():  # a damaged month is found before its put begins
             pass
-        return Rewritten(current, target), []
+        return Rewritten(current, target), [], None
     held = current.ledger if current else ()
     own = ({entry.slice_key for entry in fresh} & batch.staged.files.keys()) - {entry.slice_key for entry in held}
     with_rows = {key for key in own if month in batch.staged.files[key].months}
     rows = (cast_columns(of_slices(rows, own, month), plan.schema) for rows in batch.staged.pieces(with_rows))
+    figures = Figures(target) if current and next_month(month) <= batch.published_at.date() else None
+    now = current.tables() if current else iter(())
     merged = merge(
         held,
         fresh,
-        chain(current.tables() if current else (), rows),
+        chain(figures.counting(now) if figures else now, rows),
         schema=target,
         granularity=str(plan.schema.definition.get("granularity")),
         month=month,
@@ -272,7 +301,7 @@ def _content(
     )
     is_same = current is not None and tuple(merged.ledger) == held and month not in plan.outdated
     of_batch = [lost for lost in merged.superseded if (lost["scope"], lost["export_id"]) in batch.exports]
-    return None if is_same else merged, of_batch
+    return None if is_same else merged, of_batch, figures
 
 
 def _note(batch: _Batch, month: date, ledger: Sequence[LedgerEntry], superseded: Sequence[Superseded]) -> None:
@@ -286,6 +315,7 @@ def _note(batch: _Batch, month: date, ledger: Sequence[LedgerEntry], superseded:
         slices=len(own),
         superseded=[*told, *(lost for lost in superseded if lost not in told)],
         quarantined=sum(entry.quarantined for entry in own),
+        restated=before["restated"] if before else None,
         new_columns=batch.new_columns,
         missing_columns=batch.missing_columns,
         path=str(object_path(batch.folder, month)),

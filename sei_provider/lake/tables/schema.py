@@ -21,7 +21,8 @@ from sei_provider.lake.staging.staged_file import StagedFiles
 from sei_provider.lake.tables.layout import FORMAT
 
 _GROWING = ("metric_groups", "metrics")
-_RECORDED_LATER = ("level",)
+_ORIGIN = ("account", "organization", "project")
+_RECORDED_LATER = ("level", *_ORIGIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class TableSchema:
         Raises `TableDefinitionError` otherwise.
         """
         new = {"report": slice_.report, "granularity": slice_.granularity, **slice_.definition}
+        new |= {name: slice_.origin[name] for name in _ORIGIN if slice_.origin.get(name)}
         if not self.definition:
             return replace(self, definition=new)
         for name in _RECORDED_LATER:
