@@ -80,16 +80,24 @@ def compare_commits(folder: Path, rows: int, turns: int, commit: str) -> None:
     for what, quote in (("no cell quoted", ""), ("every cell quoted", '"')):
         source = folder / f"source{len(quote)}.csv.gz"
         raw = write_csv(source, None, rows, quote)
-        runs = {
-            tree: partial(measured, name, source, folder / f"lake of {tree.name}", tree)
-            for tree in (before, Path.cwd())
-        }
-        found = in_turns(turns, {str(tree): run for tree, run in runs.items()})
-        (then, *_, then_rows), (now, *_, now_rows) = found.values()
-        say(
-            f"{rows:,} rows, {raw / 1e6:.0f} MB raw, {what}: {commit} {then:.2f} s ({then_rows:,} rows), "
-            f"now {now:.2f} s ({now_rows:,} rows): {now / then:.2f} ×"
-        )
+        cpu: dict[Path, list[float]] = defaultdict(list)
+
+        def stage_by(tree: Path, source: Path = source, cpu: dict[Path, list[float]] = cpu) -> Measured:
+            found = os.times()
+            seconds = measured(name, source, folder / f"lake of {tree.name}", tree)
+            now = os.times()
+            cpu[tree].append(now.children_user + now.children_system - found.children_user - found.children_system)
+            return seconds
+
+        runs = {str(tree): partial(stage_by, tree) for tree in (before, Path.cwd())}
+        (then, *_, then_rows), (now, *_, now_rows) = in_turns(turns, runs).values()
+        cpu_then, cpu_now = (median(every) for every in cpu.values())
+        say(f"{rows:,} rows, {raw / 1e6:.0f} MB raw, {what}: staged by {commit} and by this tree ({now_rows:,} rows)")
+        say(f"  seconds     {then:6.2f} {now:6.2f}   {now / then:.2f} ×")
+        say(f"  CPU seconds {cpu_then:6.2f} {cpu_now:6.2f}   {cpu_now / cpu_then:.2f} ×, imports included")
+        if then_rows != now_rows:
+            msg = f"{commit} staged {then_rows:,} rows, this tree {now_rows:,}"
+            raise SystemExit(msg)
 
 
 def tenfold(what: str, once: Measured, ten: Measured) -> None:

@@ -147,15 +147,15 @@ def _dimensions_found(seen: Sequence[str], report: str, aliases: Mapping[str, Se
 
 
 def _check(columns: Sequence[Column], headers: Sequence[str], needed: Sequence[str]) -> None:
-    by_name: dict[str, str] = {}
-    for column in columns:
+    by_name: dict[str, int] = {}
+    for number, column in enumerate(columns, 1):
         if not column.name:
-            msg = f"column {columns.index(column) + 1} of {len(columns)} has no name"
+            msg = f"column {number} of {len(columns)} has no name"
             raise HeaderError(msg, headers=headers)
         if column.name in by_name:
-            msg = f"two headers give the same column {column.name!r}"
+            msg = f"two headers, {by_name[column.name]} and {number} of {len(columns)}, give the same column"
             raise HeaderError(msg, headers=headers)
-        by_name[column.name] = column.header
+        by_name[column.name] = number
     for name in needed:
         if name not in by_name:
             msg = (

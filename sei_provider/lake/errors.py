@@ -1,12 +1,18 @@
 """Errors from a downloaded file to a table, as one tree under `LakeError`, with their meaning for retries.
 
 No message names a developer or an e-mail address (CONTRACT row 27): a cell's value is shown only if its
-column is a declared metric or a date.
+column is a declared metric or a date, and if it does not look like an address or a name that is out of place.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+_DATA = re.compile(r"[+-]?[0-9][0-9.,]*%?|[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.DOTALL)
+"""A number or a date, which is no header."""
+_MAX_HEADERS = 60
+"""Headers that a message shows; a file may have a million."""
 
 
 class LakeError(Exception):
@@ -68,8 +74,7 @@ class HeaderError(CsvError):
     """The header lacks a column that a table needs; `headers` are those seen."""
 
     def __init__(self, message: str, *, headers: Sequence[str]) -> None:
-        shown = ", ".join(_shown(header) for header in headers)
-        super().__init__(f"{message}; headers seen: {shown}", line=1)
+        super().__init__(f"{message}; headers seen: {_presented_headers(headers)}", line=1)
         self.headers = tuple(headers)
 
 
@@ -134,6 +139,13 @@ class ConflictError(LakeError):
     is_transient = True
 
 
-def _shown(header: str) -> str:
-    # A file without its header row shows a row of data here, which may be personal.
-    return "(withheld)" if "@" in header else repr(header[:60])
+def presented_header(header: str) -> str:
+    """Return a header as messages show it: quoted, cut, and withheld if it may be an e-mail address."""
+    return "(withheld)" if "@" in header else repr(header if len(header) <= 60 else f"{header[:60]}…")  # noqa: PLR2004
+
+
+def _presented_headers(headers: Sequence[str]) -> str:
+    if any("@" in header or _DATA.fullmatch(header.strip()) for header in headers):  # cells may name people
+        return "withheld, because the first line looks like a row of data"
+    more = len(headers) - _MAX_HEADERS
+    return ", ".join(map(presented_header, headers[:_MAX_HEADERS])) + (f" and {more} more" if more > 0 else "")

@@ -8,11 +8,12 @@ import gzip
 import io
 import lzma
 import zipfile
+import zlib
 
 import pyarrow.parquet as pq
 import pytest
 
-from sei_provider.lake import BodyError, CsvError, LakeError
+from sei_provider.lake import BodyError, CsvError, HeaderError, LakeError, TruncatedError
 
 HEAD = "Team,Team_Hierarchy,Start_Date,End_Date,PR_MERGED,Note\n"
 ROW = "Alpha,Eng/Alpha,2026-01-01,2026-01-31,4,fine\n"
@@ -48,6 +49,33 @@ def test_a_header_may_be_as_long_as_it_likes(bench, size, pack):
 def test_blank_lines_before_a_long_header_change_nothing(bench, breaks):
     head = HEAD.strip() + "".join(f",Category {number} story points" for number in range(40))
     assert len(read(bench, breaks * 400 + head + breaks + ROW.strip() + "," * 40 + breaks)) == 1
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_megabytes_of_blank_lines_before_the_header_are_passed_over_at_once_and_counted(bench, line_end):
+    blank = 3_000_001
+    (found,) = read(bench, line_end * blank + HEAD + ROW)
+    assert found["team"] == "Alpha"
+    bench.options = {"on_bad_value": "fail"}
+    with pytest.raises(CsvError) as caught:
+        bench.stage_bytes((line_end * blank + HEAD + "x\n").encode(), bench.slice(), export_id="ragged")
+    assert caught.value.line == blank + 2
+
+
+def test_a_file_of_blank_lines_alone_is_refused_at_once(bench):
+    assert "only blank lines" in str(refused(bench, gzip.compress(b"\r\n" * 4_000_000), CsvError))
+
+
+@pytest.mark.parametrize("names", [[f"c{number}" for number in range(100_000)], ["c" * 100_000] * 2])
+def test_the_error_about_a_header_stays_short_however_long_the_header_is(bench, names):
+    error = refused(bench, ",".join(names) + "\n", HeaderError)
+    assert len(str(error)) < 2_000
+    assert len(error.headers) == len(names)
+
+
+def test_the_error_about_a_cell_stays_short_however_long_its_header_is(bench):
+    body = f'{HEAD.strip()},{"long" * 10_000}\n{ROW.strip()},a 5" disk\n'
+    assert len(str(refused(bench, body, CsvError))) < 300
 
 
 STRAY_QUOTES = {
@@ -122,6 +150,11 @@ def test_utf_16_is_no_empty_answer(bench, encoding, rows, on_bad_value):
     assert "UTF-" in str(error)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_text_of_wide_characters_without_a_byte_order_mark_is_named(bench, encoding):
+    assert f"looks like {encoding[:6].upper()}:" in str(refused(bench, (HEAD + ROW).encode(encoding), CsvError))
+
+
 def test_a_header_that_is_not_utf_8_is_refused_with_its_cell(bench):
     error = refused(bench, (HEAD.replace("Note", "Größe") + ROW).encode("latin-1"), CsvError)
     assert "line 1, cell 6" in str(error)
@@ -154,6 +187,10 @@ FOREIGN = {
     "sep=; with a byte order mark": (b"\xef\xbb\xbfsep=;\r\n" + BODY, "sep="),
     '"sep=,"': (b'"sep=,"\r\n' + BODY, "sep="),
     "an empty bzip2": (bz2.compress(b""), "bzip2"),
+    "lzma": (lzma.compress(BODY, lzma.FORMAT_ALONE), "LZMA"),
+    "zlib, fast": (zlib.compress(BODY, 1), "zlib"),
+    "zlib": (zlib.compress(BODY), "zlib"),
+    "Snappy": (b"\xff\x06\0\0sNaPpY" + BODY, "Snappy"),
 }
 
 
@@ -164,6 +201,21 @@ def test_the_error_names_what_a_file_is_that_is_no_csv(bench, body, what, on_bad
     assert what in str(error)
     assert "\ufffd" not in str(error)
     assert str(error).isprintable()
+
+
+@POLICIES
+def test_a_damaged_gzip_is_downloaded_again_though_a_row_of_it_looks_bad_first(bench, on_bad_value):
+    rows = (f'Team {n},Eng,2026-01-01,,{n},"note ""{n * n}"""\n' for n in range(50_000))
+    whole = gzip.compress((HEAD + "".join(rows)).encode())
+    for number, at in enumerate(range(30, len(whole), len(whole) // 4)):
+        damaged = whole[:at] + bytes([whole[at] ^ (1 << number % 8)]) + whole[at + 1 :]
+        refused(bench, damaged, TruncatedError, on_bad_value=on_bad_value)
+
+
+def test_a_bad_row_of_a_whole_gzip_is_its_own_error_however_much_follows(bench):
+    body = gzip.compress((HEAD + "x\n" + ROW * 50_000).encode())
+    assert refused(bench, body, CsvError).line == 2
+    assert refused(bench, body, CsvError, max_file_bytes=1_600_000).line == 2
 
 
 @POLICIES

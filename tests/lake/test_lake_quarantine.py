@@ -143,6 +143,54 @@ def test_contract_27_the_text_of_a_persons_cell_is_not_kept(bench):
     assert (found["column"], found["text"], "12-0" in found["reason"]) == ("developer", None, False)
 
 
+SHIFTED = {
+    "an address in a metric": f"x,y@example.com,A,Eng/A,{JAN},{PERSON.split(',')[1]}",
+    "an address in a team": f"x,y@example.com,{PERSON.split(',')[1]},Eng/A,{JAN},bad",
+    "a name in a metric": f"x,y@example.com,A,Eng/A,{JAN},Jane Doe",
+    "a name in a date": "x,y@example.com,A,Eng/A,Jane Doe,1",
+    "a name with a dot in a date": 'x,y@example.com,A,Eng/A,"Dr. Doe, Jane",1',
+}
+
+
+@pytest.mark.parametrize("row", SHIFTED.values(), ids=SHIFTED)
+@pytest.mark.parametrize("choice", ["keep", "hash", "drop"])
+def test_contract_27_a_person_in_a_column_that_names_none_is_in_no_message_and_in_no_masked_row(bench, row, choice):
+    key = {"hash_key": hashlib.sha256(b"key").digest()} if choice == "hash" else {}
+    body = f"{HEAD}{PERSON},A,Eng/A,{JAN},1\n{row}\n".encode()
+    bench.options = {"on_bad_value": "quarantine", "personal_data": choice, **key}
+    bench.stage_bytes(body, bench.slice())
+    (found,) = aside(bench)
+    assert "12-03@" not in found["reason"]
+    assert "Doe" not in found["reason"]
+    assert (found["row"] is None) == (found["text"] is None) == (choice != "keep")
+    bench.options |= {"on_bad_value": "fail"}
+    with pytest.raises(CsvError) as caught:
+        bench.stage_bytes(body, bench.slice(), export_id="again")
+    assert "12-03@" not in str(caught.value)
+    assert "Doe" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["Jane Doe,jane@example.com,A,Eng/A", "Jane Doe,7,Jane Doe", f"Jane Doe,Jane Doe,{JAN}", "a,jane@example.com,Jane"],
+)
+def test_contract_27_a_file_without_its_header_shows_nobody(bench, row):
+    with pytest.raises(HeaderError) as caught:
+        bench.stage_bytes(f"{row}\n{row}\n".encode(), bench.slice())
+    assert "jane" not in str(caught.value).casefold()
+    assert "row of data" in str(caught.value)
+
+
+def test_rows_put_aside_do_not_wait_in_memory_whatever_their_size(bench):
+    good = f"{bench.header}\n{team_row('Eng/1', JAN)}\n"
+    bad = team_row("Eng/2", JAN, "bad", note="x" * 400_000) + "\n"
+    bench.stage_bytes((good + bad * 50).encode(), bench.slice())
+    ((_, data),) = ((path, data) for path, data in bench.objects(".parquet").items() if "/_quarantine/" in path)
+    file = pq.ParquetFile(BytesIO(data))
+    assert file.metadata.num_rows == 50
+    assert max(file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)) <= 12
+
+
 def test_an_unknown_choice_and_a_folder_outside_staging_are_refused(bench):
     bench.options = {"on_bad_value": "ignore"}
     with pytest.raises(ValueError, match="fail, quarantine"):

@@ -146,7 +146,8 @@ def _headers(records: RecordStream) -> Sequence[str]:
         raise CsvError(msg, line=1)
     record, raw = found
     if b"\0" in raw:
-        like = "looks like UTF-16" if raw.count(b"\0") * 3 > len(raw) else "is damaged"
+        nuls = raw.count(b"\0") / len(raw)
+        like = "looks like UTF-32" if nuls > 0.6 else "looks like UTF-16" if nuls > 0.3 else "is damaged"  # noqa: PLR2004
         msg = f"line {record.line}: the header holds NUL bytes, so the file {like}: a CSV in UTF-8 was expected"
         raise CsvError(msg, line=record.line)
     for number, header in enumerate(record.cells, 1):

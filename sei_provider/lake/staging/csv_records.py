@@ -96,6 +96,9 @@ class RecordStream:
         Raises `QuotingError` where its quoting is broken.
         """
         while True:
+            self._skip_blank_lines()
+            if self._is_at_end and not self._rest:
+                return None
             record, end = _read_record(self._rest, 0, self._line, is_last=self._is_at_end)
             if record is None:
                 self._read_more()
@@ -103,10 +106,7 @@ class RecordStream:
             self._require_bounded(end)
             raw, self._rest = self._rest[:end], self._rest[end:]
             self._line += _count_lines(raw)
-            if not record.is_blank:
-                return record, raw
-            if self._is_at_end and not self._rest:
-                return None
+            return record, raw
 
     def blocks(self) -> Iterator[Block]:
         """Yield what follows the header."""
@@ -121,6 +121,14 @@ class RecordStream:
                 data, self._rest = self._rest[:end], self._rest[end:]
                 yield Block(data, self._line, is_regular)
                 self._line += _count_lines(data)
+
+    def _skip_blank_lines(self) -> None:
+        """Drop the blank lines that `_rest` begins with, all at once: there may be a gigabyte of them."""
+        blank = len(self._rest) - len(self._rest.lstrip(b"\r\n"))
+        if not self._is_at_end and blank == len(self._rest) and self._rest.endswith(b"\r"):
+            blank -= 1  # an LF may follow
+        self._line += _count_lines(self._rest[:blank])
+        self._rest = self._rest[blank:]
 
     def _read_more(self) -> None:
         self._require_bounded(len(self._rest))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from isal import igzip, isal_zlib
 
 from sei_provider.lake.errors import (
+    CsvError,
     EmptyBodyError,
     NotCsvError,
     StoreError,
@@ -25,6 +26,7 @@ from sei_provider.lake.errors import (
 _GZIP = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
 _HEAD_BYTES = 512
+_PIECE_BYTES = 1 << 20
 
 MAX_FILE_BYTES = 16 << 30
 """Bytes of CSV that a file may hold unless the caller says otherwise: forty times the 2.4 million developer rows of
@@ -36,8 +38,11 @@ _SIGNATURES = {
     _GZIP: "packed twice by gzip",
     b"\xfd7zXZ\0": "packed by xz",
     b"\x28\xb5\x2f\xfd": "packed by Zstandard",
+    b"]\0\0": "packed by LZMA",
     b"\x04\x22\x4d\x18": "packed by LZ4",
+    b"\xff\x06\0\0sNaPpY": "packed by Snappy",
     b"\x1f\x9d": "packed by compress",
+    b"\x78\x01": "packed by zlib without the header of gzip",
     b"\x78\x9c": "packed by zlib without the header of gzip",
     b"\x78\xda": "packed by zlib without the header of gzip",
     b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
@@ -81,6 +86,12 @@ class CsvStream:
             data = data + more if data else more
         return data
 
+    def require_whole(self) -> None:
+        """Read what is left, as far as `max_file_bytes` allows, and drop it. Raises `TruncatedError`."""
+        with suppress(TooLargeError):
+            while self.read(_PIECE_BYTES):
+                pass
+
     def _read(self, size: int) -> bytes:
         try:
             data: bytes = self._file.read(size)
@@ -112,12 +123,19 @@ class Download:
         """Open the file, gzip or plain by its first two bytes, because no header can be trusted (CONTRACT row 16).
 
         Raises `EmptyBodyError` for zero bytes and `NotCsvError` for anything that is known to be something else: HTML,
-        JSON, an archive, another packing, UTF-16, a line `sep=`.
+        JSON, an archive, another packing, UTF-16, a line `sep=`. A `CsvError` of the caller becomes `TruncatedError` if
+        the gzip is damaged: then the row at fault is not SEI's.
         """
         with self.file.open("rb") as raw:
             zipped = raw.read(2) == _GZIP
             raw.seek(0)
-            yield CsvStream(igzip.open(raw) if zipped else raw, self.max_file_bytes)  # type: ignore[no-untyped-call]
+            stream = CsvStream(igzip.open(raw) if zipped else raw, self.max_file_bytes)  # type: ignore[no-untyped-call]
+            try:
+                yield stream
+            except CsvError:
+                if zipped:
+                    stream.require_whole()
+                raise
 
 
 def _require_csv(head: bytes) -> None:

@@ -1,6 +1,6 @@
 """The rules for rows, applied one by one in plain Python, for blocks that the fast path of `csv_reader` leaves over.
 
-Same rules as the fast path, with line and column. Values of people's columns are never shown.
+Same rules as the fast path, with line and column. No message shows a value that may name a person.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sei_provider.lake.columns import NULL_NUMBER, NUMBER, Column, ColumnType
-from sei_provider.lake.errors import CsvError
+from sei_provider.lake.columns import NULL_NUMBER, NUMBER, Column, ColumnType, personal_columns
+from sei_provider.lake.errors import CsvError, presented_header
 from sei_provider.lake.model import Slice
 from sei_provider.lake.staging.csv_records import QuotingError, Record
+from sei_provider.lake.staging.pii import may_name_person
 
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _NUMBER = re.compile(NUMBER)
@@ -29,7 +30,7 @@ def validate_record(record: Record, columns: Sequence[Column], slice_: Slice) ->
     return (
         _quote_fault(record, columns)
         or _shape_fault(record, columns)
-        or _cell_fault(record, columns)
+        or _cell_fault(record, columns, slice_.report)
         or _row_fault(record, columns, slice_)
     )
 
@@ -66,17 +67,23 @@ def _shape_fault(record: Record, columns: Sequence[Column]) -> CsvError | None:
     return CsvError(msg, line=record.line)
 
 
-def _cell_fault(record: Record, columns: Sequence[Column]) -> CsvError | None:
+def _cell_fault(record: Record, columns: Sequence[Column], report: str) -> CsvError | None:
     for number, (cell, column) in enumerate(zip(record.cells, columns, strict=True)):
         if _NOT_UTF8.search(cell):
             msg = f"{_place(record.line, number, columns)}: not UTF-8"
             return CsvError(msg, line=record.line, column=column.name)
         fits, expected = _CHECKS.get(column.type or "string", (_any, ""))
         if cell not in _NULLS and not fits(cell):
-            shown = cell if len(cell) <= 40 else f"{cell[:40]}…"  # noqa: PLR2004
-            msg = f"{_place(record.line, number, columns)}: {shown!r} is not {expected}"
+            msg = f"{_place(record.line, number, columns)}: {_presented(cell, columns, report)} is not {expected}"
             return CsvError(msg, line=record.line, column=column.name)
     return None
+
+
+def _presented(cell: str, columns: Sequence[Column], report: str) -> str:
+    has_people = any(column.name in personal_columns(report) for column in columns)
+    if may_name_person(cell, has_people=has_people):  # the row's cells may stand in other columns than their own
+        return "a text that may name a person (withheld)"
+    return repr(cell if len(cell) <= 40 else f"{cell[:40]}…")  # noqa: PLR2004
 
 
 def _row_fault(record: Record, columns: Sequence[Column], slice_: Slice) -> CsvError | None:
@@ -97,7 +104,7 @@ def _row_fault(record: Record, columns: Sequence[Column], slice_: Slice) -> CsvE
 
 def _place(line: int, cell: int, columns: Sequence[Column]) -> str:
     if cell < len(columns):
-        return f"line {line}, column {columns[cell].header!r}"
+        return f"line {line}, column {presented_header(columns[cell].header)}"
     return f"line {line}, cell {cell + 1}" + (f" (the header has {len(columns)})" if columns else "")
 
 

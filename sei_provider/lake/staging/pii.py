@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -16,6 +17,16 @@ from sei_provider.lake.errors import PersonalDataError
 PersonalData: TypeAlias = Literal["keep", "hash", "drop"]
 _CHOICES: Sequence[PersonalData] = ("keep", "hash", "drop")
 _SHORTEST_KEY = 16
+_ADDRESS = re.compile(r"\S@\S")
+_TWO_WORDS = re.compile(r"[^\W\d_][\w.'’-]*[ ,]+[^\W\d_]{2}")
+
+
+def may_name_person(text: str, *, has_people: bool) -> bool:
+    """Return whether a text that stands where a number or a date belongs may be an e-mail address or a full name.
+
+    A name is looked for if `has_people`, that is, if the file has a column that names a person.
+    """
+    return bool(_ADDRESS.search(text) or (has_people and _TWO_WORDS.search(text)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from sei_provider.lake.columns import Column, personal_columns
 from sei_provider.lake.errors import CsvError
 from sei_provider.lake.model import Slice
 from sei_provider.lake.staging.csv_records import Record
+from sei_provider.lake.staging.pii import may_name_person
 
 SCHEMA = pa.schema(
     [
@@ -31,6 +32,8 @@ SCHEMA = pa.schema(
 )
 
 BATCH_ROWS = 10_000
+BATCH_CHARACTERS = 4 << 20
+"""Rows wait in memory until they are this many, or have this many characters."""
 
 
 class Quarantine:
@@ -56,6 +59,7 @@ class Quarantine:
         self._mask = mask
         self._people = personal_columns(slice_.report)
         self._waiting: list[Mapping[str, object]] = []
+        self._waiting_characters = 0
         self._writer = pq.ParquetWriter(file, SCHEMA, compression="zstd")
 
     def __enter__(self) -> Self:
@@ -66,10 +70,12 @@ class Quarantine:
 
     def add(self, record: Record, fault: CsvError) -> None:
         """Keep one row."""
-        self._waiting.append(_put_aside(record, fault, self._columns, self._mask, self._people))
+        row = _put_aside(record, fault, self._columns, self._mask, self._people)
+        self._waiting.append(row)
+        self._waiting_characters += sum(len(value) for value in row.values() if isinstance(value, str))
         self.count += 1
         self.last = fault
-        if len(self._waiting) == BATCH_ROWS:
+        if len(self._waiting) == BATCH_ROWS or self._waiting_characters >= BATCH_CHARACTERS:
             self._flush()
 
     def close(self) -> None:
@@ -82,6 +88,7 @@ class Quarantine:
             lineage = {"scope": self._slice.scope, "export_id": self._export_id}
             self._writer.write_table(pa.Table.from_pylist([{**row, **lineage} for row in self._waiting], SCHEMA))
             self._waiting = []
+            self._waiting_characters = 0
 
 
 def _put_aside(
@@ -95,7 +102,7 @@ def _put_aside(
     row: object = None
     text = None
     keeps_people = all(mask(name, "x") == "x" for name in people.intersection(column.name for column in columns))
-    if len(cells) == len(columns) and (keeps_people or record.stray_quote is None):
+    if len(cells) == len(columns) and (keeps_people or _cells_are_in_place(record, cells, columns, people)):
         by_name = {column.name: mask(column.name, cell) for column, cell in zip(columns, cells, strict=True)}
         row = {column.header: by_name[column.name] for column in columns}
         text = by_name[fault.column] if fault.column and fault.column not in people else None
@@ -109,6 +116,17 @@ def _put_aside(
         "reason": str(fault),  # no error shows a person
         "row": None if row is None else json.dumps(row, ensure_ascii=False),
     }
+
+
+def _cells_are_in_place(
+    record: Record, cells: Sequence[str], columns: Sequence[Column], people: frozenset[str]
+) -> bool:
+    """Return whether nothing of a person seems to stand outside the columns that name one."""
+    return record.stray_quote is None and not any(
+        may_name_person(cell, has_people=column.type in ("float64", "date32"))
+        for cell, column in zip(cells, columns, strict=True)
+        if column.name not in people
+    )
 
 
 def _readable(cells: Sequence[str]) -> Iterator[str]:
