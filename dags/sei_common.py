@@ -14,7 +14,7 @@ from sei_provider.operators.export import SeiExportOperator
 from sei_provider.operators.publish import SeiPublishOperator
 
 LAKE = "{{ var.value.sei_lake }}"
-"""The lake's place, one setting: the Airflow Variable `sei_lake`, a path or an `ObjectStoragePath` URL."""
+"""The lake's place, one setting: the Airflow Variable `sei_lake`, a path or an address that `open_lake` takes."""
 
 REPORTS: dict[str, list[str] | None] = {
     "productivity": ["activity", "velocity", "volume", "quality", "collaboration"],

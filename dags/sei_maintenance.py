@@ -19,11 +19,10 @@ KEPT = timedelta(days=7)
 @task(**RETRIES)
 def sweep(lake: str) -> list[str]:
     """Removes staging folders that have not changed for a week, and returns their names."""
-    from airflow.sdk import ObjectStoragePath
-
+    from sei_provider.hooks.lake import open_lake
     from sei_provider.lake.tables.maintenance import sweep_staging
 
-    return sweep_staging(ObjectStoragePath(lake), older_than=datetime.now(UTC) - KEPT)
+    return sweep_staging(open_lake(lake), older_than=datetime.now(UTC) - KEPT)
 
 
 @task(**RETRIES)
@@ -32,13 +31,12 @@ def report(lake: str) -> dict[str, Any]:
 
     `sei_backfill` fills such gaps. Exports with `on_bad_value="quarantine"` put rows into quarantine.
     """
-    from airflow.sdk import ObjectStoragePath
-
+    from sei_provider.hooks.lake import open_lake
     from sei_provider.lake import UnknownTableError, coverage
     from sei_provider.lake.storage.store import names
     from sei_provider.lake.tables.maintenance import quarantined
 
-    place: Any = ObjectStoragePath(lake)
+    place = open_lake(lake)
     gaps: dict[str, list[str]] = {}
     for name in names(place):
         try:
