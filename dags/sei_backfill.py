@@ -210,6 +210,7 @@ def export_part_by_part(report: str, work: Any) -> None:
             staged=export.output,
             expected=scopes,
             lake=LAKE,
+            table=TABLES[report],
             outlets=[ASSETS[report]],
             weight_rule="upstream",
             map_index_template="from {{ (task.staged or []) | map(attribute='start') | unique | join(', ') }}",
