@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 from datetime import timedelta
 from functools import partial
@@ -100,16 +99,16 @@ def test_a_server_that_fails_is_an_error_with_its_status_and_code(tmp_path):
     assert all("answered 500 InternalError for bucket 'sei'; run the task again" in each for each in found.values())
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("kind", ["s3", "azure"])
 def test_a_store_that_is_not_there_is_one_error_within_a_minute(tmp_path, kind):
     endpoint = closed()
     root = open_store(kind, endpoint, "lake")
-    started = time.monotonic()
     with pytest.raises(StoreError, match=rf"{host_of(endpoint)} does not answer \(bucket 'sei'\).*endpoint"):
         lake.read_table(root, "table")
-    assert time.monotonic() - started < 60
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("read_timeout", ["500ms", pytest.param(None, marks=pytest.mark.slow)])
 def test_a_store_that_accepts_and_never_answers_is_one_error_within_a_minute(monkeypatch, read_timeout):
     if read_timeout:
@@ -117,10 +116,8 @@ def test_a_store_that_accepts_and_never_answers_is_one_error_within_a_minute(mon
         monkeypatch.setitem(object_store._RETRY, "retry_timeout", timedelta(seconds=1))
     with silent() as endpoint:
         root = open_store("s3", endpoint, "lake")
-        started = time.monotonic()
         with pytest.raises(StoreError, match=rf"{host_of(endpoint)} does not answer"):
             lake.read_table(root, "table")
-        assert time.monotonic() - started < 60
 
 
 def test_a_publisher_that_is_refused_loses_nothing(bench):

@@ -22,7 +22,7 @@ def split_address(address: str) -> tuple[str, str, str]:
 
     Raises `LakeAddressError`, which names the right spelling, if stores could take the address for another place.
     """
-    found = _SCHEME.fullmatch(address)
+    found = _SCHEME.fullmatch(address.strip())
     if not found:
         return "", "", address
     scheme = _ALIASES.get(found[1].lower(), found[1].lower())
@@ -32,8 +32,8 @@ def split_address(address: str) -> tuple[str, str, str]:
             raise _refused(address, f"file:///{rest}")
         return scheme, "", "/" + rest.lstrip("/")
     bucket, _, key = rest.partition("/")
-    right = f"{scheme}://{bucket.strip()}/{_one_spelling(key)}".rstrip("/")
-    if slashes != "//" or not bucket or bucket != bucket.strip() or key.rstrip("/") != _one_spelling(key):
+    right = f"{scheme}://{bucket}/{_one_spelling(key)}".rstrip("/")
+    if slashes != "//" or not bucket or address != address.strip() or key.rstrip("/") != _one_spelling(key):
         raise _refused(address, right)
     return scheme, bucket, key.rstrip("/")
 
@@ -47,7 +47,7 @@ def normalize_address(address: str) -> str:
 
 
 def _one_spelling(key: str) -> str:
-    parts = [part for part in normalize("NFC", unquote(key)).strip().split("/") if part not in {"", "."}]
+    parts = [part for part in normalize("NFC", unquote(key)).split("/") if part not in {"", "."}]
     while ".." in parts:
         at = parts.index("..")
         del parts[max(at - 1, 0) : at + 1]

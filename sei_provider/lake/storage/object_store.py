@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import mmap
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -18,13 +19,14 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError, UnauthenticatedError
 from obstore.store import AzureStore, S3Store
 
 from sei_provider.lake.errors import ConflictError, UnsupportedStoreError
 from sei_provider.lake.storage.backend import MISSING, Fetched, ReplacedError, Result, until_not_replaced
 from sei_provider.lake.storage.errors import Explanation
 from sei_provider.lake.storage.object_path import ObjectPath
+from sei_provider.lake.storage.pinned_object import PinnedObject
 
 _LARGEST = 5 << 30
 _WHOLE_BYTES = 1 << 20
@@ -40,6 +42,8 @@ _RETRY = {"max_retries": 6, "retry_timeout": timedelta(seconds=25)}
 _UPLOAD_TIMEOUT = "15min"
 """A store says nothing while it receives an object, so a large one needs a longer limit than a read."""
 
+_S3_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_AZURE_ENDPOINTS = ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
@@ -56,14 +60,17 @@ class ObjectStore:
     def __init__(self, store: S3Store | AzureStore, address: str | None = None) -> None:
         self.root = (store.prefix or "").strip("/")
         self.store = _with_limits(store, _CLIENT)
-        config = cast("dict[str, Any]", store.config)
+        config = cast("dict[str, Any]", store.config)  # without what obstore takes from the environment
         if isinstance(store, S3Store):
             self.bucket = str(config["bucket"])
-            endpoint = config.get("aws_endpoint_url_s3") or config.get("endpoint")
-            self.host = _host(endpoint) or f"s3.{config.get('region', 'us-east-1')}.amazonaws.com"
+            endpoint = config.get("aws_endpoint_url_s3") or config.get("endpoint") or _from_environment(_S3_ENDPOINTS)
+            region = config.get("region") or _from_environment(("AWS_REGION", "AWS_DEFAULT_REGION")) or "us-east-1"
+            self.host = _host(endpoint) or f"s3.{region}.amazonaws.com"
         else:
             self.bucket = str(config["container_name"])
-            self.host = _host(config.get("endpoint")) or f"{config['account_name']}.blob.core.windows.net"
+            endpoint = config.get("endpoint") or _from_environment(_AZURE_ENDPOINTS)
+            account = config.get("account_name") or _from_environment(("AZURE_STORAGE_ACCOUNT_NAME",)) or "*"
+            self.host = _host(endpoint) or f"{account}.blob.core.windows.net"
         scheme = "s3" if isinstance(store, S3Store) else "abfs"
         self.address = address or f"{scheme}://{self.bucket}"
 
@@ -118,7 +125,7 @@ class ObjectStore:
             return None
         if found.meta["size"] <= _WHOLE_BYTES:
             return use(io.BytesIO(bytes(found.bytes())))
-        pinned = _PinnedObject(self.store, path.key, found.meta["size"], found.meta["e_tag"])
+        pinned = PinnedObject(self.store, path.key, found.meta["size"], found.meta["e_tag"])
         del found  # ends the response, of which only the head was read
         try:
             return use(cast("BinaryIO", io.BufferedReader(pinned, _BUFFER_BYTES)))
@@ -202,6 +209,11 @@ class ObjectStore:
                 f"{self.host} answered {status} {code or ''}".rstrip() + f" for bucket {self.bucket!r}",
                 "run the task again; if the error persists, check the store",
             )
+        if isinstance(error, UnauthenticatedError):
+            return Explanation(
+                f"the connection gives no credentials for bucket {self.bucket!r} at {self.host}",
+                "check its keys and its role, and run the task again",
+            )
         if "error sending request" in str(error) or "timed out" in str(error):
             return Explanation(
                 f"{self.host} does not answer (bucket {self.bucket!r})",
@@ -211,49 +223,6 @@ class ObjectStore:
             f"{self.host} cannot be asked about bucket {self.bucket!r} ({type(error).__name__})",
             "check the connection's credentials and endpoint, and run the task again",
         )
-
-
-class _PinnedObject(io.RawIOBase):
-    """One version of an object, read by ranges; `replaced` once the store has another one."""
-
-    def __init__(self, store: S3Store | AzureStore, key: str, size: int, e_tag: str | None) -> None:
-        self.store, self._key, self._size, self._e_tag = store, key, size, e_tag
-        self._position = 0
-        self.replaced = False
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        into = memoryview(buffer)
-        end = min(self._position + len(into), self._size)
-        if end <= self._position:
-            return 0
-        try:
-            found = obstore.get(
-                self.store, self._key, options={"range": (self._position, end), "if_match": self._e_tag}
-            )
-            part = memoryview(found.bytes())
-        except (PreconditionError, FileNotFoundError):
-            self.replaced = True
-            raise
-        if found.meta["e_tag"] != self._e_tag:  # not every store honours If-Match on a read
-            self.replaced = True
-            msg = f"{self._key} was replaced while it was read"
-            raise ReplacedError(msg)
-        into[: len(part)] = part
-        self._position += len(part)
-        return len(part)
 
 
 def _put_at_once(store: S3Store | AzureStore, key: str, source: Path, size: int, mode: Any) -> None:
@@ -270,15 +239,26 @@ def _with_limits(
 ) -> S3Store | AzureStore:
     """Return the store without prefix; limits that its maker did not set are ours."""
     make: Any = type(store)
+    allowed = _from_environment(("AWS_ALLOW_HTTP" if isinstance(store, S3Store) else "AZURE_ALLOW_HTTP",))
+    insecure = {"allow_http": allowed} if allowed else {}  # obstore forgets it where it is given options
     return cast(
         "S3Store | AzureStore",
         make(
             config=store.config,
-            client_options={**_CLIENT, **(store.client_options or {}), **({} if client is _CLIENT else client)},
+            client_options={
+                **_CLIENT,
+                **insecure,
+                **(store.client_options or {}),
+                **({} if client is _CLIENT else client),
+            },
             retry_config=retry or store.retry_config or _RETRY,
             credential_provider=store.credential_provider,
         ),
     )
+
+
+def _from_environment(names: Iterable[str]) -> str | None:
+    return next((os.environ[name] for name in names if name in os.environ), None)
 
 
 def _host(endpoint: object) -> str | None:
