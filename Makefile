@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 COMMA := ,
-EXTRAS := pandas,redis,s3,sandbox
+EXTRAS := azure,pandas,redis,s3,sandbox
 # The Airflow of constraints.txt, and the older ones that the suite's Airflow part runs on too, oldest first.
 NEWEST := 3.3.2
 OLDER := 3.1.8 3.2.2
@@ -133,6 +133,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PIP) install --quiet --constraint constraints.txt --upgrade pip
 	$(PIP) install --quiet --constraint constraints.txt --build-constraint constraints.txt \
 		--editable '.[$(EXTRAS)]' --group dev
+	$(BIN)/python -m tests.azurite
 	touch $@
 
 # Versions only: no addresses, and not the project itself. The older Airflows with what there was in their time, since

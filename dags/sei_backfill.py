@@ -132,16 +132,15 @@ def work_of(
     lake: str, report: str, scopes: list[Any], chunks: list[tuple[date, date]], which: str
 ) -> Iterator[dict[str, Any]]:
     """Give, for each chunk and batch of scopes, what one export task requests; what the lake holds is left out."""
-    from airflow.sdk import ObjectStoragePath
-
     from sei_provider.api.planner import batches
     from sei_provider.api.request import Scope
+    from sei_provider.hooks.lake import open_lake
     from sei_provider.lake import UnknownTableError, coverage
     from sei_provider.lake.periods import months_between
 
     held: set[tuple[str, str]] = set()
     if which == "missing":
-        place: Any = ObjectStoragePath(lake)
+        place = open_lake(lake)
         try:
             parts = coverage(place, TABLES[report], start=chunks[0][0], end=chunks[-1][1])
         except UnknownTableError:  # nothing has landed there yet
@@ -211,6 +210,7 @@ def export_part_by_part(report: str, work: Any) -> None:
             staged=export.output,
             expected=scopes,
             lake=LAKE,
+            table=TABLES[report],
             outlets=[ASSETS[report]],
             weight_rule="upstream",
             map_index_template="from {{ (task.staged or []) | map(attribute='start') | unique | join(', ') }}",

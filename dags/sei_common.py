@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from sei_provider.operators.export import SeiExportOperator
 from sei_provider.operators.publish import SeiPublishOperator
 
 LAKE = "{{ var.value.sei_lake }}"
-"""The lake's place, one setting: the Airflow Variable `sei_lake`, a path or an `ObjectStoragePath` URL."""
+"""The lake's place, one setting: the Airflow Variable `sei_lake`, a path or an address that `open_lake` takes."""
 
 REPORTS: dict[str, list[str] | None] = {
     "productivity": ["activity", "velocity", "volume", "quality", "collaboration"],
@@ -23,12 +24,15 @@ REPORTS: dict[str, list[str] | None] = {
 }
 """Metric groups by report; None asks for all there is."""
 
+TABLE_PREFIX = os.environ.get("SEI_TABLE_PREFIX", "")
+"""What the tables' names begin with. Give each project its own if several share a lake: two cannot share a table."""
+
 TABLES = {
-    "productivity": "productivity_team_monthly",
-    "sprint": "sprint_team_monthly",
-    "business_alignment": "business_alignment_monthly",
+    "productivity": f"{TABLE_PREFIX}productivity_team_monthly",
+    "sprint": f"{TABLE_PREFIX}sprint_team_monthly",
+    "business_alignment": f"{TABLE_PREFIX}business_alignment_monthly",
 }
-"""Tables of the reports, by the operators' defaults: one row per team and month."""
+"""Tables of the reports, without a prefix the operators' defaults: one row per team and month."""
 
 ASSETS = {report: Asset(f"sei_{table}", group="sei") for report, table in TABLES.items()}
 """The assets that publishing updates: one for each table, with a partition per month."""
@@ -126,6 +130,7 @@ def export_all_reports(start: str, end: str) -> None:
             staged=export.output,
             expected=batches,
             lake=LAKE,
+            table=TABLES[report],
             outlets=[ASSETS[report]],
             doc_md=PUBLISH_DOC,
             **RETRIES,

@@ -1,4 +1,4 @@
-"""Every week: remove the staging of abandoned runs, and report quarantined rows and missing months."""
+"""Every week: remove abandoned staging, rewrite months that lack columns, and report what needs a person."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from sei_common import LAKE, RETRIES
 
 log = logging.getLogger(__name__)
 
+MONTHS_PER_RUN = 12
+"""Months of a table to rewrite in one run, each read and put once."""
 KEPT = timedelta(days=7)
 """Time in which a run can be repaired by clearing its tasks, before its staging is removed."""
 
@@ -19,31 +21,52 @@ KEPT = timedelta(days=7)
 @task(**RETRIES)
 def sweep(lake: str) -> list[str]:
     """Removes staging folders that have not changed for a week, and returns their names."""
-    from airflow.sdk import ObjectStoragePath
-
+    from sei_provider.hooks.lake import open_lake
     from sei_provider.lake.tables.maintenance import sweep_staging
 
-    return sweep_staging(ObjectStoragePath(lake), older_than=datetime.now(UTC) - KEPT)
+    return sweep_staging(open_lake(lake), older_than=datetime.now(UTC) - KEPT)
+
+
+@task(**RETRIES)
+def rewrite(lake: str) -> dict[str, list[str]]:
+    """Rewrites months that lack a column of their table, up to `MONTHS_PER_RUN` of each table; returns which."""
+    from sei_provider.hooks.lake import open_lake
+    from sei_provider.lake import DamagedObjectError
+    from sei_provider.lake.tables.maintenance import rewrite_months
+    from sei_provider.lake.tables.stored_schema import table_names
+
+    place = open_lake(lake)
+    done = {}
+    for table in table_names(place):
+        try:
+            done[table] = rewrite_months(place, table, at_most=MONTHS_PER_RUN)
+        except DamagedObjectError as error:
+            log.error("%s: %s", table, error)  # noqa: TRY400 - the message says all
+    return done
 
 
 @task(**RETRIES)
 def report(lake: str) -> dict[str, Any]:
-    """Reports quarantined rows, and for each table the months that a scope lacks between its first and its last.
+    """Reports quarantined rows, foreign names, and for each table stale scopes and the months that a scope lacks.
 
-    `sei_backfill` fills such gaps. Exports with `on_bad_value="quarantine"` put rows into quarantine.
+    `sei_backfill` fills such gaps between a scope's first and its last month; `airflow sei retire SCOPE` removes the
+    rows of a scope that is exported no more. Exports with `on_bad_value="quarantine"` put rows into quarantine.
     """
-    from airflow.sdk import ObjectStoragePath
-
-    from sei_provider.lake import UnknownTableError, coverage
+    from sei_provider.hooks.lake import open_lake
+    from sei_provider.lake import DamagedObjectError, UnknownTableError, coverage
     from sei_provider.lake.storage.store import names
-    from sei_provider.lake.tables.maintenance import quarantined
+    from sei_provider.lake.tables.maintenance import foreign, quarantined
 
-    place: Any = ObjectStoragePath(lake)
+    place = open_lake(lake)
     gaps: dict[str, list[str]] = {}
+    stale: dict[str, list[str]] = {}
     for name in names(place):
         try:
             parts = coverage(place, name)
         except UnknownTableError:  # a folder beside the tables, such as the scorecard
+            continue
+        except DamagedObjectError as error:
+            log.error("%s: %s", name, error)  # noqa: TRY400 - the message says all
             continue
         months: dict[str, list[str]] = defaultdict(list)
         for part in parts:
@@ -54,11 +77,17 @@ def report(lake: str) -> dict[str, Any]:
             for part in parts
             if not part["published_at"] and _is_between(part["month"], months[part["scope"]])
         ]
+        stale[name] = sorted({part["scope"] for part in parts if part["stale"]})
+        for scope in stale[name]:
+            log.warning("%s: %s is exported no more, and its rows are still there", name, scope)
         log.info("%s: %d gaps %s", name, len(gaps[name]), ", ".join(gaps[name]))
     aside = quarantined(place)
     for file in aside:
         log.warning("%s: %d rows in quarantine: %s", file["table"], file["rows"], file["path"])
-    return {"quarantined": aside, "gaps": gaps}
+    others = foreign(place)
+    for table in others:
+        log.warning("%s: names that are not of this package: %s", table["table"], ", ".join(table["names"]))
+    return {"quarantined": aside, "gaps": gaps, "stale": stale, "foreign": others}
 
 
 def _is_between(month: str, others: list[str]) -> bool:
@@ -72,8 +101,10 @@ with DAG(
 Keeps the lake tidy, and reports what needs a person.
 
 - `sweep` removes what was staged and never published, a week after its last change.
-- `report` gives, as its result and in its log, the rows in quarantine, whose values did not fit their columns, and the
-  months that are missing between others. It does not fail for them.
+- `rewrite` adds columns that came late to the older months, a few months per run.
+- `report` gives, as its result and in its log, the rows in quarantine, whose values did not fit their columns, the
+  months that are missing between others, scopes that are exported no more, and files that are not the lake's. It
+  does not fail for them.
 """,
     schedule="0 6 * * 0",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -82,4 +113,5 @@ Keeps the lake tidy, and reports what needs a person.
     tags=["sei"],
 ) as dag:
     sweep(LAKE)
+    rewrite(LAKE)
     report(LAKE)

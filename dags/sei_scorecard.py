@@ -24,14 +24,14 @@ def cards(lake: str, **context: Any) -> list[str]:
     """
     from io import BytesIO
 
-    from airflow.sdk import ObjectStoragePath
     from sei_card.figures import card_of_month
 
     from sei_provider.api.periods import period_of
+    from sei_provider.hooks.lake import open_lake
     from sei_provider.lake import UnknownTableError, ledger, read_table
     from sei_provider.lake.storage.store import put_bytes
 
-    root: Any = ObjectStoragePath(lake)
+    root = open_lake(lake)
     written = []
     try:
         for month in published_months(context) or sorted(ledger(root, TABLES["productivity"]))[-MONTHS_SHOWN:]:
@@ -55,14 +55,14 @@ def cards(lake: str, **context: Any) -> list[str]:
 def page(lake: str) -> str:
     """Writes `<lake>/scorecard/scorecard.html` about the last twelve months with a scorecard; returns its path."""
     import pandas as pd
-    from airflow.sdk import ObjectStoragePath
     from sei_card.page import page_of
 
+    from sei_provider.hooks.lake import open_lake
     from sei_provider.lake import read_table
     from sei_provider.lake.column_metadata import HEADER_KEY
     from sei_provider.lake.storage.store import names, put_bytes, read
 
-    root: Any = ObjectStoragePath(lake)
+    root = open_lake(lake)
     folder = root / "scorecard"
     months = [name.removeprefix("month=") for name in names(folder) if name.startswith("month=")][-MONTHS_SHOWN:]
     parts = (read(folder / f"month={month}" / "data.parquet", pd.read_parquet) for month in months)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from typing import Any
 
+import httpx
 import pytest
 import stamina
 from hypothesis import settings
-from upath import UPath
+
+from tests import azurite
 
 REAL_AIRFLOW = {"whole", "airflow", "stack", "chaos", "night"}
 """Fixtures that start Airflow's processes."""
@@ -59,14 +60,23 @@ def no_waiting() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def s3_options() -> Iterator[dict[str, Any]]:
-    """What opens the bucket `sei` of a server that speaks S3 on a free port of this machine."""
+def s3_endpoint() -> Iterator[str]:
+    """Endpoint of a server that speaks S3, on a free port of this machine; it has the bucket `sei`."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    options = {"key": "sandbox", "secret": "sandbox", "client_kwargs": {"endpoint_url": f"http://{host}:{port}"}}
-    UPath("s3://sei", **options).mkdir()
-    yield options
+    httpx.put(f"http://{host}:{port}/sei").raise_for_status()
+    yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def azure_endpoint() -> Iterator[str]:
+    """Endpoint of Azurite's account, on a free port of this machine; it has the container `sei`."""
+    from azure.storage.blob import BlobServiceClient
+
+    with azurite.running() as endpoint:
+        BlobServiceClient(endpoint, credential=azurite.KEY).create_container("sei")
+        yield endpoint

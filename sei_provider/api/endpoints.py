@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
+_CLOCK_TOLERANCE = timedelta(minutes=5)
 _REUSED_AGE = timedelta(seconds=5)
 """Age at which an export existed before the create that SEI answers with it (CONTRACT, "Reuse")."""
 
@@ -47,7 +48,7 @@ def create_export(request: ExportRequest, body: Mapping[str, Any], create_paths:
         raise SeiInputError(msg)
 
     def parse(reply: Reply) -> Export:
-        export = Export.from_reply(report.name, parse_json(reply))
+        export = _not_after_reply(Export.from_reply(report.name, parse_json(reply)), reply)
         return replace(export, reused=_is_reused(export, reply))
 
     call = Call(
@@ -79,7 +80,7 @@ def get_export(report: str, export_id: str) -> Call[Export]:
         if export.id != export_id:
             msg = f"Asked to read the status of {report} export {export_id}, SEI answered about export {export.id}"
             raise SeiReplyError(msg)
-        return export
+        return _not_after_reply(export, reply)
 
     return Call(
         description=f"read the status of {report} export {export_id}",
@@ -131,7 +132,7 @@ def list_exports(report: str, params: Mapping[str, str], page: int) -> Call[Page
         method="GET",
         path=REPORTS[report].path,
         params={**params, "page": str(page)},
-        parse=lambda reply: _export_page(report, parse_json(reply)),
+        parse=lambda reply: _export_page(report, parse_json(reply), reply),
     )
 
 
@@ -181,14 +182,14 @@ def _tree_by_name(name: str, trees: list[OrgTree]) -> OrgTree:
     return found[0]
 
 
-def _export_page(report: str, reply: Any) -> Page[Export]:
+def _export_page(report: str, reply: Any, http_reply: Reply) -> Page[Export]:
     what = f"list of {report} exports"
     entries = _entries(what, reply, "exports")
     said = reply.get("pagination") or {}
     if not isinstance(said, Mapping):
         msg = f"SEI's {what} has a pagination that is not a JSON object but {type(said).__name__}"
         raise SeiReplyError(msg)
-    exports = _readable_exports(report, entries)
+    exports = _readable_exports(report, entries, http_reply)
     return Page(
         items=exports,
         skipped=len(entries) - len(exports),
@@ -198,7 +199,7 @@ def _export_page(report: str, reply: Any) -> Page[Export]:
     )
 
 
-def _readable_exports(report: str, entries: list[Any]) -> tuple[Export, ...]:
+def _readable_exports(report: str, entries: list[Any], reply: Reply) -> tuple[Export, ...]:
     """Return the valid entries. A list holds other people's exports too, so one invalid entry must not hide the rest.
 
     Raises `SeiReplyError` if no entry is valid.
@@ -207,7 +208,7 @@ def _readable_exports(report: str, entries: list[Any]) -> tuple[Export, ...]:
     errors: list[SeiReplyError] = []
     for entry in entries:
         try:
-            exports.append(Export.from_reply(report, entry))
+            exports.append(_not_after_reply(Export.from_reply(report, entry), reply))
         except SeiReplyError as error:
             errors.append(error)
     if errors and not exports:
@@ -265,10 +266,30 @@ def _is_reused(export: Export, reply: Reply) -> bool:
     """Tell whether the export existed before this create, by SEI's own clock."""
     if reply.status == HTTPStatus.OK:
         return True
+    answered_at = _answered_at(reply)
+    return answered_at is not None and answered_at - export.created_at > _REUSED_AGE
+
+
+def _not_after_reply(export: Export, reply: Reply) -> Export:
+    """Return the export; raises `SeiReplyError` if it was made after the reply about it, by SEI's own clock.
+
+    The newest export wins in the lake, so one of the year 9999 would keep every later one out.
+    """
+    answered_at = _answered_at(reply)
+    if answered_at is not None and export.created_at - answered_at > _CLOCK_TOLERANCE:
+        msg = (
+            f"SEI's reply about {export.report} export {export.id} has createdAt {export.created_at.isoformat()}, "
+            f"but was sent at {answered_at.isoformat()}: one of SEI's clocks is wrong, so this export is not used. "
+            "Export again once SEI's clocks agree"
+        )
+        raise SeiReplyError(msg)
+    return export
+
+
+def _answered_at(reply: Reply) -> datetime | None:
+    """Return the reply's own time, from its `Date` header; None if it has none."""
     try:
         answered_at = parsedate_to_datetime(reply.headers.get("date", ""))
     except ValueError:
-        return False
-    if answered_at.tzinfo is None:
-        answered_at = answered_at.replace(tzinfo=UTC)
-    return answered_at - export.created_at > _REUSED_AGE
+        return None
+    return answered_at if answered_at.tzinfo else answered_at.replace(tzinfo=UTC)

@@ -19,6 +19,7 @@ from airflow.utils.cli import suppress_logs_and_warning
 from sei_provider.api.client import SeiClient
 from sei_provider.api.errors import SeiError, SeiInputError
 from sei_provider.api.export import Export, ExportStatus
+from sei_provider.api.request import Scope
 from sei_provider.api.teams import Team
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.lake.errors import LakeError
@@ -87,20 +88,42 @@ def list_teams(args: Namespace) -> None:
 @suppress_logs_and_warning
 def show_coverage(args: Namespace) -> None:
     """Run `airflow sei coverage TABLE --lake LAKE`: print a row for each scope, a column for each month."""
-    from airflow.sdk import ObjectStoragePath
-
     from sei_provider import lake as sei_lake
     from sei_provider.api.validation import parse_day
+    from sei_provider.hooks.lake import open_lake
 
-    place: Any = ObjectStoragePath(args.lake)
     grid: dict[str, dict[str, Any]] = {}
     with _errors_as_lines():
         start = parse_day("--from", args.start) if args.start else None
         end = parse_day("--to", args.end) if args.end else None
-        for part in sei_lake.coverage(place, args.table, start=start, end=end):
+        for part in sei_lake.coverage(open_lake(args.lake), args.table, start=start, end=end):
             row = grid.setdefault(part["scope"], {"scope": part["scope"]})
-            row[part["month"]] = "-" if part["published_at"] is None else part["rows"]
+            shown = "-" if part["published_at"] is None else part["rows"]
+            row[part["month"]] = f"{shown} stale" if part["stale"] else shown
     _print(list(grid.values()), args)
+
+
+@suppress_logs_and_warning
+def retire(args: Namespace) -> None:
+    """Run `airflow sei retire SCOPE --lake LAKE`: remove the rows of a scope, from one table or from all."""
+    from datetime import UTC, datetime
+
+    from sei_provider import lake as sei_lake
+    from sei_provider.hooks.lake import open_lake
+    from sei_provider.lake.storage.store import lake_path
+    from sei_provider.lake.tables.stored_schema import table_names
+
+    with _errors_as_lines():
+        place = open_lake(args.lake)
+        scope = Scope.parse(args.scope).label if ":" not in args.scope else args.scope
+        tables = [args.table] if args.table else table_names(lake_path(place))
+        now, single = datetime.now(UTC), args.single_writer
+        found = [
+            {"table": table, "month": month}
+            for table in tables
+            for month in sei_lake.retire(place, table, scope, retired_at=now, single_writer=single)
+        ]
+    _print(found, args)
 
 
 @suppress_logs_and_warning

@@ -24,6 +24,13 @@ _TABLE = Arg(("table",), help="a table of the lake, e.g. sprint_team_monthly")
 _LAKE = Arg(("--lake",), help="the lake's path or URL", required=True)
 _FROM = Arg(("--from",), dest="start", help="from the month of this day (yyyy-MM-dd) on")
 _TO = Arg(("--to",), dest="end", help="up to the month of this day (yyyy-MM-dd)")
+_SCOPE = Arg(("scope",), help="team:456 or org:Engineering, as coverage shows it, or a team's id")
+_ONE_TABLE = Arg(("--table",), help="only this table (default: all of the lake)")
+_SINGLE_WRITER = Arg(
+    ("--single-writer",),
+    help="confirm that nothing else writes to the lake, on a store that cannot keep two writers apart",
+    action="store_true",
+)
 _AT_MOST = Arg(("--at-most",), help="how many exports to show", type=int, default=50)
 _STATUS = Arg(("--status",), help="only exports of this status")
 _TEAM = Arg(("--team",), help="only exports of the team with this id")
@@ -66,9 +73,15 @@ def get_sei_cli_commands() -> list[CLICommand]:
     )
     coverage = ActionCommand(
         name="coverage",
-        help="Show which scopes and months a table holds: rows, 0 if SEI had none, - if never published",
+        help="Show scopes and months of a table: rows, 0 if SEI had none, - if not published; stale: exported no more",
         func=lazy_load_command(f"{_COMMANDS}.show_coverage"),
         args=(_TABLE, _LAKE, _FROM, _TO, ARG_OUTPUT, ARG_VERBOSE),
+    )
+    retire = ActionCommand(
+        name="retire",
+        help="Remove the rows of a scope that is exported no more; a later export brings it back",
+        func=lazy_load_command(f"{_COMMANDS}.retire"),
+        args=(_SCOPE, _LAKE, _ONE_TABLE, _SINGLE_WRITER, ARG_OUTPUT, ARG_VERBOSE),
     )
     check = ActionCommand(
         name="check",
@@ -76,4 +89,4 @@ def get_sei_cli_commands() -> list[CLICommand]:
         func=lazy_load_command(f"{_COMMANDS}.check"),
         args=(_CONN_ID, ARG_OUTPUT, ARG_VERBOSE),
     )
-    return [GroupCommand(name="sei", help="Look at Harness SEI", subcommands=(exports, teams, coverage, check))]
+    return [GroupCommand(name="sei", help="Look at Harness SEI", subcommands=(exports, teams, coverage, retire, check))]

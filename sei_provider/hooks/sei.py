@@ -107,6 +107,13 @@ class SeiHook(BaseHook):
             raise SeiInputError(msg) from None
         return Calendar(weekday(extra.get("week_starts_on") or "monday"), timezone)
 
+    def get_origin(self) -> dict[str, str | None]:
+        """Return account, organization and project of the connection, as far as it names them."""
+        _, extra = self._resolved
+        names = ("account", "organization", "project")
+        values = (extra.get(key) for key in ("account_identifier", "org_identifier", "project_identifier"))
+        return {name: str(value) if value else None for name, value in zip(names, values, strict=True)}
+
     def get_personal_data_key(self) -> bytes:
         """Return the key for hashing names and e-mail addresses: the extra `personal_data_secret`.
 

@@ -13,9 +13,12 @@ from sei_provider.lake.errors import (
     BodyError,
     ConflictError,
     CsvError,
+    DamagedObjectError,
     EmptyBodyError,
     HeaderError,
+    LakeAddressError,
     LakeError,
+    NewerFormatError,
     NotCsvError,
     PersonalDataError,
     SchemaError,
@@ -34,18 +37,23 @@ if TYPE_CHECKING:
     from sei_provider.lake.staging.manifests import discard, staged
     from sei_provider.lake.staging.raw import keep
     from sei_provider.lake.staging.stage import stage
+    from sei_provider.lake.storage.store import lake_path
     from sei_provider.lake.tables.ledger import ScopeCoverage, coverage, ledger
     from sei_provider.lake.tables.publish import publish
+    from sei_provider.lake.tables.retire import retire
     from sei_provider.lake.tables.table import read_table
 
 __all__ = [
     "BodyError",
     "ConflictError",
     "CsvError",
+    "DamagedObjectError",
     "EmptyBodyError",
     "HeaderError",
+    "LakeAddressError",
     "LakeError",
     "Manifest",
+    "NewerFormatError",
     "NotCsvError",
     "PersonalDataError",
     "Published",
@@ -65,9 +73,11 @@ __all__ = [
     "default_table",
     "discard",
     "keep",
+    "lake_path",
     "ledger",
     "publish",
     "read_table",
+    "retire",
     "stage",
     "staged",
 ]
@@ -77,9 +87,11 @@ _LOADED_WHEN_NAMED = {
     "coverage": "tables.ledger",
     "discard": "staging.manifests",
     "keep": "staging.raw",
+    "lake_path": "storage.store",
     "ledger": "tables.ledger",
     "publish": "tables.publish",
     "read_table": "tables.table",
+    "retire": "tables.retire",
     "stage": "staging.stage",
     "staged": "staging.manifests",
 }

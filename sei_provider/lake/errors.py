@@ -86,6 +86,19 @@ class TableDefinitionError(SchemaError):
     """A slice has another definition than its table (DESIGN, decision 15)."""
 
 
+class NewerFormatError(LakeError):
+    """A newer version of this package wrote the object."""
+
+    is_permanent = True
+
+
+class DamagedObjectError(LakeError):
+    """An object of a table cannot be parsed; the message names it."""
+
+    is_permanent = True
+    affects_all_scopes = False
+
+
 class StagingError(LakeError):
     """A staged file is not where its manifest says, and no ledger holds the slice."""
 
@@ -106,6 +119,12 @@ class UnknownColumnError(LakeError):
 
 class UnsupportedStoreError(LakeError):
     """Puts to this kind of store are not atomic, or do not keep two writers apart."""
+
+    is_permanent = True
+
+
+class LakeAddressError(LakeError):
+    """The address of a lake has a spelling that stores take for another place; the message names the right one."""
 
     is_permanent = True
 

@@ -6,16 +6,16 @@ Plain values and JSON. Knows no Parquet, no CSV and no store, and is cheap to im
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any, NotRequired, TypeAlias, TypedDict
 
 from sei_provider.lake.columns import UNDATED
 
 JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | bool | None"
 
-SliceKey: TypeAlias = tuple[str, str]
-"""Scope and export id, which mark the rows of a slice in `_scope` and `_export_id`."""
+SliceKey: TypeAlias = tuple[str, str, datetime]
+"""Scope, export id and time of staging, which mark the rows of a slice in `_scope`, `_export_id`, `_exported_at`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,9 @@ class Slice:
     """Documented metric names of this report at this level, in capitals: the columns declared as numbers."""
     definition: Mapping[str, JSON]
     """Options that change what the rows measure (DESIGN, decision 15): `aggregation`, `metric_groups`, `metrics`, …"""
+    origin: Mapping[str, str | None] = field(default_factory=dict)
+    """Account, organization and project of the rows, as far as they are known: the keys `account`, `organization` and
+    `project`. Two that are known and differ cannot share a table."""
 
     @property
     def replace_exact_range(self) -> bool:
@@ -59,6 +62,7 @@ class Slice:
             "granularity": self.granularity,
             "metrics": sorted(self.metrics),
             "meaning": dict(self.definition),
+            **({"origin": dict(self.origin)} if self.origin else {}),
         }
 
     @classmethod
@@ -73,6 +77,7 @@ class Slice:
             granularity=value["granularity"],
             metrics=frozenset(value["metrics"]),
             definition=value["meaning"],
+            origin=value.get("origin", {}),
         )
 
 
@@ -91,18 +96,45 @@ class Manifest(TypedDict):
     created_at: str | None
     """Time at which SEI made the export, by SEI's clock: ISO 8601, UTC."""
     error: str | None
+    reused: NotRequired[bool]
+    """True if SEI had made the export before this task asked for it."""
     fresh_from: NotRequired[str]
     """When SEI creates a new export of this request; only where it gave back one that the lake held already."""
 
 
+class Superseding(TypedDict):
+    """An export that superseded rows of another."""
+
+    scope: str
+    export_id: str
+    created_at: str
+
+
 class Superseded(TypedDict):
-    """A slice of which a newer export superseded some or all rows of a month."""
+    """A slice of which other exports superseded some or all rows of a month."""
 
     scope: str
     start: str
     end: str
     export_id: str
     reason: str
+    by: list[Superseding]
+    """The exports that did, up to ten of them."""
+    clock_went_back: bool
+    """True if it lost by `createdAt` alone, to an export that was staged more than five minutes earlier by our clock:
+    one of the two times is wrong."""
+
+
+class Restated(TypedDict):
+    """Figures of a month that was over, which another export has changed."""
+
+    figures: int
+    """How many: one per team, period and metric; developers are added up."""
+    largest: float
+    """Largest relative difference, 0 to 1."""
+    teams: list[str]
+    """Hierarchies of the teams concerned, up to 50; empty in `contributor_report`, whose teams are people."""
+    team_count: int
 
 
 class Published(TypedDict):
@@ -118,6 +150,8 @@ class Published(TypedDict):
     superseded: list[Superseded]
     quarantined: int
     """Rows of these slices, of any month, that went to quarantine when they were staged."""
+    restated: Restated | None
+    """Figures of this month that have changed, if the month was over; None if none has."""
     new_columns: list[str]
     """Columns that are new to the table: older rows are null there."""
     missing_columns: list[str]

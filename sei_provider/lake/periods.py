@@ -6,7 +6,7 @@ Plain dates. Knows no slice and no table.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 
 def period_months(start: date, end: date, granularity: str) -> Iterator[date]:
@@ -40,6 +40,22 @@ def next_month(month: date) -> date:
 def previous_month(month: date) -> date:
     """Return the first day of the previous month."""
     return date(month.year - (month.month == 1), (month.month - 2) % 12 + 1, 1)
+
+
+def period_end(start: date, granularity: str) -> date:
+    """Return the last day of the period that starts on a day; that day itself for an unknown granularity."""
+    if granularity == "weekly":
+        return start + timedelta(days=6)
+    months = {"monthly": 1, "quarterly": 3}.get(granularity, 0)
+    month = start.replace(day=1)
+    for _ in range(months):
+        month = next_month(month)
+    return month - timedelta(days=1) if months else start
+
+
+def sprint_name(sprint: str | None, start: date) -> str:
+    """Return what tells the sprints of a team apart: the name, or the first day where SEI gives no name."""
+    return sprint or start.isoformat()
 
 
 def in_utc(moment: datetime, name: str) -> datetime:

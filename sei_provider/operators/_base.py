@@ -47,7 +47,7 @@ class SeiBatchOperator(BaseOperator):
     :param scopes: The batch: team ids (str or int), or `{"teamId": …}`, `{"orgTreeName": …}` or both. (templated)
     :param start: First day, inclusive, as a date or `yyyy-MM-dd`. (templated)
     :param end: Last day, inclusive. (templated)
-    :param lake: The lake's place: a path, or what `ObjectStoragePath` takes, as in `s3://conn@bucket/lake`. (templated)
+    :param lake: The lake's place: a path or an address, as in `s3://conn@bucket/lake`. (templated)
     :param metrics: Names of single metrics. (templated)
     :param granularity: The length of a period, in any case; the report's own default if None.
     :param options: Further members of the request, sent as they are.
@@ -146,7 +146,7 @@ class SeiBatchOperator(BaseOperator):
         return requests
 
     def _stager(self, context: Context, hook: SeiHook, checkpoint: TaskCheckpoint) -> Stager:
-        from airflow.sdk import ObjectStoragePath
+        from sei_provider.hooks.lake import open_lake
 
         keeps_raw = bool(self.raw_path) and self.personal_data == "keep"
         if self.raw_path and not keeps_raw:
@@ -163,7 +163,8 @@ class SeiBatchOperator(BaseOperator):
         return Stager(
             folder=checkpoint.folder,
             run_id=context["run_id"],
-            raw_path=ObjectStoragePath(str(self.raw_path)) if keeps_raw else None,
+            origin=hook.get_origin(),
+            raw_path=open_lake(str(self.raw_path)) if keeps_raw else None,
             options=options,
         )
 

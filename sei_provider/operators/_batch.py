@@ -147,6 +147,7 @@ class ExportBatch:
                     self._wait_for(request, export)
                     if export.reused:
                         reused.append(request.fingerprint)
+                        self._state.reused.append(request.fingerprint)
         finally:  # also when an error that affects all scopes ends the task: its retry resumes what was created
             self._checkpoint.flush()
         return reused

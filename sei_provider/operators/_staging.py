@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -47,6 +47,8 @@ class Stager:
 
     folder: Any
     run_id: str
+    origin: Mapping[str, str | None] = field(default_factory=dict)
+    """Account, organization and project of the connection."""
     raw_path: Any = None
     """The folder in which each file is also kept as SEI sent it, or None."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -57,7 +59,7 @@ class Stager:
 
         Raises an error that would keep every other file out as well, such as a full disk.
         """
-        slice_ = slice_of(request)
+        slice_ = replace(slice_of(request), origin=self.origin)
         try:
             if self.raw_path:  # first, because a retry skips what is staged
                 sei_lake.keep(path, self.raw_path, slice_, export_id=export.id)
@@ -88,6 +90,8 @@ def manifests_of(requests: list[ExportRequest], state: BatchState, folder: Any) 
     for request in requests:
         if request.fingerprint in staged:
             manifest = staged[request.fingerprint]
+            if request.fingerprint in {*state.reused, *state.resumed}:
+                manifest["reused"] = True
             if fresh_from := state.fresh_from.get(request.fingerprint):
                 manifest["fresh_from"] = fresh_from
             manifests.append(manifest)
@@ -108,6 +112,7 @@ def slice_of(request: ExportRequest) -> sei_lake.Slice:
         granularity=request.granularity.lower(),
         metrics=report.metrics(request.level),
         definition={
+            "level": request.level,
             "aggregation": request.aggregation,
             "computation_mode": request.computation_mode,
             "options": dict(request.options),

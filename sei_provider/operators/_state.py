@@ -67,6 +67,8 @@ class BatchState:
     """SEI's creation times of these exports, by export id, as far as they are known."""
     resumed: list[str] = field(default_factory=list)
     """The requests whose export an earlier try created."""
+    reused: list[str] = field(default_factory=list)
+    """The requests for which SEI gave back an export that it had made before."""
     fresh_from: dict[str, str] = field(default_factory=dict)
     """The requests for which SEI gave back a published export, and the time from which SEI creates a new one."""
     errors: dict[str, str] = field(default_factory=dict)
@@ -120,13 +122,13 @@ class TaskCheckpoint:
     """
 
     def __init__(self, context: Context, lake: str) -> None:
-        from airflow.sdk import ObjectStoragePath
+        from sei_provider.hooks.lake import open_lake
 
         ti = context["ti"]
         # The same for every try, and for no other task: dag, run, task and map index.
         name = "\n".join([ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index)])
-        self.lake: Any = ObjectStoragePath(lake)
-        self.folder: Any = self.lake / "_staging" / hashlib.sha256(name.encode()).hexdigest()[:20]
+        self.lake = open_lake(lake)
+        self.folder = self.lake / "_staging" / hashlib.sha256(name.encode()).hexdigest()[:20]
         self._store: Any = context.get("task_state_store")
         self.keeps_ids = self._store is not None
         self._is_first_try = ti.try_number <= 1

@@ -64,17 +64,37 @@ class SeiPublishOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Publish, then name what is missing."""
-        from airflow.sdk import ObjectStoragePath
+        from sei_provider.hooks.lake import open_lake
 
-        lake: Any = ObjectStoragePath(self.lake)  # on Airflow 3.3 a path by its behaviour, not by its type
+        lake = open_lake(self.lake)
         manifests: list[Manifest] = list(_flat(self.staged))
         if self.table:
             manifests = [{**manifest, "table": self.table} for manifest in manifests]
-        published = sei_lake.publish(lake, manifests, published_at=datetime.now(UTC), single_writer=self.single_writer)
-        missing = _missing(self.expected, manifests)
+        refused: list[dict[str, str]] = []
+        published = sei_lake.publish(
+            lake,
+            manifests,
+            published_at=datetime.now(UTC),
+            single_writer=self.single_writer,
+            on_refused=lambda slice_, error: refused.append({"scope": slice_["scope"], "error": str(error)}),
+        )
+        missing = [*_missing(self.expected, manifests), *refused, *_lost_to_a_wrong_clock(published, manifests)]
         for month in published:
             self.log.info("%(table)s, month %(month)s: %(rows)d rows after %(slices)d slices", month)
-        self.log.info("%d of %d slices published, %d scopes missing", _good(manifests), len(manifests), len(missing))
+            for lost in month["superseded"]:
+                self.log.warning(
+                    "%s, month %s: %s %s to %s (export %s): %s: %s",
+                    month["table"], month["month"], lost["scope"], lost["start"], lost["end"], lost["export_id"],
+                    lost["reason"], ", ".join(f"{by['scope']} {by['export_id']}" for by in lost["by"]) or "none left",
+                )  # fmt: skip
+            if restated := month["restated"]:
+                self.log.warning(
+                    "%s, month %s is over, and %d figures of %d teams have changed, by up to %.3g %%: %s",
+                    month["table"], month["month"], restated["figures"], restated["team_count"],
+                    100 * restated["largest"], ", ".join(restated["teams"]) or "teams that are people are not named",
+                )  # fmt: skip
+        good = _good(manifests) - len(refused)
+        self.log.info("%d of %d slices published, %d scopes missing", good, len(manifests), len(missing))
         for asset in self.outlets:
             _describe(context["outlet_events"][asset], published, missing)
         return {"published": published, "missing": missing}
@@ -119,6 +139,24 @@ def _missing(expected: Any, manifests: list[Manifest]) -> list[dict[str, str]]:
         *({"scope": bad["scope"], "error": bad["error"]} for bad in manifests if bad["error"] is not None),
         *({"scope": scope, "error": unknown} for scope in dict.fromkeys(scopes) if scope not in known),
     ]
+
+
+def _lost_to_a_wrong_clock(published: Iterable[Published], manifests: Iterable[Manifest]) -> Iterator[dict[str, str]]:
+    """Name the new exports that lost to older ones because a clock is wrong: their figures are in no table."""
+    fresh = {(manifest["scope"], manifest["export_id"]) for manifest in manifests if not manifest.get("reused")}
+    told = set()
+    for month in published:
+        for lost in month["superseded"]:
+            key = (lost["scope"], lost["export_id"], month["table"])
+            if lost["clock_went_back"] and key[:2] in fresh and key not in told:
+                told.add(key)
+                by = ", ".join(f"{by['scope']} {by['export_id']} of {by['created_at']}" for by in lost["by"])
+                error = (
+                    f"export {lost['export_id']} is new, but its createdAt is before that of exports that were staged "
+                    f"earlier ({by}), so its rows are not in table {month['table']}: SEI's clock or this machine's is "
+                    "wrong. Export again when SEI's clock is past these times"
+                )
+                yield {"scope": lost["scope"], "error": error}
 
 
 def _flat(value: Any) -> Iterator[Any]:

@@ -16,6 +16,7 @@ import pytest
 from sei_provider.api import (
     SeiAuthError,
     SeiConnectionError,
+    SeiReplyError,
 )
 from sei_provider.sandbox.control import SandboxControl
 from tests.api.conftest import answering, export_request
@@ -169,3 +170,32 @@ def test_reused_is_what_is_answered_with_200_or_was_made_5_seconds_before_the_an
     reply = {"exportId": "exp_1", "createdAt": created_at, "message": "Using existing export with identical parameters"}
     answer, _ = answering(httpx.Response(status, json=reply, headers={"Date": date} if date else {}))
     assert client_to(answer).create_export(export_request("sprint")).reused is reused
+
+
+@pytest.mark.parametrize(
+    ("created_at", "date", "refused"),
+    [
+        ("9999-12-31T23:59:59Z", NOW, True),
+        ("2026-01-01T00:05:31Z", NOW, True),
+        ("2026-01-01T00:05:30Z", NOW, False),
+        ("9999-12-31T23:59:59Z", None, False),
+    ],
+)
+@pytest.mark.parametrize("call", ["create", "status"])
+def test_an_export_made_more_than_5_minutes_after_the_reply_about_it_is_refused(
+    client_to: MakeClient, call: str, created_at: str, date: str | None, refused: bool
+) -> None:
+    reply = {"exportId": "exp_1", "createdAt": created_at, "status": "processing"}
+    answer, _ = answering(httpx.Response(202, json=reply, headers={"Date": date} if date else {}))
+    client = client_to(answer)
+
+    def ask() -> object:
+        if call == "create":
+            return client.create_export(export_request("sprint"))
+        return client.get_export("sprint", "exp_1")
+
+    if refused:
+        with pytest.raises(SeiReplyError, match="one of SEI's clocks is wrong"):
+            ask()
+    else:
+        ask()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sei_provider.api import ExportRequest, Scope, SeiClient
+from sei_provider.lake import coverage
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from tests.connections import connect
@@ -124,6 +125,20 @@ def test_coverage_is_a_grid_of_scopes_and_months(terminal: Terminal, sandbox: Sa
     done = terminal.run("coverage", "nowhere", "--lake", str(lake))
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "sprint_team_monthly" in done.stderr, "the tables there are"
+
+
+def test_a_scope_is_retired_from_all_tables(terminal: Terminal, sandbox: SandboxControl, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    with pytest.MonkeyPatch.context() as patch:
+        connect(patch, sandbox.base_url)
+        staged = Task(lake, state=None, scopes=["11", "12"]).run()
+        publish(lake, staged, ["11", "12"])
+        publish(lake, Task(lake, state=None, scopes=["12"], task_id="again").run(), ["12"], table="mine")
+    retired = terminal.json("retire", "12", "--lake", str(lake))
+    assert [(row["table"], row["month"]) for row in retired] == [
+        (table, month) for table in ("mine", "sprint_team_monthly") for month in ("2026-01", "2026-02")
+    ]
+    assert {part["scope"] for part in coverage(lake, "sprint_team_monthly") if part["rows"]} == {"team:11"}
 
 
 def test_a_good_connection_is_good(terminal: Terminal) -> None:

@@ -58,7 +58,15 @@ def test_gaps_of_every_table_and_rows_put_aside_are_reported(
     assert maintenance.report.function(str(tmp_path)) == {
         "quarantined": [],
         "gaps": {"mine": [], "sprint_team_monthly": ["team:11 2026-01"]},
+        "stale": {"mine": [], "sprint_team_monthly": []},
+        "foreign": [],
     }
+    (tmp_path / "mine" / "month=2026-02" / "data.parquet~").write_text("an editor's backup")
+    (tmp_path / "mine" / "month=2026-03_$folder$").write_text("")
+    assert maintenance.report.function(str(tmp_path))["foreign"] == [
+        {"table": "mine", "names": ["month=2026-03_$folder$", "month=2026-02/data.parquet~"]}
+    ]
+    assert maintenance.rewrite.function(str(tmp_path)) == {"mine": [], "sprint_team_monthly": []}
     bad = tmp_path / "body"
     bad.write_text("Team,Start_Date,SPRINT_COMMIT\nA,2026-02-01,3\nB,2026-02-01,three\n")
     sei_lake.stage(

@@ -1,4 +1,4 @@
-"""A bench on each kind of store: local disk, memory, and S3 over a real socket."""
+"""A bench on each kind of store: local disk, memory, and S3 and Azure over a real socket."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from lake_bench import Bench
+from stores import open_store
 from upath import UPath
 
 
@@ -24,4 +25,5 @@ def bench(tmp_path: Path, store: str, request: pytest.FixtureRequest) -> Bench:
         return Bench(folder)
     if store == "memory":
         return Bench(folder, root=UPath(f"memory://{uuid4().hex}/lake"), single_writer=True)
-    return Bench(folder, root=UPath(f"s3://sei/{uuid4().hex}/lake", **request.getfixturevalue("s3_options")))
+    endpoint = request.getfixturevalue(f"{store}_endpoint")
+    return Bench(folder, root=open_store(store, endpoint, f"{uuid4().hex}/lake"), store=store, endpoint=endpoint)

@@ -8,10 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import obstore
 from upath import UPath
 
 from sei_provider import lake
 from sei_provider.lake import Manifest, Published, Slice
+from sei_provider.lake.storage.backend import LakePath
+from sei_provider.lake.storage.object_path import ObjectPath
 
 EPOCH = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
 STORES = ["disk", "memory", "s3"]
@@ -40,17 +43,22 @@ class Bench:
     metrics: frozenset[str] = frozenset({"PR_MERGED", "CODING_DAYS"})
     definition: dict[str, object] = field(default_factory=lambda: {"aggregation": "mean"})
     aliases: dict[str, list[str]] = field(default_factory=lambda: {"team_hierarchy": ["squad_path"]})
-    root: UPath | None = None
+    root: LakePath | None = None
+    store: str = "disk"
+    endpoint: str = ""
     single_writer: bool = False
+    run: str = "manual__1"
+    staged: float | None = None
+    """When exports are staged, in minutes; by default half a minute after SEI has made each."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of `stage`."""
 
     @property
-    def lake(self) -> UPath:
+    def lake(self) -> LakePath:
         return self.root or UPath(self.folder / "lake")
 
     @property
-    def staging(self) -> UPath:
+    def staging(self) -> LakePath:
         return self.lake / "_staging" / "task"
 
     def slice(self, scope: str = "team:1", start: str = "2026-01-01", end: str = "2026-01-31") -> Slice:
@@ -78,8 +86,8 @@ class Bench:
             request="f00d",
             export_id=export_id or f"exp_{age:g}",
             created_at=at(age),
-            run_id="manual__1",
-            exported_at=at(age + 0.5),
+            run_id=self.run,
+            exported_at=at(age + 0.5 if self.staged is None else self.staged),
             aliases=self.aliases,
             single_writer=self.single_writer,
             **self.options,
@@ -109,12 +117,16 @@ class Bench:
             owners.setdefault(str(path), []).append(str(export))
         return owners
 
-    def path(self, manifest: Manifest) -> UPath:
-        """Return the path of a manifest's staged file."""
+    def path(self, manifest: Manifest) -> LakePath:
+        """Where a manifest says that its rows are staged."""
         return self.lake / str(manifest["path"]).removeprefix(f"{self.lake}/")
 
     def objects(self, ending: str = "data.parquet") -> dict[str, bytes]:
-        """Return all objects of the lake whose names end like this."""
+        """All objects of the lake whose names end so."""
+        if isinstance(self.lake, ObjectPath):
+            store = self.lake.store.store
+            found = [each["path"] for each in obstore.list(store, self.lake.key).collect()]
+            return {key: bytes(obstore.get(store, key).bytes()) for key in found if key.endswith(ending)}
         fs = self.lake.fs
         fs.invalidate_cache()
         return {path: fs.cat_file(path) for path in fs.find(self.lake.path) if path.endswith(ending)}

@@ -1,6 +1,6 @@
 """Script: publish in a process of its own, which can pause between reading a month and putting it.
 
-    python publisher.py <JSON: lake, options, manifests, signals, pause>
+    python publisher.py <JSON: store, endpoint, lake, manifests, signals, pause>
 
 Creates `<signals>/<its name>.read` after reading the first month and, if it is told to pause, waits for
 `<signals>/go`. Creates `….blocked` if it finds the table locked, and `….done` at its end.
@@ -16,16 +16,18 @@ from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from stores import open_store
 from upath import UPath
 
 from sei_provider import lake
-from sei_provider.lake.tables import publish
+from sei_provider.lake.tables import publish as publishing
+from sei_provider.lake.tables import table as tables
 
 
 def main() -> None:
     task = json.loads(sys.argv[1])
     signals = Path(task["signals"])
-    put_month, locked = publish.put_month, publish.locked
+    put_month, locked = tables.put_month, publishing.locked
     paused = []
 
     def put_after_a_pause(*args, **kwargs):
@@ -41,14 +43,17 @@ def main() -> None:
     def say_if_locked(folder):
         if folder.protocol in {"", "file"}:
             try:
-                FileLock(Path(folder.path) / "_lock").acquire(timeout=0).lock.release()
+                FileLock(Path(folder.parent.path) / "_schemas" / f"{folder.name}.lock").acquire(
+                    timeout=0
+                ).lock.release()
             except Timeout:
                 (signals / f"{task['name']}.blocked").touch()
         with locked(folder):
             yield
 
-    publish.put_month, publish.locked = put_after_a_pause, say_if_locked
-    root = UPath(task["lake"], **task["options"])
+    tables.put_month, publishing.locked = put_after_a_pause, say_if_locked
+    on_disk = task["store"] == "disk"
+    root = UPath(task["lake"]) if on_disk else open_store(task["store"], task["endpoint"], task["lake"])
     lake.publish(root, task["manifests"], published_at=datetime.fromisoformat(task["published_at"]))
     (signals / f"{task['name']}.done").touch()
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
-from lake_bench import team_row
+from lake_bench import at, team_row
 
 from sei_provider import lake
 from sei_provider.lake import SchemaError, TableDefinitionError, UnknownColumnError, UnknownTableError
@@ -15,7 +16,7 @@ JAN = "2026-01-01"
 
 
 def remembered(bench):
-    return json.loads((bench.lake / bench.table / "_schema.json").read_text())
+    return json.loads((bench.lake / "_schemas" / f"{bench.table}.json").read_text())
 
 
 def note(bench, cell, age, scope="team:1"):
@@ -66,6 +67,40 @@ def test_a_type_once_decided_stays_and_what_does_not_fit_is_an_error(bench):
         bench.publish(bad)
     assert "12-03" not in str(caught.value)
     assert bench.rows("note") == [(3.0,)]
+
+
+def test_of_six_slices_the_one_that_does_not_fit_is_told_and_five_land(bench):
+    note(bench, "3", 1)
+    staged = [bench.stage(f"team:{n}", [team_row(f"Eng/{n}", JAN, n, note="4")], age=n) for n in range(2, 7)]
+    unfit = bench.stage("team:7", [team_row("Eng/7", JAN, note="n/a")], age=7)
+    refused = []
+    lake.publish(bench.lake, [*staged, unfit], published_at=at(900), on_refused=lambda *told: refused.append(told))
+    assert bench.rows("team", "note") == [("1", 3.0), *((f"{n}", 4.0) for n in range(2, 7))]
+    ((manifest, error),) = refused
+    assert (manifest, type(error)) == (unfit, SchemaError)
+    assert bench.path(unfit).exists(), "it stays staged"
+    assert not any(bench.path(other).exists() for other in staged)
+
+
+def test_a_slice_that_does_not_fit_gives_the_table_neither_columns_nor_types(bench):
+    note(bench, "3", 1)
+    bench.header += ",Mood,Level"
+    unfit = bench.stage("team:2", [team_row("Eng/2", JAN, note="n/a") + ",good,x"], age=2)
+    bench.header = bench.header.replace(",Mood", "")
+    fits = bench.stage("team:3", [team_row("Eng/3", JAN, note="4") + ",7"], age=3)
+    with pytest.raises(SchemaError, match="column 'note'"):
+        bench.publish(unfit, fits)
+    assert bench.rows("team", "note", "level") == [("1", 3.0, None), ("3", 4.0, 7.0)]
+    assert "mood" not in remembered(bench)["columns"]
+
+
+def test_another_definition_is_refused_by_itself(bench):
+    first = bench.stage("team:1", [team_row("Eng/1", JAN)], age=1)
+    bench.definition = {"aggregation": "p90"}
+    other = bench.stage("team:2", [team_row("Eng/2", JAN)], age=2)
+    with pytest.raises(TableDefinitionError, match="aggregation"):
+        bench.publish(other, first)
+    assert bench.owners() == {"Eng/1": ["exp_1"]}
 
 
 def test_text_stays_text_when_numbers_come(bench):
@@ -125,6 +160,26 @@ def test_another_report_or_granularity_is_another_meaning(bench):
     bench.granularity = "weekly"
     with pytest.raises(TableDefinitionError, match="granularity='monthly'"):
         bench.export("team:1", [team_row("Eng/1", JAN)], age=2)
+
+
+def of_project(bench, project, age, account="acme-1"):
+    origin = {"account": account, "organization": "acme", "project": project}
+    slice_ = replace(bench.slice(f"team:{age}"), origin=origin)
+    body = f"{bench.header}\n{team_row(f'Eng/{age}', JAN)}\n".encode()
+    return bench.stage_bytes(body, slice_, age=age)
+
+
+def test_two_projects_cannot_share_a_table_and_an_unknown_part_matches(bench):
+    bench.export("team:0", [team_row("Eng/0", JAN)], age=0)  # an older lake tells nothing
+    bench.publish(of_project(bench, "web", 1, account=None))
+    bench.publish(of_project(bench, "web", 2))
+    bench.export("team:3", [team_row("Eng/3", JAN)], age=3)
+    known = remembered(bench)["meaning"]
+    assert (known["account"], known["organization"], known["project"]) == ("acme-1", "acme", "web")
+    for other in (of_project(bench, "shop", 4), of_project(bench, "web", 5, account="acme-2")):
+        with pytest.raises(TableDefinitionError, match=r"(project='shop'|account='acme-2').*table="):
+            bench.publish(other)
+    assert [row[0] for row in bench.rows("team")] == ["0", "1", "2", "3"]
 
 
 def test_metrics_may_grow_but_not_shrink(bench):

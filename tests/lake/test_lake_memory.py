@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from lake_bench import Bench
 
-from sei_provider.lake.tables import merge
-from sei_provider.lake.tables.merge import ExternalSorter
+from sei_provider.lake.tables import external_sort
+from sei_provider.lake.tables.external_sort import ExternalSorter
 
 ROWS = 25_000
 
@@ -51,8 +51,8 @@ def test_a_month_larger_than_memory_is_complete_and_sorted(used):
 
 @pytest.mark.parametrize("run", [1, 1 << 30], ids=["spilled", "in memory"])
 def test_rows_are_sorted_by_all_columns_with_nulls_last(tmp_path, monkeypatch, run):
-    monkeypatch.setattr(merge, "RUN_BYTES", run)
-    monkeypatch.setattr(merge, "_BLOCK_BYTES", 64)
+    monkeypatch.setattr(external_sort, "RUN_BYTES", run)
+    monkeypatch.setattr(external_sort, "_BLOCK_BYTES", 64)
     random.seed(5)
     rows = [(random.choice(["a", "b", "Ä", None]), random.choice([1, 2, 3, None]), n) for n in range(600)]  # noqa: S311  any will do
     sorter = ExternalSorter(tmp_path, ["team", "day"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lake_bench import STORES, team_row
+from lake_bench import STORES, at, team_row
 
 from sei_provider import lake
 
@@ -24,6 +24,7 @@ def test_a_slice_lands_in_the_months_of_its_rows_start_dates(bench):
             "slices": 1,
             "superseded": [],
             "quarantined": 0,
+            "restated": None,
             "new_columns": [],
             "missing_columns": [],
             "path": str(folder / f"month={month}" / "data.parquet"),
@@ -71,8 +72,11 @@ def test_an_emptied_month_is_an_object_without_rows_that_keeps_its_columns(bench
     assert len(bench.objects()) == 1
     table = lake.read_table(bench.lake, bench.table)
     assert (len(table), "pr_merged" in table.schema.names) == (0, True)
-    (entry,) = lake.ledger(bench.lake, bench.table)["2026-01"]
-    assert (entry["export_id"], entry["rows"], entry["clears"]) == ("exp_2", 0, ["Eng/A"])
+    held = lake.ledger(bench.lake, bench.table)["2026-01"]
+    assert [(entry["export_id"], entry["rows"], entry["teams"]) for entry in held] == [
+        ("exp_1", 0, ["Eng/A"]),
+        ("exp_2", 0, []),
+    ]
 
 
 def test_an_empty_answer_clears_what_the_scope_covered_though_it_came_under_another(bench):
@@ -142,6 +146,8 @@ def test_an_older_slice_that_arrives_late_is_skipped_and_reported(bench):
             "end": "2026-01-31",
             "export_id": "exp_1",
             "reason": "a newer export covers 1 of its 1 rows of this month",
+            "by": [{"scope": "team:1", "export_id": "exp_2", "created_at": at(2).isoformat()}],
+            "clock_went_back": False,
         }
     ]
     assert month["slices"] == 0
@@ -163,6 +169,7 @@ def test_a_late_older_slice_fills_only_the_days_that_nothing_newer_asked_for(ben
 def test_a_late_older_slice_does_not_make_the_newer_one_clear_its_teams(bench):
     bench.export("org:Eng", [team_row("Eng/A", JAN)], age=2)
     bench.export("org:Eng", [team_row("Eng/A", JAN), team_row("Eng/B", JAN)], age=1)
+    bench.run = "manual__2"
     bench.export("team:B", [team_row("Eng/B", JAN)], age=3)
     bench.export("org:Eng", [team_row("Eng/A", JAN)], age=4)
     assert bench.owners() == {"Eng/A": ["exp_4"], "Eng/B": ["exp_3"]}

@@ -1,4 +1,4 @@
-"""Two concurrent publishers, as processes, on one month: nothing of either is lost, on disk and on S3.
+"""Two publishers at once, as processes, on one month: nothing of either is lost, on disk, on S3 and on Azure.
 
 The interleaving is forced: the first reads the month and waits before its put until the second has finished, or waits
 for the lock. Without the lock, or without If-Match, the first would overwrite the second.
@@ -19,7 +19,7 @@ from lake_bench import at, team_row
 
 from sei_provider import lake
 
-pytestmark = pytest.mark.parametrize("store", ["disk", "s3"], indirect=True)
+pytestmark = pytest.mark.parametrize("store", ["disk", "s3", "azure"], indirect=True)
 JAN = "2026-01-01"
 
 
@@ -35,8 +35,9 @@ class Publishers:
     def start(self, name, *manifests, pause=False):
         task = {
             "name": name,
-            "lake": str(self.bench.lake),
-            "options": dict(self.bench.lake.storage_options),
+            "lake": getattr(self.bench.lake, "key", str(self.bench.lake)),
+            "store": self.bench.store,
+            "endpoint": self.bench.endpoint,
             "manifests": manifests,
             "signals": str(self.signals),
             "pause": pause,

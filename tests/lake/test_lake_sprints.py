@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 
 import pytest
 from lake_bench import STORES
 
 from sei_provider import lake
-from sei_provider.lake.tables import publish
+from sei_provider.lake.tables import table as tables
 
 pytestmark = pytest.mark.parametrize("store", STORES, indirect=True)
 
@@ -49,16 +50,61 @@ def test_a_sprint_that_moved_on_does_not_come_back_with_the_older_month_that_arr
     assert late["rows"] == 1
 
 
-def test_a_publisher_that_dies_before_it_reconciled_adjacent_months_is_repaired_by_a_second_run(bench, monkeypatch):
+def test_a_publisher_that_dies_after_a_put_has_looked_at_the_adjacent_months_before(bench, monkeypatch):
     bench.export("team:1", ["S1,A,Eng/A,2026-01-02,2026-01-15,5"], age=2, **JANUARY)
     late = bench.stage("team:1", [f"{ACROSS},5"], age=1, **DECEMBER)
+    put_month = tables.put_month
+
+    def put_and_die(*args, **kwargs):
+        put_month(*args, **kwargs)
+        sys.exit()
+
     with monkeypatch.context() as patch:
-        patch.setattr(publish, "reconcile_adjacent_months", lambda *_: sys.exit())
+        patch.setattr(tables, "put_month", put_and_die)
         with pytest.raises(SystemExit):
             bench.publish(late)
-    assert len(sprints(bench)) == 2
+    assert sprints(bench) == [("S1", "2026-01", 5.0)]
     bench.publish(late)
     assert sprints(bench) == [("S1", "2026-01", 5.0)]
+
+
+def test_a_sprint_that_moves_into_another_month_is_never_nowhere(bench, monkeypatch):
+    """Two sprints change places over the border of two months, and the publisher dies after each of its puts."""
+    before = ["S1,A,Eng/A,2026-01-06,2026-01-19,1", "S2,A,Eng/A,2026-02-03,2026-02-16,1"]
+    after = ["S1,A,Eng/A,2026-02-03,2026-02-16,2", "S2,A,Eng/A,2026-01-06,2026-01-19,2"]
+    root, put_month = bench.lake, tables.put_month
+    for fatal in range(4):
+        bench.root = root / f"{fatal}"
+        bench.export("team:1", before, age=1, start="2026-01-01", end="2026-02-28")
+        moved = bench.stage("team:1", after, age=2, start="2026-01-01", end="2026-02-28")
+        puts = []
+
+        def put_or_die(*args, fatal=fatal, puts=puts, **kwargs):
+            if len(puts) == fatal:
+                sys.exit()
+            put_month(*args, **kwargs)
+            puts.append(args)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(tables, "put_month", put_or_die)
+            with pytest.raises(SystemExit) if fatal < 3 else nullcontext():
+                bench.publish(moved)
+        assert {sprint for sprint, *_ in sprints(bench)} == {"S1", "S2"}, f"put {fatal}"
+        bench.publish(moved)
+        assert sprints(bench) == [("S1", "2026-02", 2.0), ("S2", "2026-01", 2.0)], f"put {fatal}"
+
+
+def test_a_sprint_of_six_months_and_a_late_older_slice_land_once(bench):
+    long = "S1,A,Eng/A,2026-01-05,2026-06-30,{}"
+    bench.export("team:1", [long.format(2)], age=2, start="2026-06-01", end="2026-06-30")
+    bench.export("team:1", [long.format(1)], age=1, **JANUARY)
+    assert sprints(bench) == [("S1", "2026-01", 2.0)]
+
+
+def test_a_sprint_of_six_months_that_began_later_than_a_late_older_slice_says_lands_once(bench):
+    bench.export("team:1", ["S1,A,Eng/A,2026-06-02,2026-06-30,2"], age=2, start="2026-06-01", end="2026-06-30")
+    bench.export("team:1", ["S1,A,Eng/A,2026-01-05,2026-06-30,1"], age=1, **JANUARY)
+    assert sprints(bench) == [("S1", "2026-06", 2.0)]
 
 
 def test_a_sprint_is_not_cleared_by_a_request_that_may_not_have_asked_for_it(bench):

@@ -43,10 +43,12 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
 from sei_provider import lake
+from sei_provider.lake.tables.maintenance import rewrite_months
 
 STORED = Path(__file__).with_name("stored") / "751f940"
 SPRINT, ALIGNMENT = "sprint_team_monthly", "business_alignment_monthly"
@@ -98,3 +100,18 @@ def test_a_slice_that_was_only_staged_lands_beside_what_is_published(old, manife
         (f"team:{team}", month) for team in (11, 12, 13, 14) for month in ("2026-01", "2026-02")
     }
     assert lake.read_table("lake", ALIGNMENT).num_rows == 2
+
+
+def test_publish_moves_its_schema_out_of_the_tables_folder_and_maintenance_upgrades_its_months(old, manifests):
+    before = lake.read_table("lake", SPRINT).to_pylist()
+    lake.publish("lake", manifests, published_at=datetime.now(UTC))
+    assert not Path("lake", SPRINT, "_schema.json").exists()
+    assert not Path("lake", SPRINT, "_lock").exists()
+    assert json.loads(Path("lake", "_schemas", f"{SPRINT}.json").read_text(encoding="utf-8"))["format"] == 1
+    rewrite_months(Path("lake"), SPRINT, at_most=10)
+    for file in Path("lake", SPRINT).glob("month=*/data.parquet"):
+        assert pq.read_metadata(file).metadata[b"sei.format"] == b"1"
+    polars = pl.scan_parquet(f"lake/{SPRINT}/", missing_columns="insert").collect()
+    assert polars.height == lake.read_table("lake", SPRINT).num_rows == len(before) + 2
+    assert lake.read_table("lake", ALIGNMENT).num_rows == 2
+    assert Path("lake", ALIGNMENT, "_schema.json").exists(), "a table that nobody publishes to stays as it is"

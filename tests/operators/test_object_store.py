@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 from uuid import uuid4
 
 import pytest
-from airflow.sdk import ObjectStoragePath
 
+from sei_provider.hooks.lake import open_lake
 from sei_provider.lake import read_table
+from sei_provider.lake.storage.store import names
 from sei_provider.operators._base import SeiExportError
 from sei_provider.sandbox.control import SandboxControl
 from tests.operators.conftest import Task
@@ -19,13 +19,9 @@ SPRINT = "sprint_team_monthly"
 
 
 @pytest.fixture
-def s3_lake(s3_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> str:
-    connection = {
-        "conn_type": "aws",
-        "login": s3_options["key"],
-        "password": s3_options["secret"],
-        "extra": {"endpoint_url": s3_options["client_kwargs"]["endpoint_url"], "region_name": "us-east-1"},
-    }
+def s3_lake(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    extra = {"endpoint_url": s3_endpoint, "region_name": "us-east-1"}
+    connection = {"conn_type": "aws", "login": "sandbox", "password": "sandbox", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps(connection))
     return f"s3://lake@sei/{uuid4().hex}/lake"
 
@@ -41,8 +37,7 @@ def test_exports_land_in_s3_and_a_retry_finds_what_is_staged_there(sandbox: Sand
     assert all(manifest["path"].startswith("s3://") for manifest in staged)
     result = publish(s3_lake, staged, ["11", "12", "13"])  # type: ignore[arg-type]
     assert result["missing"] == []
-    table = read_table(ObjectStoragePath(s3_lake), SPRINT)  # type: ignore[arg-type]
+    table = read_table(open_lake(s3_lake), SPRINT)
     assert (table.num_rows, set(table["_scope"].to_pylist())) == (6, {"team:11", "team:12", "team:13"})
     assert "sandbox" not in json.dumps(result), "the store's key is nowhere in what is handed on"
-    left = [str(path) for path in ObjectStoragePath(s3_lake).rglob("*") if "_staging" in str(path)]
-    assert not [path for path in left if path.endswith(".parquet")]
+    assert names(open_lake(s3_lake) / "_staging") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +13,13 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import Asset
 
-from sei_provider.lake import read_table
+from sei_provider.lake import Manifest, Slice, TableDefinitionError, read_table, stage
+from sei_provider.lake.storage.store import lake_path
 from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.check import SeiCheckOperator
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
+from tests.connections import connect
 from tests.operators.conftest import Task
 
 SPRINT = "sprint_team_monthly"
@@ -91,6 +94,50 @@ def test_publishing_again_changes_nothing(sandbox: SandboxControl, lake: Path) -
     assert {path: path.stat().st_mtime_ns for path in lake.glob("*/*/data.parquet")} == files
 
 
+@pytest.mark.parametrize("reused", [False, True])
+def test_a_new_export_that_loses_to_one_staged_well_before_is_missing(lake: Path, tmp_path: Path, reused: bool) -> None:
+    """As when SEI's clock goes back by an hour: its later exports look older."""
+
+    def staged(export_id: str, created: datetime, exported: datetime) -> Manifest:
+        file = tmp_path / "body"
+        file.write_text("Team,Team_Hierarchy,Start_Date,SPRINT_COMMIT\nA,Eng/A,2026-01-01,1\n")
+        january = {"start": date(2026, 1, 1), "end": date(2026, 1, 31)}
+        slice_ = Slice(
+            table=SPRINT, report="sprint", scope="team:11", granularity="monthly", metrics=frozenset(), definition={},
+            **january,
+        )  # fmt: skip
+        return stage(
+            file, folder=lake_path(str(lake / "_staging" / export_id)), slice=slice_, request=export_id,
+            export_id=export_id, created_at=created, run_id="manual__1", exported_at=exported,
+        )  # fmt: skip
+
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    publish(lake, staged("exp_1", noon, noon), ["11"])
+    later = staged("exp_2", noon - timedelta(minutes=50), noon + timedelta(minutes=10))
+    if reused:
+        later["reused"] = True
+    result = publish(lake, later, ["11"])
+    (lost,) = result["published"][0]["superseded"]
+    assert [by["export_id"] for by in lost["by"]] == ["exp_1"]
+    if reused:
+        assert result["missing"] == []
+        check(result)
+    else:
+        assert [lack["scope"] for lack in result["missing"]] == ["team:11"]
+        with pytest.raises(AirflowFailException, match=r"export exp_2 is new, but .*SEI's clock"):
+            check(result)
+
+
+def test_two_levels_in_one_table_are_refused(sandbox: SandboxControl, lake: Path) -> None:
+    for level in ("developer", "team"):
+        task = Task(lake, state=None, task_id=level, report="productivity", level=level, scopes=["11"])
+        staged = task.run()
+        if level == "developer":
+            publish(lake, staged, ["11"], table="both")
+    with pytest.raises(TableDefinitionError, match=r"level='developer'.*level='team'.*table="):
+        publish(lake, staged, ["11"], table="both")
+
+
 def test_a_table_may_be_named(sandbox: SandboxControl, lake: Path) -> None:
     publish(lake, Task(lake, state=None).run(), ["11"], table="sprints_of_acme")
     assert read_table(str(lake), "sprints_of_acme").num_rows == 6
@@ -112,6 +159,32 @@ def test_a_bad_scope_is_missing_with_its_reason_and_its_old_rows_stay(sandbox: S
         AirflowFailException, match="1 scopes are missing from the lake and keep their older rows: team:12: export"
     ):
         check(result)
+
+
+def test_a_slice_that_does_not_fit_its_table_is_missing_and_the_others_land(
+    sandbox: SandboxControl, lake: Path
+) -> None:
+    publish(lake, Task(lake, state=None, scopes=["11"]).run(), ["11"])
+    other = Task(lake, state=None, task_id="other", scopes=["12"], computation_mode="TICKETS").run()
+    good = Task(lake, state=None, task_id="good", scopes=["13"]).run()
+    result = publish(lake, [other, good], ["12", "13"])
+    assert [lack["scope"] for lack in result["missing"]] == ["team:12"]
+    assert "computation_mode" in result["missing"][0]["error"]
+    assert set(read_table(str(lake), SPRINT)["_scope"].to_pylist()) == {"team:11", "team:13"}
+    with pytest.raises(AirflowFailException, match="team:12: table sprint_team_monthly has"):
+        check(result)
+
+
+def test_two_projects_do_not_replace_each_others_rows(
+    sandbox: SandboxControl, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(lake, Task(lake, state=None, scopes=["11"]).run(), ["11"])
+    before = read_table(str(lake), SPRINT).to_pylist()
+    connect(monkeypatch, sandbox.base_url, project_identifier="shop")
+    result = publish(lake, Task(lake, state=None, task_id="shop", scopes=["11"]).run(), ["11"])
+    assert "project='web'" in result["missing"][0]["error"]
+    assert "table=" in result["missing"][0]["error"]
+    assert read_table(str(lake), SPRINT).to_pylist() == before
 
 
 def test_a_batch_that_handed_nothing_on_is_missing_scope_by_scope(sandbox: SandboxControl, lake: Path) -> None:

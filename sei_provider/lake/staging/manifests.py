@@ -6,16 +6,14 @@ Reads no Parquet and does not import pyarrow.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from sei_provider.lake.model import Manifest
+from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.store import lake_path, names, put_bytes, read_each, remove_each, remove_if_empty
 
-if TYPE_CHECKING:
-    from upath import UPath
 
-
-def staged(folder: UPath) -> dict[str, Manifest]:
+def staged(folder: LakePath) -> dict[str, Manifest]:
     """Return the newest manifest of each request in a task's staging folder, by the request's fingerprint.
 
     A folder that does not exist holds none. A Parquet file without a manifest is unfinished and does not count, nor
@@ -35,7 +33,7 @@ def staged(folder: UPath) -> dict[str, Manifest]:
     return dict(sorted(found, key=lambda pair: (pair[1]["created_at"] or "", pair[1]["export_id"] or "")))
 
 
-def discard(folder: UPath) -> None:
+def discard(folder: LakePath) -> None:
     """Remove a task's staging folder with everything that `stage` put there; other files stay."""
     folder = lake_path(folder)
     ours = [name for name in names(folder) if name.endswith((".parquet", ".json")) or name.startswith("_put-")]
@@ -43,6 +41,6 @@ def discard(folder: UPath) -> None:
     remove_if_empty(folder)
 
 
-def write_manifest(path: UPath, manifest: Manifest) -> None:
+def write_manifest(path: LakePath, manifest: Manifest) -> None:
     """Put a manifest beside its Parquet file, after it."""
     put_bytes(path, json.dumps(manifest, indent=1).encode())

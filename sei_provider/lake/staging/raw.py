@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from upath import UPath
-
 from sei_provider.lake.model import Slice
+from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.store import put
 
 _GZIP = b"\x1f\x8b"
 
 
-def keep(file: Path, raw: UPath, slice_: Slice, *, export_id: str) -> UPath:
+def keep(file: Path, raw: LakePath, slice_: Slice, *, export_id: str) -> LakePath:
     """Put a copy of a downloaded file at `<raw>/<table>/<start>_<end>/<scope>-<export id>.csv` (or `.csv.gz`).
 
     Atomic. The copy holds personal data as SEI sent it. Neither scope nor id can point outside the folder.

@@ -6,12 +6,13 @@ The footer of a staged file holds everything that `publish` needs to know of the
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import date, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -19,12 +20,11 @@ from typing import Any, Literal, TypeAlias, get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from upath import UPath
 
 from sei_provider.lake.columns import Column, arrow_type, personal_columns
 from sei_provider.lake.errors import CsvError, StagingError
 from sei_provider.lake.model import Manifest, Slice
-from sei_provider.lake.periods import in_utc
+from sei_provider.lake.periods import in_utc, sprint_name
 from sei_provider.lake.staging.csv_reader import CsvReader
 from sei_provider.lake.staging.csv_records import Record
 from sei_provider.lake.staging.csv_stream import MAX_FILE_BYTES, Download
@@ -37,12 +37,16 @@ from sei_provider.lake.staging.staged_file import (
     PATHS_KEY,
     PERIODS_KEY,
     SLICE_KEY,
+    SPRINTS_KEY,
     by_bytes,
 )
+from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import lake_path, put, require_safe_writes
 
 _FEW_BYTES = 64 << 10
+_READER_VERSION = 1
+"""Raised when the same bytes are read otherwise: an export that is staged again then replaces itself."""
 
 BadValue: TypeAlias = Literal["fail", "quarantine"]
 
@@ -52,7 +56,7 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 def stage(
     file: Path,
     *,
-    folder: UPath,
+    folder: LakePath,
     slice: Slice,  # noqa: A002  the term of the field, and callers pass it by name
     request: str,
     export_id: str,
@@ -96,6 +100,7 @@ def stage(
         "exported_at": exported_at.isoformat(),
         "run_id": run_id,
         "quarantined": 0,
+        "reading": _reading(aliases, on_bad_value, personal_data, hash_key),
     }
     name = f"{_file_name(request)}-{_file_name(export_id)}"
     target = folder / f"{name}.parquet"
@@ -135,13 +140,23 @@ def stage(
     return manifest
 
 
+def _reading(
+    aliases: Mapping[str, Sequence[str]] | None, on_bad_value: str, personal_data: str, hash_key: bytes | None
+) -> str:
+    """Return a hash of all that decides how a file is read; the key for personal data does not show in it."""
+    key = hmac.digest(hash_key, b"reading", "sha256").hex() if hash_key else ""
+    names = {name: list(headers) for name, headers in (aliases or {}).items()}
+    chosen = json.dumps([_READER_VERSION, names, on_bad_value, personal_data, key], sort_keys=True)
+    return hashlib.sha256(chosen.encode()).hexdigest()[:16]
+
+
 def _refuse(_record: Record, fault: CsvError) -> None:
     raise fault
 
 
-def _quarantine(folder: UPath, table: str) -> UPath:
+def _quarantine(folder: LakePath, table: str) -> LakePath:
     """Return the quarantine folder of a table, in the lake that the staging folder belongs to."""
-    staging = next((path for path in (folder, *folder.parents) if path.name == "_staging"), None)
+    staging: LakePath | None = next((path for path in (folder, *folder.parents) if path.name == "_staging"), None)
     if staging is None:
         msg = (
             f"on_bad_value='quarantine' needs a folder in <lake>/_staging/, got {folder}: "
@@ -187,6 +202,7 @@ def _write(
     schema = pa.schema([(column.name, arrow_type(column)) for column in columns])
     paths: set[tuple[str, str]] = set()
     periods: set[tuple[str | None, ...]] = set()
+    sprints: set[tuple[str | None, ...]] = set()
     period_columns = ["start_date"]
     if slice_.granularity == "sprint":
         period_columns = [name for name in ("team_hierarchy", "start_date", "sprint") if name in schema.names]
@@ -206,6 +222,9 @@ def _write(
             writer.write_table(table, row_group_size=len(table))
             paths.update(_distinct(table, ["team", "team_hierarchy"]))
             periods.update(_distinct(table, period_columns))
+            if slice_.granularity == "sprint":
+                found = _distinct(table, [*period_columns, "end_date"])
+                sprints.update((path, *name, start, end) for path, start, *name, end in found if end)
             pa.default_memory_pool().release_unused()  # memory that this thread freed but kept: a tenth of the peak
 
         # One row group is compressed while the next is read: both take about the same time.
@@ -223,6 +242,11 @@ def _write(
             PATHS_KEY: sorted(paths),
             PERIODS_KEY: sorted(periods, key=str),
         }
+        if slice_.granularity == "sprint":
+            footer[SPRINTS_KEY] = sorted(
+                (path, sprint_name(name[0] if name else None, date.fromisoformat(str(start))), start, end)
+                for path, *name, start, end in sprints
+            )
         writer.add_key_value_metadata({key: json.dumps(value) for key, value in footer.items()})
     return rows
 

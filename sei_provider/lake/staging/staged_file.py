@@ -6,7 +6,7 @@ import json
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -23,6 +23,8 @@ COLUMNS_KEY = b"sei.columns"
 is published. The lineage columns are left out: they are the same in every row, and known from the slice."""
 PATHS_KEY = b"sei.paths"
 """Footer entry: the distinct [team, team hierarchy] of the rows, as JSON."""
+SPRINTS_KEY = b"sei.sprints"
+"""Footer entry where periods are sprints: [hierarchy, sprint or its first day, first day, last day], as JSON."""
 PERIODS_KEY = b"sei.periods"
 """Footer entry: distinct [hierarchy, start date, sprint] if periods are sprints, otherwise [start date], as JSON."""
 
@@ -49,21 +51,28 @@ class StagedFile:
     export_id: str
     created_at: datetime
     exported_at: datetime
-    run_id: str
+    runs: frozenset[str]
+    """The run that staged it, or several that staged one export at one moment."""
+    reading: str
+    """How the export was read, as a hash; "" if 751f940 staged it."""
     quarantined: int
-    paths: frozenset[str]
-    """Hierarchies that its rows name."""
+    unknown_paths: bool
+    """True if rows went to quarantine whose team is not known."""
+    teams: frozenset[tuple[str, str]]
+    """(Team, hierarchy) of its rows."""
     periods: Sequence[Sequence[str | None]]
+    sprint_days: frozenset[tuple[str, str, date, date]]
+    """(Hierarchy, sprint, first day, last day)."""
 
     @property
     def slice_key(self) -> SliceKey:
-        """Return what marks its rows once published: scope and export id."""
-        return self.slice.scope, self.export_id
+        """Return what marks its rows once published: scope, export id and time of staging."""
+        return self.slice.scope, self.export_id, self.exported_at
 
     @property
     def lineage(self) -> tuple[str, str, datetime, str]:
         """Return the values of the columns `LINEAGE`, the same in every row."""
-        return self.slice.scope, self.export_id, self.exported_at, self.run_id
+        return self.slice.scope, self.export_id, self.exported_at, min(self.runs)
 
     @property
     def months(self) -> frozenset[date]:
@@ -82,6 +91,8 @@ class StagedFiles:
         self.files: dict[SliceKey, StagedFile] = {}
         self.columns: dict[bytes, Sequence[Column]] = {}
         """Distinct sets of columns in the order of the files; the key is the footer entry."""
+        self.columns_key: dict[SliceKey, bytes] = {}
+        """Which of these sets each slice has."""
         self._room = _KEPT_BYTES
         self._kept: dict[bytes, list[pa.Table]] = defaultdict(list)
         self._loose: dict[bytes, list[tuple[StagedFile, pa.Table]]] = defaultdict(list)
@@ -123,9 +134,11 @@ class StagedFiles:
     def _add(self, opened: _Opened) -> None:
         staged, rows = opened.staged, opened.rows
         # SEI reuses one export for identical requests, so two tasks may have staged it: its rows count once.
-        if staged.slice_key in self.files:
+        if (known := self.files.get(staged.slice_key)) is not None:
+            self.files[staged.slice_key] = replace(known, runs=known.runs | staged.runs)
             return
         self.files[staged.slice_key] = staged
+        self.columns_key[staged.slice_key] = opened.columns_key
         if opened.columns_key not in self.columns:
             self.columns[opened.columns_key] = [Column(*column) for column in json.loads(opened.columns_key)]
         if rows is None or opened.size > self._room:
@@ -168,10 +181,16 @@ def _open(path: Path) -> _Opened:
             export_id=value["export_id"],
             created_at=datetime.fromisoformat(value["created_at"]),
             exported_at=datetime.fromisoformat(value["exported_at"]),
-            run_id=value["run_id"],
+            runs=frozenset([value["run_id"]]),
+            reading=value.get("reading", ""),
             quarantined=value["quarantined"],
-            paths=frozenset(path for _, path in json.loads(footer[PATHS_KEY])),
+            unknown_paths=value.get("unknown_paths", value["quarantined"] > 0),
+            teams=frozenset((team or "", path) for team, path in json.loads(footer[PATHS_KEY])),
             periods=json.loads(footer[PERIODS_KEY]),
+            sprint_days=frozenset(
+                (path, sprint, date.fromisoformat(first), date.fromisoformat(last))
+                for path, sprint, first, last in json.loads(footer.get(SPRINTS_KEY, b"[]"))
+            ),
         )
         size = sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups))
         rows = file.read(use_threads=False) if size <= _SMALL_BYTES else None

@@ -5,14 +5,30 @@ Internal to `storage`: other packages call the functions of `store`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias, TypeVar
 
-from upath import UPath
+import stamina
+
+from sei_provider.lake.errors import StoreError
+from sei_provider.lake.storage.errors import Explanation, explain_system_error
+
+if TYPE_CHECKING:
+    from obstore.store import AzureStore, S3Store
+    from upath import UPath
+
+    from sei_provider.lake.storage.object_path import ObjectPath
+
+LakePath: TypeAlias = "UPath | ObjectPath"
+"""Path of an object or a folder: on disk or behind fsspec a `UPath`, in S3 and Azure an `ObjectPath`."""
+
+Lake: TypeAlias = "LakePath | Path | str | S3Store | AzureStore"
+"""What users give as a lake."""
 
 MISSING = ""
 """Version of an object that does not exist."""
@@ -31,51 +47,95 @@ class Fetched:
 class Backend(Protocol):
     """One kind of store. The functions of `store` that have the same names say what each method guarantees."""
 
-    conditional: bool
-    """True if two concurrent writers lose nothing of each other."""
-    errors: tuple[type[Exception], ...]
-    """Exceptions that it raises when it is full, read-only, forbidden or unreachable."""
+    @property
+    def conditional(self) -> bool:
+        """Whether two writers lose nothing of each other."""
 
-    def read(self, path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None:
+    @property
+    def unconditional_because(self) -> str:
+        """What the store does to conditions; empty if `conditional`."""
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What the store raises when it is full, read-only, forbidden or out of reach."""
+
+    def explain(self, error: Exception) -> Explanation:
+        """Say what one of `errors` means."""
+
+    def read(self, path: Any, use: Callable[[BinaryIO], Result]) -> Result | None:
         """Return what `use` makes of one version of the object; None if it does not exist."""
 
-    def fetch(self, path: UPath, into: Path) -> Fetched:
+    def fetch(self, path: Any, into: Path) -> Fetched:
         """Copy one version of the object to `into`, unless it is a local file already."""
 
-    def put(self, target: UPath, source: Path, if_match: str | None) -> None:
+    def put(self, target: Any, source: Path, if_match: str | None) -> None:
         """Copy a local file to `target` atomically, if the object still has the version `if_match`."""
 
-    def names(self, folder: UPath) -> list[str]:
+    def names(self, folder: Any) -> list[str]:
         """List the names directly below a folder."""
 
-    def changed(self, path: UPath) -> datetime | None:
+    def changed(self, path: Any) -> datetime | None:
         """Return when the object was last put; None if it does not exist."""
 
-    def remove(self, path: UPath) -> None:
+    def remove(self, path: Any) -> None:
         """Remove an object, which may be gone already."""
 
-    def remove_if_empty(self, folder: UPath) -> None:
+    def remove_if_empty(self, folder: Any) -> None:
         """Remove a folder that holds nothing."""
 
-    def locked(self, folder: UPath) -> AbstractContextManager[None]:
+    def locked(self, folder: Any) -> AbstractContextManager[None]:
         """Keep other publishers out of a table."""
+
+
+class ReplacedError(StoreError):
+    """The object was replaced while it was read, so it is read again."""
+
+    is_transient = True
+
+
+def until_not_replaced() -> Iterable[stamina.Attempt]:
+    """Return the attempts at reading one version of an object that publishers replace."""
+    return stamina.retry_context(on=ReplacedError, attempts=10, timeout=None, wait_initial=0.05, wait_max=1)
 
 
 class AtomicPutStore:
     """Object store behind fsspec whose puts are atomic but take no condition: safe for one writer only."""
 
     conditional = False
-    errors: tuple[type[Exception], ...] = (OSError,)
+    unconditional_because = "cannot keep two writers apart: only local disk, S3 and Azure Blob Storage can"
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """Errors of the system, and of those SDKs behind fsspec that are installed."""
+        return (OSError, *_sdk_errors())
+
+    def explain(self, error: Exception) -> Explanation:
+        """As `explain_system_error`."""
+        return explain_system_error(error)
 
     def read(self, path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None:
-        """As `store.read`."""
-        path.fs.invalidate_cache()  # what was listed a while ago may be another version
+        """As `store.read`. fsspec reads by ranges and pins no version, so the object is looked at before and after."""
+        for attempt in until_not_replaced():
+            with attempt:
+                return self._read(path, use)
+        return None
+
+    def _read(self, path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None:
+        fs = path.fs
+        fs.invalidate_cache()  # what was listed a while ago may be another version
         try:
-            data = path.fs.open(path.path, "rb")
+            before = fs.info(path.path)
+            with fs.open(path.path, "rb") as data:
+                try:
+                    result = use(data)
+                finally:
+                    fs.invalidate_cache()
+                    if fs.info(path.path) != before:
+                        msg = f"{path} was replaced each of the times that it was read: run the task again"
+                        raise ReplacedError(msg)
+                return result
         except FileNotFoundError:
             return None
-        with data:
-            return use(data)
 
     def fetch(self, path: UPath, into: Path) -> Fetched:
         """As `store.fetch`."""
@@ -96,9 +156,15 @@ class AtomicPutStore:
         try:
             found = [str(name).strip("/") for name in fs.ls(inside, detail=False)]
         except FileNotFoundError:
+            self._require_bucket(folder)
             return []
         # A listing is by prefix in some stores, and may hold the folder itself: `foo` is not `foo_unprocessed`.
         return [name.removeprefix(inside) for name in found if name.startswith(inside)]
+
+    def _require_bucket(self, folder: UPath) -> None:
+        """Raise `FileNotFoundError` if the bucket is missing; a folder that is missing is one without objects."""
+        if folder.protocol != "memory":
+            folder.fs.ls(folder.path.strip("/").partition("/")[0], detail=False)
 
     def changed(self, path: UPath) -> datetime | None:
         """Return when the object was last put; None if it does not exist, and for a folder, which is only a prefix."""
@@ -119,3 +185,16 @@ class AtomicPutStore:
     def locked(self, folder: UPath) -> AbstractContextManager[None]:  # noqa: ARG002  nothing to lock
         """Lock nothing: the condition on the put, or the single writer, keeps writers apart."""
         return nullcontext()
+
+
+def _sdk_errors() -> list[type[Exception]]:
+    """Return the errors of the clouds' SDKs that are no `OSError`; what is not imported has raised nothing."""
+    named = (
+        ("google.auth.exceptions", "GoogleAuthError"),
+        ("gcsfs.retry", "HttpError"),
+        ("botocore.exceptions", "BotoCoreError"),
+        ("botocore.exceptions", "ClientError"),
+        ("azure.core.exceptions", "AzureError"),
+        ("aiohttp", "ClientError"),
+    )
+    return [getattr(sys.modules[module], name) for module, name in named if module in sys.modules]

@@ -6,8 +6,9 @@ Knows error numbers and no particular store.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from sei_provider.lake.errors import StoreError
 
@@ -24,17 +25,35 @@ _ADVICE = {
 }
 
 
+class Explanation(NamedTuple):
+    """What went wrong, and a remedy."""
+
+    message: str
+    advice: str
+
+
 @contextmanager
-def store_errors(operation: str, path: object, errors: tuple[type[Exception], ...]) -> Iterator[None]:
+def store_errors(
+    operation: str,
+    path: object,
+    errors: tuple[type[Exception], ...],
+    explain: Callable[[Exception], Explanation],
+) -> Iterator[None]:
     """Raise the store's `errors` as a `StoreError` that names the operation, the path and a remedy."""
     try:
         yield
     except errors as error:
-        # s3fs raises PermissionError without a number.
-        number = errno.EACCES if isinstance(error, PermissionError) else getattr(error, "errno", None)
-        advice = _ADVICE.get(number or 0, _OTHER)
-        msg = f"cannot {operation} {path}: {message_of(error)}; {advice}. No object of the lake is left incomplete"
-        raise StoreError(msg) from error
+        what, advice = explain(error)
+        msg = f"cannot {operation} {path}: {what}; {advice}. No object of the lake is left incomplete"
+        # The message of a store can hold what it was asked with; that of the system cannot.
+        raise StoreError(msg) from (error if isinstance(error, OSError) and error.errno else None)
+
+
+def explain_system_error(error: Exception) -> Explanation:
+    """Explain an error of a disk, or of a store behind fsspec, by its number."""
+    # s3fs raises PermissionError without a number.
+    number = errno.EACCES if isinstance(error, PermissionError) else getattr(error, "errno", None)
+    return Explanation(message_of(error), _ADVICE.get(number or 0, _OTHER))
 
 
 def message_of(error: Exception) -> str:

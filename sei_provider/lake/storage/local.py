@@ -15,13 +15,19 @@ from filelock import FileLock
 from upath import UPath
 
 from sei_provider.lake.storage.backend import MISSING, Fetched, Result
+from sei_provider.lake.storage.errors import Explanation, explain_system_error
 
 
 class LocalDisk:
     """Local disk. Versions are not compared: publishers hold the lock of the table."""
 
     conditional = True
+    unconditional_because = ""
     errors: tuple[type[Exception], ...] = (OSError,)
+
+    def explain(self, error: Exception) -> Explanation:
+        """As `explain_system_error`."""
+        return explain_system_error(error)
 
     def read(self, path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None:
         """As `store.read`."""
@@ -76,8 +82,12 @@ class LocalDisk:
 
     @contextmanager
     def locked(self, folder: UPath) -> Iterator[None]:
-        """Hold the file lock of the table; the system frees it when the process dies."""
+        """Hold the file lock of the table; the system frees it when the process dies.
+
+        It lies beside the schema, because Polars cannot read a folder that has it.
+        """
         path = Path(folder.path)
-        path.mkdir(parents=True, exist_ok=True)
-        with FileLock(path / "_lock"):
+        beside = path.parent / "_schemas"
+        beside.mkdir(parents=True, exist_ok=True)
+        with FileLock(beside / f"{path.name}.lock"):
             yield

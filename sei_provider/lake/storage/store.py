@@ -11,14 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 from upath import UPath
 
 from sei_provider.lake.errors import UnsupportedStoreError
-from sei_provider.lake.storage.backend import AtomicPutStore, Backend, Fetched, Result
+from sei_provider.lake.storage.address import split_address
+from sei_provider.lake.storage.backend import AtomicPutStore, Backend, Fetched, Lake, LakePath, Result
 from sei_provider.lake.storage.errors import store_errors
 from sei_provider.lake.storage.local import LocalDisk
+from sei_provider.lake.storage.object_path import ObjectPath
 from sei_provider.lake.storage.scratch import scratch_folder
 
 MAX_WORKERS = 16
@@ -27,22 +29,45 @@ MAX_WORKERS = 16
 Item = TypeVar("Item")
 
 
-def lake_path(lake: UPath | Path | str) -> UPath:
-    """Return the root of a lake as a path object; Airflow's ObjectStoragePath is one already."""
-    return UPath(lake) if isinstance(lake, (str, Path)) else lake
+def lake_path(lake: Lake, *, address: str | None = None) -> LakePath:
+    """Return the root of a lake as a path.
+
+    An `S3Store` or `AzureStore` of obstore becomes an `ObjectPath`, as does an `s3://` or `abfs://` address, whose
+    credentials obstore takes from the environment or the machine. All else stays or becomes a `UPath`; Airflow's
+    ObjectStoragePath is one already. `address` is how messages and manifests name the bucket of a store. Raises
+    `LakeAddressError` if stores could take the address for another place.
+    """
+    if isinstance(lake, ObjectPath):
+        return lake
+    if isinstance(lake, (str, Path)):
+        scheme, bucket, key = split_address(str(lake))
+        if scheme in _EXTRAS:
+            return _store_from_address(scheme, bucket, key)
+        return UPath(f"{scheme}://{bucket}/{key}" if bucket else key)
+    if not hasattr(lake, "protocol"):
+        return _object_root(lake, address)
+    path: UPath = cast("UPath", lake)
+    if path.protocol not in _DISK_PROTOCOLS:
+        split_address(str(path))
+    return path
 
 
-def require_safe_writes(path: UPath, *, single_writer: bool) -> None:
+def require_safe_writes(path: LakePath, *, single_writer: bool) -> None:
     """Raise `UnsupportedStoreError` if this store cannot keep two writers apart, unless `single_writer` is true."""
-    if not (_backend(path).conditional or single_writer):
+    if single_writer:
+        _backend(path)
+        return
+    with _errors("write", path):
+        because = _backend(path).unconditional_because
+    if because:
         msg = (
-            f"cannot write {path}: this store cannot keep concurrent publishers apart, only local disk and S3 can; "
+            f"cannot write {path}: this store {because}; "
             "if you make sure that there is never more than one publisher, pass single_writer=True"
         )
         raise UnsupportedStoreError(msg)
 
 
-def read(path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None:
+def read(path: LakePath, use: Callable[[BinaryIO], Result]) -> Result | None:
     """Return what `use` makes of the object, which it gets as a seekable file; None if the object does not exist.
 
     `use` sees one version of the object and is called again if that version is replaced meanwhile. Raises
@@ -52,23 +77,23 @@ def read(path: UPath, use: Callable[[BinaryIO], Result]) -> Result | None:
         return _backend(path).read(path, use)
 
 
-def read_each(paths: Sequence[UPath], use: Callable[[BinaryIO], Result]) -> list[Result | None]:
+def read_each(paths: Sequence[LakePath], use: Callable[[BinaryIO], Result]) -> list[Result | None]:
     """Return what `read` returns for each path; up to `MAX_WORKERS` are read at the same time."""
     return _each(lambda path: read(path, use), paths)
 
 
-def fetch(path: UPath, into: Path) -> Fetched:
+def fetch(path: LakePath, into: Path) -> Fetched:
     """Copy the object to the local file `into`, unless it is a local file already, and return it with its version."""
     with _errors("read", path):
         return _backend(path).fetch(path, into)
 
 
-def fetch_each(paths: Sequence[UPath], into: Path) -> list[Fetched]:
+def fetch_each(paths: Sequence[LakePath], into: Path) -> list[Fetched]:
     """Return what `fetch` returns for each path, in files of the folder `into`, concurrently as `read_each` does."""
     return _each(lambda numbered: fetch(numbered[1], into / f"{numbered[0]}"), list(enumerate(paths)))
 
 
-def put(target: UPath, source: Path, *, if_match: str | None = None) -> None:
+def put(target: LakePath, source: Path, *, if_match: str | None = None) -> None:
     """Make `target` a copy of the local file `source`.
 
     Atomic and durable: readers see the complete old object or the complete new one, also if this process dies.
@@ -79,7 +104,7 @@ def put(target: UPath, source: Path, *, if_match: str | None = None) -> None:
         _backend(target).put(target, source, if_match)
 
 
-def put_bytes(target: UPath, data: bytes, *, if_match: str | None = None) -> None:
+def put_bytes(target: LakePath, data: bytes, *, if_match: str | None = None) -> None:
     """Make `data` the content of `target`, as `put` does."""
     with scratch_folder() as scratch:
         source = scratch / "object"
@@ -87,13 +112,13 @@ def put_bytes(target: UPath, data: bytes, *, if_match: str | None = None) -> Non
         put(target, source, if_match=if_match)
 
 
-def names(folder: UPath) -> list[str]:
+def names(folder: LakePath) -> list[str]:
     """List the names directly below a folder, objects and folders; none if the folder does not exist."""
     with _errors("list", folder):
         return sorted(_backend(folder).names(folder))
 
 
-def last_change(folder: UPath) -> datetime | None:
+def last_change(folder: LakePath) -> datetime | None:
     """Return when an object directly below the folder was last put, or an empty folder made; None if neither exists."""
     with _errors("list", folder):
         backend = _backend(folder)
@@ -101,23 +126,23 @@ def last_change(folder: UPath) -> datetime | None:
         return max((time for time in times if time), default=None) or backend.changed(folder)
 
 
-def remove_each(paths: Sequence[UPath]) -> None:
+def remove_each(paths: Sequence[LakePath]) -> None:
     """Remove objects, which may be gone already, concurrently as `read_each` does and so in no order."""
 
-    def remove(path: UPath) -> None:
+    def remove(path: LakePath) -> None:
         with _errors("remove", path):
             _backend(path).remove(path)
 
     _each(remove, paths)
 
 
-def remove_if_empty(folder: UPath) -> None:
+def remove_if_empty(folder: LakePath) -> None:
     """Remove the folder unless something is in it; an object store has no folders."""
     _backend(folder).remove_if_empty(folder)
 
 
 @contextmanager
-def locked(folder: UPath) -> Iterator[None]:
+def locked(folder: LakePath) -> Iterator[None]:
     """Keep other publishers on this machine out of a table on disk. Waits without limit."""
     with ExitStack() as stack:
         with _errors("lock", folder):
@@ -125,8 +150,9 @@ def locked(folder: UPath) -> Iterator[None]:
         yield
 
 
-def _errors(operation: str, path: UPath) -> AbstractContextManager[None]:
-    return store_errors(operation, path, _backend(path).errors)
+def _errors(operation: str, path: LakePath) -> AbstractContextManager[None]:
+    backend = _backend(path)
+    return store_errors(operation, path, backend.errors, backend.explain)
 
 
 def _each(call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
@@ -140,14 +166,12 @@ def _each(call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]
 
 
 def _backend(path: Any) -> Backend:
+    if isinstance(path, ObjectPath):
+        return path.store
     protocol = path.protocol
-    if protocol in {"", "file", "local"}:
+    if protocol in _DISK_PROTOCOLS:
         return _DISK
-    if protocol in {"s3", "s3a"}:
-        from sei_provider.lake.storage.cloud import S3
-
-        return S3()
-    if protocol in {"memory", "gs", "gcs", "az", "abfs", "abfss"}:
+    if protocol in _ATOMIC_PUT_PROTOCOLS:
         return _ATOMIC_PUTS
     msg = (
         f"cannot use {path}: puts to a {protocol} store are not atomic; "
@@ -156,5 +180,38 @@ def _backend(path: Any) -> Backend:
     raise UnsupportedStoreError(msg)
 
 
+def _object_root(store: Any, address: str | None) -> ObjectPath:
+    from sei_provider.lake.storage.object_store import ObjectStore
+
+    if type(store).__name__ not in {"S3Store", "AzureStore"}:
+        msg = (
+            f"cannot use obstore's {type(store).__name__} as a lake: give an S3Store, an AzureStore, or a UPath, "
+            "which local disk and Google Cloud Storage take"
+        )
+        raise UnsupportedStoreError(msg)
+    opened = ObjectStore(store, address)
+    return ObjectPath(opened, opened.root)
+
+
+def _store_from_address(scheme: str, bucket: str, key: str) -> ObjectPath:
+    if "@" in bucket:
+        msg = (
+            f"cannot use {scheme}://{bucket}/{key}: it names a connection, which only Airflow has; "
+            "give the store itself, or the address without a connection"
+        )
+        raise UnsupportedStoreError(msg)
+    try:
+        from obstore.store import AzureStore, S3Store
+    except ImportError:
+        msg = (
+            f"cannot use {scheme}://{bucket}/{key}: obstore is missing; install airflow-provider-sei[{_EXTRAS[scheme]}]"
+        )
+        raise UnsupportedStoreError(msg) from None
+    return _object_root((S3Store if scheme == "s3" else AzureStore)(bucket, prefix=key or None), None)
+
+
 _DISK = LocalDisk()
 _ATOMIC_PUTS = AtomicPutStore()
+_DISK_PROTOCOLS = ("", "file", "local")
+_EXTRAS = {"s3": "s3", "abfs": "azure"}
+_ATOMIC_PUT_PROTOCOLS = ("memory", "gs", "gcs", "s3", "s3a", "az", "abfs", "abfss", "adl")

@@ -6,7 +6,8 @@ Team names may contain a slash, so a hierarchy cannot be split at every slash; i
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from itertools import chain
 
 
 def depths_and_leaves(teams: Collection[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, bool]]:
@@ -20,6 +21,37 @@ def depths_and_leaves(teams: Collection[tuple[str, str]]) -> dict[tuple[str, str
     return {pair: (len(ancestors), pair[1] not in inner) for pair, ancestors in above.items()}
 
 
+def parent_path(team: str, path: str) -> str | None:
+    """Return the hierarchy of the team above; "" for a root, None if the `team` cell is not the last part of `path`."""
+    if path == team:
+        return ""
+    return path.removesuffix(f"/{team}") if team and path.endswith(f"/{team}") else None
+
+
+class Parents:
+    """Teams above each hierarchy, as the `Team` cells tell and never the slashes (DESIGN, decision 12)."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._above: dict[str, set[str]] = {}
+        for path, parent in pairs:
+            self._above.setdefault(path, set()).add(parent)
+        self._found: dict[str, frozenset[str]] = {}
+
+    def ancestors(self, path: str) -> frozenset[str]:
+        """Return the hierarchies above one, as far as chains of known parents lead.
+
+        Two teams may share a path (`CD` below `Eng/CI`, and `CI/CD` below `Eng`); what is above either counts.
+        """
+        if path not in self._found:
+            lines = (self.above(parent) for parent in self._above.get(path, ()))
+            self._found[path] = frozenset(chain.from_iterable(lines))
+        return self._found[path]
+
+    def above(self, parent: str | None) -> frozenset[str]:
+        """Return the hierarchies above a team whose parent is known: the parent and its ancestors."""
+        return self.ancestors(parent) | {parent} if parent else frozenset()
+
+
 def _ancestors(team: str, path: str, names: dict[str, str]) -> list[str]:
     found = []
     parent = _parent(team, path)
@@ -30,6 +62,5 @@ def _ancestors(team: str, path: str, names: dict[str, str]) -> list[str]:
 
 
 def _parent(team: str, path: str) -> str:
-    if team and path.endswith(f"/{team}"):
-        return path.removesuffix(f"/{team}")
-    return "" if path == team else path.rpartition("/")[0]
+    parent = parent_path(team, path)
+    return path.rpartition("/")[0] if parent is None else parent

@@ -6,17 +6,18 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypedDict
-
-from upath import UPath
 
 from sei_provider.lake.errors import StagingError
 from sei_provider.lake.model import Manifest, Superseded
-from sei_provider.lake.periods import next_month, period_months
+from sei_provider.lake.periods import next_month, period_end, period_months
+from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.store import lake_path
-from sei_provider.lake.tables.ownership import LedgerEntry
-from sei_provider.lake.tables.table import known_table, months, read_ledgers
+from sei_provider.lake.tables.footer import read_ledgers
+from sei_provider.lake.tables.layout import months
+from sei_provider.lake.tables.ledger_entry import LedgerEntry
+from sei_provider.lake.tables.merge import superseding
+from sei_provider.lake.tables.stored_schema import known_table
 
 
 class ScopeCoverage(TypedDict):
@@ -28,15 +29,22 @@ class ScopeCoverage(TypedDict):
     published_at: datetime | None
     """Last time at which a slice of the scope with days of this month was published; None if none was."""
     complete: bool
-    """True if the scope's slices together include every day of the month; false for a month to date."""
+    """True if the scope was asked for every period that starts in the month, to the period's last day, and that day was
+    over (UTC) when SEI made the export; false for a month to date. Sprints: whether every day of the month was."""
     rows: int
     """Rows of the month that the scope owns now; 0 if its answer was empty, or a newer export of another scope owns
     them."""
     quarantined: int
     """Rows of these slices, of any month, that went to quarantine when they were staged."""
+    stale: bool
+    """True if rows of it are a scope's that is exported no more: nothing of the scope, in any month, was published in
+    the last week in which anything of the table was. `retire` removes such rows."""
 
 
-def ledger(lake: UPath | Path | str, table: str) -> dict[str, list[dict[str, Any]]]:
+_STALE_AFTER = timedelta(days=7)
+
+
+def ledger(lake: Lake, table: str) -> dict[str, list[dict[str, Any]]]:
     """Return the slices that each month of a table holds: month (`2026-01`) → entries, oldest export first.
 
     An entry has `scope`, `start`, `end`, `export_id`, `created_at`, `teams`, `clears`, `rows`,
@@ -49,7 +57,7 @@ def ledger(lake: UPath | Path | str, table: str) -> dict[str, list[dict[str, Any
 
 
 def coverage(
-    lake: UPath | Path | str,
+    lake: Lake,
     table: str,
     *,
     scopes: Collection[str] | None = None,
@@ -70,16 +78,19 @@ def coverage(
     first, last = start or existing[0], end or next_month(existing[-1]) - timedelta(days=1)
     listed = list(period_months(first.replace(day=1), last, str(schema.definition.get("granularity"))))
     by_scope_and_month: dict[tuple[str, date], list[LedgerEntry]] = defaultdict(list)
-    known_scopes: set[str] = set()
+    last_published: dict[str, datetime] = {}
     for month, entries in read_ledgers(root / table, existing).items():
         for entry in entries:
-            known_scopes.add(entry.scope)
+            last_published[entry.scope] = max(entry.published_at, last_published.get(entry.scope, entry.published_at))
             # A sprint that began in this month may belong to a slice that did not ask for the month itself.
             if entry.start < next_month(month) and month <= entry.end:
                 by_scope_and_month[entry.scope, month].append(entry)
+    newest = max(last_published.values(), default=None)
+    stale = {scope for scope, last in last_published.items() if newest and last < newest - _STALE_AFTER}
+    granularity = str(schema.definition.get("granularity"))
     return [
-        _scope_coverage(scope, month, by_scope_and_month[scope, month])
-        for scope in sorted(known_scopes if scopes is None else set(scopes))
+        _scope_coverage(scope, month, by_scope_and_month[scope, month], granularity, is_stale=scope in stale)
+        for scope in sorted(last_published if scopes is None else set(scopes))
         for month in listed
     ]
 
@@ -88,15 +99,16 @@ def coverage(
 class AlreadyPublished:
     """Slices whose staged files are gone because an earlier try published them."""
 
-    slice_keys: set[tuple[str, str]] = field(default_factory=set)
+    exports: set[tuple[str, str]] = field(default_factory=set)
+    """Scope and export id of those that a ledger holds."""
     months: dict[date, list[Superseded]] = field(default_factory=dict)
     """Months that hold them, each with the slices that newer exports have superseded there."""
 
     @classmethod
-    def find(cls, folder: UPath, gone: Sequence[Manifest]) -> AlreadyPublished:
+    def find(cls, folder: LakePath, gone: Sequence[Manifest]) -> AlreadyPublished:
         """Find the manifests in the ledgers of all months; raises `StagingError` if one is in none of them."""
         found = cls()
-        ledgers = read_ledgers(folder, months(folder)) if gone else {}
+        ledgers = read_ledgers(folder, months(folder), damaged={}) if gone else {}
         lost = [manifest for manifest in gone if not found._holds(manifest, ledgers)]
         if lost:
             names = ", ".join(f"{m['scope']} {m['start']} to {m['end']} (export {m['export_id']})" for m in lost)
@@ -108,10 +120,14 @@ class AlreadyPublished:
         return found
 
     def _holds(self, manifest: Manifest, ledgers: Mapping[date, Sequence[LedgerEntry]]) -> bool:
-        slice_key = (manifest["scope"], manifest["export_id"] or "")
-        inside = [month for month, entries in ledgers.items() if any(entry.slice_key == slice_key for entry in entries)]
+        export = (manifest["scope"], manifest["export_id"] or "")
+        inside = [
+            month
+            for month, entries in ledgers.items()
+            if any((entry.scope, entry.export_id) == export for entry in entries)
+        ]
         if inside:
-            self.slice_keys.add(slice_key)
+            self.exports.add(export)
             self.months |= {month: self.months.get(month, []) for month in inside}
             return True
         newer = {month: [entry for entry in held if _newer(entry, manifest)] for month, held in ledgers.items()}
@@ -123,7 +139,9 @@ class AlreadyPublished:
             start=manifest["start"],
             end=manifest["end"],
             export_id=manifest["export_id"] or "",
-            reason="newer exports cover all of it",
+            reason="other exports of its scope cover all of it",
+            by=superseding(entry for held in newer.values() for entry in held),
+            clock_went_back=False,
         )
         self.months.setdefault(next(month for month, held in newer.items() if held), []).append(superseded)
         return True
@@ -131,24 +149,52 @@ class AlreadyPublished:
 
 def spans(entries: Iterable[LedgerEntry], start: date, end: date) -> bool:
     """Return whether the ranges of the entries together include every day from `start` to `end`."""
+    return _spans([(entry.start, entry.end) for entry in entries], start, end)
+
+
+def _spans(ranges: Iterable[tuple[date, date]], start: date, end: date) -> bool:
     missing = start
-    for entry in sorted(entries, key=lambda entry: entry.start):
-        if entry.start <= missing:
-            missing = max(missing, entry.end + timedelta(days=1))
+    for first, last in sorted(ranges):
+        if first <= missing:
+            missing = max(missing, last + timedelta(days=1))
     return missing > end
 
 
-def _scope_coverage(scope: str, month: date, entries: Collection[LedgerEntry]) -> ScopeCoverage:
+def _is_complete(entries: Collection[LedgerEntry], month: date, granularity: str) -> bool:
+    """Return whether every period that starts in the month belongs to an export that was made when all of it was over.
+
+    An export that reaches a period's last day owns it, before any that does not.
+    """
+    over = [(entry.start, min(entry.end, entry.created_at.date() - timedelta(days=1))) for entry in entries]
+    last_day = next_month(month) - timedelta(days=1)
+    if granularity in {"monthly", "quarterly"}:
+        last_day = period_end(month, granularity)
+        return any(start <= month and last_day <= end for start, end in over)
+    if granularity == "weekly" and entries:
+        # Requests are widened to whole weeks, so each starts with one (DESIGN, decision 4).
+        first = month + timedelta(days=(min(entry.start for entry in entries) - month).days % 7)
+        weeks = (first + timedelta(days=days) for days in range(0, (last_day - first).days + 1, 7))
+        return all(any(start <= week and period_end(week, granularity) <= end for start, end in over) for week in weeks)
+    return _spans(over, month, last_day)
+
+
+def _scope_coverage(
+    scope: str, month: date, entries: Collection[LedgerEntry], granularity: str, *, is_stale: bool
+) -> ScopeCoverage:
+    rows = sum(entry.rows for entry in entries)
     return ScopeCoverage(
         scope=scope,
         month=f"{month:%Y-%m}",
         published_at=max((entry.published_at for entry in entries), default=None),
-        complete=spans(entries, month, next_month(month) - timedelta(days=1)),
-        rows=sum(entry.rows for entry in entries),
+        complete=_is_complete(entries, month, granularity),
+        rows=rows,
         quarantined=sum(entry.quarantined for entry in entries),
+        stale=is_stale and rows > 0,
     )
 
 
 def _newer(entry: LedgerEntry, manifest: Manifest) -> bool:
+    """Return whether an entry of the same scope is newer, or reaches further."""
     made = datetime.fromisoformat(manifest["created_at"] or "")
-    return entry.scope == manifest["scope"] and (entry.created_at, entry.export_id) > (made, manifest["export_id"])
+    newer = (entry.created_at, entry.export_id) > (made, manifest["export_id"])
+    return entry.scope == manifest["scope"] and (newer or entry.end > date.fromisoformat(manifest["end"]))

@@ -1,16 +1,26 @@
-"""Maintenance: remove staging folders that were abandoned, and list the rows in quarantine."""
+"""Maintenance: remove abandoned staging, rewrite months that lack columns, list quarantine and foreign names."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import date, datetime
 from typing import TypedDict
 
+import pyarrow as pa
 import pyarrow.parquet as pq
-from upath import UPath
+import stamina
 
+from sei_provider.lake.errors import ConflictError
 from sei_provider.lake.periods import in_utc
 from sei_provider.lake.staging.manifests import discard
-from sei_provider.lake.storage.store import lake_path, last_change, names, read
+from sei_provider.lake.storage.backend import LakePath
+from sei_provider.lake.storage.scratch import scratch_folder
+from sei_provider.lake.storage.store import lake_path, last_change, locked, names, read, require_safe_writes
+from sei_provider.lake.tables.layout import FORMAT, foreign_names
+from sei_provider.lake.tables.month_schema import arrow_schema
+from sei_provider.lake.tables.stored_schema import fetch_schema, known_table, put_schema, table_names
+from sei_provider.lake.tables.table import Content, Rewritten, Snapshot, commit, snapshot
 
 
 class Quarantined(TypedDict):
@@ -21,7 +31,7 @@ class Quarantined(TypedDict):
     rows: int
 
 
-def sweep_staging(lake: UPath, *, older_than: datetime) -> list[str]:
+def sweep_staging(lake: LakePath, *, older_than: datetime) -> list[str]:
     """Remove the staging folders that nothing was put into since `older_than`, and return their names.
 
     Publishing removes what it published. A folder older than any run can take belongs to a run that was abandoned;
@@ -38,7 +48,7 @@ def sweep_staging(lake: UPath, *, older_than: datetime) -> list[str]:
     return swept
 
 
-def quarantined(lake: UPath) -> list[Quarantined]:
+def quarantined(lake: LakePath) -> list[Quarantined]:
     """List the files in quarantine, by table."""
     aside = lake_path(lake) / "_quarantine"
     found = []
@@ -48,3 +58,58 @@ def quarantined(lake: UPath) -> list[Quarantined]:
             if rows is not None:
                 found.append(Quarantined(table=table, path=str(path), rows=rows))
     return found
+
+
+class Foreign(TypedDict):
+    """Names in the folder of a table that nothing of ours has; every reader of this package passes over them."""
+
+    table: str
+    names: list[str]
+
+
+def foreign(lake: LakePath) -> list[Foreign]:
+    """List by table what lies in its folder and is not of this package: an editor's backup, a marker of Hadoop.
+
+    Other readers may take such files for data.
+    """
+    root = lake_path(lake)
+    found = [Foreign(table=table, names=foreign_names(root / table)) for table in table_names(root)]
+    return [table for table in found if table["names"]]
+
+
+def rewrite_months(lake: LakePath, table: str, *, at_most: int, single_writer: bool = False) -> list[str]:
+    """Rewrite up to `at_most` months of a table that lack columns or lie in an older format, and return them.
+
+    Publish rewrites only the first month of a table when a column comes. Rows and ledgers stay as they are. Raises
+    `UnknownTableError`.
+    """
+    root = lake_path(lake)
+    require_safe_writes(root, single_writer=single_writer)
+    known_table(root, table)
+    with locked(root / table):
+        for attempt in stamina.retry_context(on=ConflictError, attempts=10, timeout=None):
+            with attempt:
+                put = _rewrite(root / table, at_most)
+    return [f"{month:%Y-%m}" for month in put]
+
+
+def _rewrite(folder: LakePath, at_most: int) -> list[date]:
+    before = snapshot(folder)
+    # All months that 751f940 wrote lie in an older format.
+    marked = before.schema.behind if before.schema.format else before.months
+    behind = tuple(month for month in marked if month in before.months)
+    schema = replace(before.schema, format=FORMAT, behind=behind)
+    put = commit(before, _rewritten(before, behind[:at_most], arrow_schema(schema)), schema)
+    after, version = fetch_schema(folder)
+    if put and after.columns == schema.columns:
+        rest = tuple(month for month in after.behind if month not in put)
+        put_schema(folder, replace(after, behind=rest), if_match=version)
+    return put
+
+
+def _rewritten(before: Snapshot, months: Iterable[date], schema: pa.Schema) -> Iterator[tuple[date, Content]]:
+    for month in months:
+        with scratch_folder() as scratch:
+            current = before.rows(month, scratch)
+            if current:
+                yield month, Rewritten(current, schema)

@@ -9,26 +9,23 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
-from itertools import chain
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sei_provider.lake.model import SliceKey, Superseded
-from sei_provider.lake.periods import next_month
+from sei_provider.lake.model import SliceKey, Superseded, Superseding
+from sei_provider.lake.periods import next_month, sprint_name
+from sei_provider.lake.tables.external_sort import ExternalSorter
 from sei_provider.lake.tables.hierarchy import depths_and_leaves
-from sei_provider.lake.tables.ownership import LedgerEntry, Owners, RowKey, prune, with_tombstones
-from sei_provider.lake.tables.table import cast_to_schema
+from sei_provider.lake.tables.ledger_entry import LedgerEntry
+from sei_provider.lake.tables.month_schema import cast_to_schema
+from sei_provider.lake.tables.ownership import Owners, RowPlace, prune
 
-RUN_BYTES = 32 << 20
-"""Rows held in memory before they are sorted and written to disk as one run."""
-MERGE_FAN_IN = 16
-"""Runs merged at a time. More are merged in rounds, so memory does not grow with their number."""
-_BLOCK_BYTES = 1 << 20
-"""Rows of each run held in memory while runs are merged, about."""
+_MAX_NAMED = 10
+_CLOCK_TOLERANCE = timedelta(minutes=5)
 
 _SORTED_BY = ("team_hierarchy", "team", "start_date", "sprint", "developer", "developer_email")
 
@@ -63,42 +60,51 @@ def merge(
     tables: Iterable[pa.Table],
     *,
     schema: pa.Schema,
+    granularity: str,
     month: date,
     scratch: Path,
+    moving_on: frozenset[tuple[str, str]] = frozenset(),
 ) -> Merged:
     """Merge new slices into a month by the owner rule (DESIGN, decision 12).
 
     `tables` are the rows that are there and those of the new slices. Idempotent: a slice that the ledger holds already
-    changes nothing, and must bring no rows. Slices enter in the order of their precedence.
+    changes nothing, and must bring no rows.
+
+    The rows of sprints that are `moving_on` to a month that is put later stay, so that a reader, or a death in between,
+    finds them twice but never nowhere. The new slices then stand in the ledger without their runs, so that they still
+    count as new and the next merge removes these rows.
     """
-    there = {entry.slice_key for entry in before}
-    by_scope: dict[str, list[LedgerEntry]] = defaultdict(list)
-    for entry in before:
-        by_scope[entry.scope].append(entry)
-    for entry in sorted(new, key=lambda entry: entry.precedence):
-        if entry.slice_key not in there:
-            by_scope[entry.scope].append(with_tombstones(by_scope[entry.scope], entry))
-    ledger = [entry for entries in by_scope.values() for entry in entries]
-    owners = Owners(ledger)
-    by_slice_key = {entry.slice_key: entry for entry in ledger}
+    joined = {entry.identity: entry for entry in before}
+    for entry in new:
+        held = joined.get(entry.identity)
+        joined[entry.identity] = held.joined(entry) if held else entry
+    owners = Owners(joined.values(), granularity)
+    fresh = {entry.identity for entry in new}
+    judge = _Judge(owners, joined.values(), fresh, moving_on, sprints=granularity == "sprint")
     sorter = ExternalSorter(scratch, [name for name in _SORTED_BY if name in schema.names])
     teams: set[tuple[str, str]] = set()
-    came: Counter[SliceKey] = Counter()
     stayed: Counter[SliceKey] = Counter()
     for table in tables:
         rows = cast_to_schema(table, schema)
-        came += _counts(rows)
-        rows = rows.filter(_kept(rows, owners, by_slice_key))
+        rows = rows.filter(judge.survive(rows))
         stayed += _counts(rows)
         teams.update(factorize(rows, ["team", "team_hierarchy"])[1] if len(rows) else ())
         sorter.add(rows)
-    counted = [replace(entry, rows=stayed[entry.slice_key]) for entry in ledger]
-    ledger = prune(counted, month, next_month(month) - timedelta(days=1))
-    rest = {entry.slice_key for entry in ledger}
+    counted = [replace(entry, rows=stayed[entry.slice_key]) for entry in joined.values()]
+    last = next_month(month) - timedelta(days=1)
+    if moving_on:
+        ledger = [replace(entry, runs=frozenset()) if entry.identity in fresh else entry for entry in counted]
+    else:
+        ledger = prune(counted, granularity, month, last)
+    rest = {entry.identity for entry in ledger}
     return Merged(
         ledger=ledger,
         rows=stayed.total(),
-        superseded=list(_superseded(new, rest, came, stayed)),
+        superseded=[
+            lost
+            for entry in (joined[entry.identity] for entry in new)
+            if (lost := judge.superseded(entry, stayed[entry.slice_key], month, held=entry.identity in rest))
+        ],
         _sorter=sorter,
         _teams=frozenset(teams),
     )
@@ -107,18 +113,86 @@ def merge(
 def of_slices(rows: pa.Table, wanted: set[SliceKey], month: date) -> pa.Table:
     """Return the rows of some slices that start in a month."""
     rows = rows.filter(pc.equal(pc.floor_temporal(rows["start_date"], unit="month"), month))
-    codes, pairs = factorize(rows, ["_scope", "_export_id"])
-    return rows.filter(pa.array([pair in wanted for pair in pairs], pa.bool_()).take(codes))
+    codes, keys = factorize(rows, ["_scope", "_export_id", "_exported_at"])
+    return rows.filter(pa.array([key in wanted for key in keys], pa.bool_()).take(codes))
 
 
-def _kept(rows: pa.Table, owners: Owners, by_slice_key: dict[SliceKey, LedgerEntry]) -> pa.Array:
-    """Return the mask of surviving rows. The rule is applied once per key, because many rows share one."""
-    names = ["_scope", "_export_id", "team_hierarchy", "start_date", "end_date"]
-    if "sprint" in rows.schema.names:
-        names.append("sprint")
-    codes, keys = factorize(rows, names)
-    survives = [owners.survives(RowKey(by_slice_key[scope, export], *key)) for scope, export, *key in keys]
-    return pa.array(survives, pa.bool_()).take(codes)
+class _Judge:
+    """Owner rule for the rows of a month, and what it has decided about those of new slices."""
+
+    def __init__(
+        self,
+        owners: Owners,
+        entries: Iterable[LedgerEntry],
+        new: set[tuple[str, str, str]],
+        moving_on: frozenset[tuple[str, str]],
+        *,
+        sprints: bool,
+    ) -> None:
+        self._owners = owners
+        self._by_slice_key = {entry.slice_key: entry for entry in entries}
+        self._new = new
+        self._names = ["_scope", "_export_id", "_exported_at", "team", "team_hierarchy", "start_date"]
+        self._names += ["end_date", "sprint"] if sprints else []
+        self._came: Counter[SliceKey] = Counter()
+        self._moving_on = moving_on
+        self._lost_to: dict[SliceKey, set[tuple[LedgerEntry, bool]]] = defaultdict(set)
+
+    def survive(self, rows: pa.Table) -> pa.Array:
+        """Return the mask of surviving rows. The rule is applied once per key, because many rows share one."""
+        self._came += _counts(rows)
+        codes, keys = factorize(rows, [name for name in self._names if name in rows.schema.names])
+        return pa.array([self._survives(*key) for key in keys], pa.bool_()).take(codes)
+
+    def _survives(self, scope: str, export: str, staged_at: datetime, *place: Any) -> bool:
+        entry = self._by_slice_key.get((scope, export, staged_at))
+        if entry is None:  # the slice was staged again since
+            return False
+        team, path, *period = place
+        row = RowPlace(team or "", path, *period)
+        if (path, sprint_name(row.sprint, row.start)) in self._moving_on:
+            return True
+        if entry.identity not in self._new:
+            return self._owners.survives(entry, row)
+        others = set(self._owners.superseded_by(entry, row))
+        self._lost_to[entry.slice_key] |= others
+        return not others
+
+    def superseded(self, entry: LedgerEntry, stayed: int, month: date, *, held: bool) -> Superseded | None:
+        """Return what has become of a new slice whose rows other exports superseded, or that was forgotten."""
+        came, others = self._came[entry.slice_key], self._lost_to[entry.slice_key]
+        if stayed == came and held:
+            return None
+        if not others:  # an empty answer: what covers its range counts
+            place = RowPlace("", "", max(entry.start, month), entry.end)
+            others = set(self._owners.superseded_by(entry, place))
+        further = all(reaches_further for _, reaches_further in others)
+        what = "an export that reaches further into the period" if further and others else "a newer export"
+        return Superseded(
+            scope=entry.scope,
+            start=entry.start.isoformat(),
+            end=entry.end.isoformat(),
+            export_id=entry.export_id,
+            reason=f"{what} covers {came - stayed} of its {came} rows of this month",
+            by=superseding(other for other, _ in others),
+            clock_went_back=any(_clock_went_back(entry, other) for other, further in others if not further),
+        )
+
+
+def superseding(entries: Iterable[LedgerEntry]) -> list[Superseding]:
+    """Return the exports of some entries, newest first, up to ten of them."""
+    found = {(entry.created_at, entry.export_id, entry.scope) for entry in entries}
+    return [
+        Superseding(scope=scope, export_id=export, created_at=created_at.isoformat())
+        for created_at, export, scope in sorted(found, reverse=True)[:_MAX_NAMED]
+    ]
+
+
+def _clock_went_back(entry: LedgerEntry, other: LedgerEntry) -> bool:
+    """Return whether an export that SEI made later was staged well before: SEI's clock, or ours, is wrong."""
+    if entry.staged_at is None or other.staged_at is None or other.created_at <= entry.created_at:
+        return False
+    return entry.staged_at - other.staged_at > _CLOCK_TOLERANCE
 
 
 def factorize(rows: pa.Table, names: Sequence[str]) -> tuple[pa.Array, list[tuple[Any, ...]]]:
@@ -136,121 +210,8 @@ def factorize(rows: pa.Table, names: Sequence[str]) -> tuple[pa.Array, list[tupl
 
 
 def _counts(rows: pa.Table) -> Counter[SliceKey]:
-    counted = rows.group_by(["_scope", "_export_id"]).aggregate([([], "count_all")])
+    counted = rows.group_by(["_scope", "_export_id", "_exported_at"]).aggregate([([], "count_all")])
     columns = (counted[name].to_pylist() for name in counted.schema.names)
-    return Counter({(scope, export): count for scope, export, count in zip(*columns, strict=True)})
-
-
-def _superseded(
-    new: Iterable[LedgerEntry], rest: set[SliceKey], came: Counter[SliceKey], stayed: Counter[SliceKey]
-) -> Iterator[Superseded]:
-    for entry in new:
-        all_rows, own_rows = came[entry.slice_key], stayed[entry.slice_key]
-        if own_rows == all_rows and entry.slice_key in rest:
-            continue
-        yield Superseded(
-            scope=entry.scope,
-            start=entry.start.isoformat(),
-            end=entry.end.isoformat(),
-            export_id=entry.export_id,
-            reason=f"a newer export covers {all_rows - own_rows} of its {all_rows} rows of this month",
-        )
-
-
-class ExternalSorter:
-    """Sort for more rows than memory holds: sorted runs on disk, merged block by block. Nulls come last."""
-
-    def __init__(self, scratch: Path, by: Sequence[str]) -> None:
-        self._scratch = scratch
-        self._by = by
-        self._waiting: list[pa.Table] = []
-        self._size = 0
-        self._runs: list[Path] = []
-        self._written = 0
-
-    def add(self, rows: pa.Table) -> None:
-        """Add rows; all tables must have one schema."""
-        if len(rows):
-            self._waiting.append(rows)
-            self._size += rows.nbytes
-        if self._size >= RUN_BYTES:
-            self._spill()
-
-    def pieces(self) -> Iterator[pa.Table]:
-        """Yield all rows in order, in pieces that fit into memory; nothing if there are no rows."""
-        if not self._runs:
-            if self._waiting:
-                yield self._sorted()
-            return
-        self._spill()
-        while len(self._runs) > MERGE_FAN_IN:
-            some, self._runs = self._runs[:MERGE_FAN_IN], self._runs[MERGE_FAN_IN:]
-            self._write(self._merged(some))
-            for run in some:
-                run.unlink()
-        yield from self._merged(self._runs)
-
-    def _merged(self, runs: Sequence[Path]) -> Iterator[pa.Table]:
-        heads = [_Head(run, self._by) for run in runs]
-        while heads:
-            # No later block of a run has a row before its head's last, so all rows up to the least of these are here.
-            bound = min(head.last for head in heads)
-            yield pa.concat_tables([head.up_to(bound) for head in heads]).sort_by(_ascending(self._by))
-            heads = [head for head in heads if not head.ended]
-
-    def _sorted(self) -> pa.Table:
-        rows = pa.concat_tables(self._waiting)
-        self._waiting, self._size = [], 0
-        return rows.sort_by(_ascending(self._by))
-
-    def _spill(self) -> None:
-        if self._waiting:
-            self._write(iter([self._sorted()]))
-
-    def _write(self, pieces: Iterator[pa.Table]) -> None:
-        path = self._scratch / f"run-{self._written}"
-        self._written += 1
-        first = next(pieces)
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, first.schema) as writer:
-            for rows in chain([first], pieces):
-                writer.write_table(rows, max_chunksize=max(1, len(rows) * _BLOCK_BYTES // max(rows.nbytes, 1)))
-        self._runs.append(path)
-
-
-class _Head:
-    """Next block of a run. A run has at least one."""
-
-    def __init__(self, run: Path, by: Sequence[str]) -> None:
-        self._by = by
-        self._blocks = _blocks(run)
-        self._rows = next(self._blocks)
-        self.ended = False
-
-    @property
-    def last(self) -> tuple[Any, ...]:
-        return self._key(len(self._rows) - 1)
-
-    def up_to(self, bound: tuple[Any, ...]) -> pa.Table:
-        """Take the rows of this block up to and including `bound`."""
-        rows, low, high = self._rows, 0, len(self._rows)
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (middle + 1, high) if self._key(middle) <= bound else (low, middle)
-        rest = rows.slice(low) if low < len(rows) else next(self._blocks, None)
-        self.ended = rest is None
-        self._rows = rest
-        return rows.slice(0, low)
-
-    def _key(self, row: int) -> tuple[Any, ...]:
-        cells = (self._rows[name][row].as_py() for name in self._by)
-        return tuple((cell is None, cell if cell is not None else 0) for cell in cells)
-
-
-def _blocks(run: Path) -> Iterator[pa.Table]:
-    with pa.OSFile(str(run), "rb") as file, pa.ipc.open_file(file) as reader:
-        for number in range(reader.num_record_batches):
-            yield pa.Table.from_batches([reader.get_batch(number)])
-
-
-def _ascending(by: Sequence[str]) -> list[tuple[str, str]]:
-    return [(name, "ascending") for name in by]
+    return Counter(
+        {(scope, export, staged_at): count for scope, export, staged_at, count in zip(*columns, strict=True)}
+    )

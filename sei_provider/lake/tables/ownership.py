@@ -1,186 +1,294 @@
-"""Owner rule: which slices a month holds, and which of their rows survive (DESIGN, decision 12).
+"""Owner rule: which rows of a set of slices survive, and which slices a ledger can forget (DESIGN, decision 12).
 
-Plain values. Knows no Parquet and no files.
+Pure functions of the set of ledger entries; their order means nothing. Knows no Parquet and no files.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from datetime import date, datetime
-from typing import Any
+from itertools import chain
+from typing import NamedTuple, TypeAlias
 
-from sei_provider.lake.model import SliceKey
+from sei_provider.lake.periods import period_end, sprint_name
+from sei_provider.lake.tables.hierarchy import Parents, parent_path
+from sei_provider.lake.tables.ledger_entry import LedgerEntry, parents_of
 
+__all__ = ["LedgerEntry", "Owners", "RowPlace", "prune", "surviving_rows", "with_names"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerEntry:
-    """One slice in the ledger of one month. A slice without rows has an entry too."""
-
-    scope: str
-    start: date
-    end: date
-    export_id: str
-    created_at: datetime
-    """Time at which SEI made the export, by SEI's clock."""
-    teams: frozenset[str]
-    """Hierarchies that its rows name, in any month."""
-    tombstones: frozenset[str] = frozenset()
-    """Hierarchies that its scope named when last published and that it no longer names."""
-    sprints: frozenset[tuple[str, str]] | None = None
-    """(Hierarchy, sprint) of its rows, or first day if the sprint has no name; None unless periods are sprints."""
-    replace_exact_range: bool = False
-    """True if it replaces its own scope and range only, as legacy reports do."""
-    rows: int = 0
-    """Rows of this month that it owns now."""
-    quarantined: int = 0
-    """Rows of its export, of any month, that went to quarantine."""
-    published_at: datetime
-
-    @property
-    def slice_key(self) -> SliceKey:
-        """Return what marks its rows: scope and export id."""
-        return self.scope, self.export_id
-
-    @property
-    def precedence(self) -> tuple[datetime, str, str]:
-        """Return the order in which newer exports win: `createdAt`, then id; the scope only makes it total."""
-        return self.created_at, self.export_id, self.scope
-
-    def overlaps(self, other: LedgerEntry) -> bool:
-        """Return whether the two ranges have a day in common."""
-        return self.start <= other.end and other.start <= self.end
-
-    def has_range_of(self, other: LedgerEntry) -> bool:
-        """Return whether the two ranges are equal."""
-        return (self.start, self.end) == (other.start, other.end)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the entry as JSON values. The keys are a file format and not these names."""
-        value: dict[str, Any] = {
-            "scope": self.scope,
-            "start": self.start.isoformat(),
-            "end": self.end.isoformat(),
-            "export_id": self.export_id,
-            "created_at": self.created_at.isoformat(),
-            "teams": sorted(self.teams),
-            "clears": sorted(self.tombstones),
-            "rows": self.rows,
-            "quarantined": self.quarantined,
-            "published_at": self.published_at.isoformat(),
-        }
-        value |= {"exact": True} if self.replace_exact_range else {}
-        return value if self.sprints is None else value | {"sprints": sorted(self.sprints)}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> LedgerEntry:
-        """Parse what `to_json` returned."""
-        sprints = value.get("sprints")
-        return cls(
-            scope=value["scope"],
-            start=date.fromisoformat(value["start"]),
-            end=date.fromisoformat(value["end"]),
-            export_id=value["export_id"],
-            created_at=datetime.fromisoformat(value["created_at"]),
-            teams=frozenset(value["teams"]),
-            tombstones=frozenset(value["clears"]),
-            sprints=None if sprints is None else frozenset((team, sprint) for team, sprint in sprints),
-            replace_exact_range=value.get("exact", False),
-            rows=value["rows"],
-            quarantined=value["quarantined"],
-            published_at=datetime.fromisoformat(value["published_at"]),
-        )
+Precedence: TypeAlias = tuple[date, datetime, str, datetime]
 
 
-@dataclass(frozen=True, slots=True)
-class RowKey:
-    """Key of a row for the owner rule: its slice, its team's hierarchy and its period."""
+class RowPlace(NamedTuple):
+    """Team and period of rows of one slice. Rows of two people in one team share a place."""
 
-    entry: LedgerEntry
+    team: str
+    """The `Team` cell, which is the last part of the path."""
     path: str
+    """The hierarchy, e.g. `Eng/CI/CD` for the team `CI/CD` below `Eng`."""
     start: date
+    """First day of the period."""
     end: date | None = None
+    """Last day of a sprint; other periods have theirs from the granularity of the table."""
     sprint: str | None = None
+    """Name of a sprint."""
 
 
-def supersedes(newer: LedgerEntry, row: RowKey) -> bool:
-    """Return whether an entry that is newer than the row's own supersedes the row.
+def surviving_rows(
+    slices: Iterable[tuple[LedgerEntry, Collection[RowPlace]]],
+    granularity: str,
+) -> frozenset[tuple[str, str, str, RowPlace]]:
+    """Return the places of the rows that survive, as (scope, export id, reading, place), in a table of these slices.
 
-    It must include the row's period, and the row's team: by scope, by naming the team, or by a tombstone. A sprint may
-    cross the borders of a request. SEI does not document whether it selects sprints by first day, last day or overlap,
-    so a sprint that is absent was removed only if it lies within the range, or if the older request was no wider. A
-    sprint that is named again is replaced even if its dates have moved.
+    A function of the set: the order of `slices` means nothing. Each is an entry with the places of all rows that its
+    export has. Of the entry, the fields `scope`, `start`, `end`, `export_id`, `created_at`, `staged_at`, `reading`,
+    `runs`, `unknown_paths` and `replace_exact_range` (legacy reports) count; those that follow from the rows, which are
+    `teams`, `parents`, `sprints` and `sprint_days`, are filled in here. An entry without places is an empty answer. The
+    same slice twice, handed on by two runs, is one slice of both runs. `granularity` is `weekly`, `monthly`,
+    `quarterly` or `sprint`.
     """
-    if newer.replace_exact_range:
-        return newer.scope == row.entry.scope and newer.has_range_of(row.entry)
-    if newer.sprints is None:
-        in_range = newer.start <= row.start <= newer.end
-    else:
-        last = row.end or row.start
-        if (row.path, sprint_name(row.sprint, row.start)) in newer.sprints:
-            return row.start <= newer.end and newer.start <= last
-        inside = newer.start <= row.start and last <= newer.end
-        in_range = inside or (newer.start <= row.entry.start and row.entry.end <= newer.end)
-    return in_range and (newer.scope == row.entry.scope or row.path in newer.teams or row.path in newer.tombstones)
+    entries: dict[tuple[str, str, str], LedgerEntry] = {}
+    rows: dict[tuple[str, str, str], Collection[RowPlace]] = {}
+    for entry, places in slices:
+        named = with_names(entry, places, granularity)
+        held = entries.get(entry.identity)
+        entries[entry.identity] = held.joined(named) if held else named
+        rows[entry.identity] = places
+    owners = Owners(entries.values(), granularity)
+    return frozenset(
+        (*identity, place)
+        for identity, places in rows.items()
+        for place in places
+        if owners.survives(entries[identity], place)
+    )
 
 
-def sprint_name(sprint: str | None, start: date) -> str:
-    """Return what tells the sprints of a team apart: the name, or the first day where SEI gives no name."""
-    return sprint or start.isoformat()
+def with_names(entry: LedgerEntry, places: Collection[RowPlace], granularity: str) -> LedgerEntry:
+    """Fill in the fields of an entry that follow from its rows."""
+    entry = replace(
+        entry,
+        teams=frozenset(place.path for place in places),
+        parents=parents_of((place.team, place.path) for place in places),
+    )
+    if granularity != "sprint":
+        return entry
+    names = [(place.path, sprint_name(place.sprint, place.start), place.start, place.end) for place in places]
+    return replace(
+        entry,
+        sprints=frozenset((path, sprint) for path, sprint, *_ in names),
+        sprint_days=frozenset((path, sprint, first, last) for path, sprint, first, last in names if last),
+    )
 
 
 class Owners:
     """Owner rule for one ledger and many rows."""
 
-    def __init__(self, ledger: Iterable[LedgerEntry]) -> None:
+    def __init__(self, ledger: Iterable[LedgerEntry], granularity: str) -> None:
+        self._granularity = granularity
+        self._ledger = list(ledger)
+        self._periods: dict[date | None, _Asking] = {}
+        self._exact: dict[tuple[str, date, date], list[LedgerEntry]] = defaultdict(list)
+        self._sprint_ends: dict[tuple[str, str], dict[tuple[str, str, str], date]] = defaultdict(dict)
+        for entry in self._ledger:
+            if entry.replace_exact_range:
+                self._exact[entry.scope, entry.start, entry.end].append(entry)
+            for path, name, _, end in sorted(entry.sprint_days):
+                self._sprint_ends[path, name][entry.identity] = end
+
+    def survives(self, entry: LedgerEntry, place: RowPlace) -> bool:
+        """Return whether no entry supersedes rows of this one at a place."""
+        return next(self.superseded_by(entry, place), None) is None
+
+    def superseded_by(self, entry: LedgerEntry, place: RowPlace) -> Iterator[tuple[LedgerEntry, bool]]:
+        """Yield the entries that supersede rows of this one at a place, and whether they reach further into the period.
+
+        An entry may come twice.
+        """
+        if entry.replace_exact_range:
+            same = self._exact[entry.scope, entry.start, entry.end]
+            yield from ((other, False) for other in same if other.age > entry.age)
+            return
+        period = self._sprint(entry, place) if self._granularity == "sprint" else self._dated(place.start)
+        name = (place.path, sprint_name(place.sprint, place.start))
+        ends = self._sprint_ends[name] if self._granularity == "sprint" else {}
+        for other in self._asking(period).covering(entry, place, period):
+            # A sprint's dates may have moved. Its last day for two entries is the same whichever row is judged.
+            last = max(period.last, ends.get(other.identity, period.last))
+            mine, others = precedence(entry, last), precedence(other, last)
+            if others > mine and not _is_one_reading(entry, other):
+                yield other, others[0] > mine[0]
+
+    def _dated(self, start: date) -> _Period:
+        return _Period(start, period_end(start, self._granularity), lambda first, last, _: first <= start <= last)
+
+    def _sprint(self, entry: LedgerEntry, place: RowPlace) -> _Period:
+        """Return a sprint as the period of a row.
+
+        How SEI picks sprints is not documented, so a request asked for one only if its answer names it, if the sprint
+        lies whole within the request, or if the request includes the row's request.
+        """
+        first, last = place.start, place.end or place.start
+        name = (place.path, sprint_name(place.sprint, first))
+
+        def asked(start: date, end: date, other: LedgerEntry) -> bool:
+            if start <= first and last <= end:
+                return True
+            if start <= entry.start and entry.end <= end:
+                return True
+            return name in (other.sprints or ()) and start <= last and first <= end
+
+        return _Period(None, last, asked)
+
+    def _asking(self, period: _Period) -> _Asking:
+        """Return the entries that asked for a period; for sprints all, since each row has a period of its own."""
+        if period.start not in self._periods:
+            start = period.start
+            self._periods[start] = _Asking(
+                entry for entry in self._ledger if start is None or entry.overlaps(start, start)
+            )
+        return self._periods[period.start]
+
+
+def precedence(entry: LedgerEntry, last: date) -> Precedence:
+    """Return the precedence of an entry in a period with this last day: reach first, then age."""
+    return min(last, entry.end), *entry.age
+
+
+class _Period(NamedTuple):
+    """Period of one row."""
+
+    start: date | None
+    """None for a sprint."""
+    last: date
+    asked: Callable[[date, date, LedgerEntry], bool]
+    """Tells if a request from one day to another asked for it, with an answer that names the sprints of an entry."""
+
+
+class _Asking:
+    """Entries that asked for one period, or all entries where periods are sprints."""
+
+    def __init__(self, entries: Iterable[LedgerEntry]) -> None:
         self._by_scope: dict[str, list[LedgerEntry]] = defaultdict(list)
         self._by_path: dict[str, list[LedgerEntry]] = defaultdict(list)
-        for entry in ledger:
+        self._by_tombstone: dict[str, list[LedgerEntry]] = defaultdict(list)
+        self._by_root: dict[str, list[LedgerEntry]] = defaultdict(list)
+        entries = list(entries)
+        self._parents = Parents(pair for entry in entries for pair in entry.parents)
+        contains_children = False
+        for entry in entries:
             self._by_scope[entry.scope].append(entry)
-            for path in entry.teams | entry.tombstones:
+            for path in entry.teams:
                 self._by_path[path].append(entry)
+            for path in entry.tombstones:
+                self._by_tombstone[path].append(entry)
+            root = self._root(entry)
+            if root is not None:
+                contains_children = contains_children or len(entry.teams) > 1
+                if not entry.unknown_paths:
+                    self._by_root[root].append(entry)
+        if not contains_children:  # only seed 002 says that exports contain child teams; this report's do not
+            self._by_root.clear()
 
-    def survives(self, row: RowKey) -> bool:
-        """Return whether no newer entry supersedes the row. Rows of one export are never compared."""
-        candidates = (*self._by_scope[row.entry.scope], *self._by_path[row.path])
-        return not any(entry.precedence > row.entry.precedence and supersedes(entry, row) for entry in candidates)
+    def _root(self, entry: LedgerEntry) -> str | None:
+        """Return the hierarchy of the entry that lies above all its others."""
+        first = min(entry.teams, key=len, default=None)
+        below = {path for path, parent in entry.parents if path == first or first in self._parents.above(parent)}
+        return first if below == entry.teams else None
+
+    def covering(self, entry: LedgerEntry, place: RowPlace, period: _Period) -> Iterator[LedgerEntry]:
+        """Yield the entries that asked for the period and cover rows of a team, of whatever precedence."""
+        path = place.path
+        above = self._parents.above(parent_path(place.team, path))
+        candidates = chain(
+            self._by_scope[entry.scope],
+            self._by_path[path],
+            self._by_tombstone[path],
+            (other for root in above for other in self._by_root[root] if path not in other.teams),
+            self._burying(entry, path, period),
+        )
+        yield from (other for other in candidates if period.asked(other.start, other.end, other))
+
+    def _burying(self, entry: LedgerEntry, path: str, period: _Period) -> Iterator[LedgerEntry]:
+        """Yield the entries with a tombstone for the team: an earlier answer of their scope named it, they do not.
+
+        A tombstone does not bury what another scope brought after that answer, unless in the same run, because teams
+        may have swapped names in between.
+        """
+        own = precedence(entry, period.last)
+        for named in self._by_path[path]:
+            if not period.asked(named.start, named.end, named):
+                continue
+            buried = precedence(named, period.last)
+            if own > buried and not entry.runs & _runs(named, period):
+                continue
+            for other in self._by_scope[named.scope]:
+                if path not in other.teams and not other.unknown_paths and precedence(other, period.last) > buried:
+                    yield other
 
 
-def with_tombstones(same_scope: Sequence[LedgerEntry], entry: LedgerEntry) -> LedgerEntry:
-    """Return the entry with its tombstones: the teams that its scope named when last published and it no longer names.
+def prune(ledger: Iterable[LedgerEntry], granularity: str, first: date, last: date) -> list[LedgerEntry]:
+    """Prune the entries without which every row of the month `first` to `last` fares alike, whatever is published next.
 
-    An entry that arrives after a newer one of its scope gets none, because the newer one already has them.
-    """
-    if entry.replace_exact_range:
-        return entry
-    same = [other for other in same_scope if other.overlaps(entry)]
-    last = max(same, key=lambda other: other.precedence, default=None)
-    if last is None or last.precedence > entry.precedence:
-        return entry
-    return replace(entry, tombstones=(last.teams or last.tombstones) - entry.teams)
-
-
-def prune(ledger: Sequence[LedgerEntry], first: date, last: date) -> list[LedgerEntry]:
-    """Prune the entries that can no longer supersede any row of the month `first` to `last`; oldest first.
-
-    An entry is pruned only if a newer one of its scope supersedes every row that it supersedes or holds. Otherwise an
-    older export that arrives late would bring back rows that are gone.
+    An entry is pruned if a later one of its scope says all that it says; its runs are kept there, for tombstones.
+    Returns the rest, oldest first.
     """
     by_scope: dict[str, list[LedgerEntry]] = defaultdict(list)
-    for entry in sorted(ledger, key=lambda entry: entry.precedence, reverse=True):
-        kept = by_scope[entry.scope]
-        if not any(_dominates(newer, entry, first, last) for newer in kept):
-            kept.append(entry)
-    return sorted((entry for kept in by_scope.values() for entry in kept), key=lambda entry: entry.precedence)
+    for entry in sorted(ledger, key=lambda entry: (entry.age, entry.end)):
+        by_scope[entry.scope].append(entry)
+    for kept in by_scope.values():
+        for entry in tuple(kept):
+            # Looked up again, because it may hold the runs of others by now.
+            entry = next(other for other in kept if other.identity == entry.identity)  # noqa: PLW2901
+            heirs = (other for other in kept if other is not entry)
+            heir = next((other for other in heirs if _says_all(other, entry, granularity, first, last)), None)
+            if heir:
+                kept[kept.index(heir)] = _with_runs_of(heir, entry, granularity, first, last) if entry.teams else heir
+                kept.remove(entry)
+    return sorted((entry for kept in by_scope.values() for entry in kept), key=lambda entry: (entry.age, entry.scope))
 
 
-def _dominates(newer: LedgerEntry, entry: LedgerEntry, first: date, last: date) -> bool:
+def _says_all(later: LedgerEntry, entry: LedgerEntry, granularity: str, first: date, last: date) -> bool:
+    """Return whether `later` precedes `entry` in every period that this asked for, and covers all that it covers."""
     if entry.replace_exact_range:
-        return newer.has_range_of(entry)
-    if entry.sprints is None:
-        within = newer.start <= max(entry.start, first) and min(entry.end, last) <= newer.end
-    else:  # sprints are judged by their requests' ranges, see `supersedes`
-        within = newer.start <= entry.start and entry.end <= newer.end
-    named = entry.teams | entry.tombstones <= newer.teams | newer.tombstones
-    return within and named and (entry.sprints or frozenset()) <= (newer.sprints or frozenset())
+        return later.has_range_of(entry) and later.age > entry.age
+    if granularity == "sprint":
+        wins = later.includes(entry) and later.age > entry.age
+    else:
+        begins, ends = max(entry.start, first), min(entry.end, last)
+        reaches_as_far = later.end >= min(entry.end, period_end(ends, granularity))
+        reaches_further = later.end > entry.end and entry.end < period_end(begins, granularity)
+        wins = later.start <= begins <= ends <= later.end
+        wins = wins and (reaches_further or (reaches_as_far and later.age > entry.age))
+    return (
+        wins
+        and (not entry.teams or (later.teams == entry.teams and entry.parents <= later.parents))
+        and (entry.unknown_paths or not later.unknown_paths)
+        and entry.tombstones <= later.teams | later.tombstones
+        and (entry.sprints or frozenset()) <= (later.sprints or frozenset())
+        and entry.sprint_days <= later.sprint_days
+    )
+
+
+def _with_runs_of(later: LedgerEntry, entry: LedgerEntry, granularity: str, first: date, last: date) -> LedgerEntry:
+    def asked(start: date, end: date) -> tuple[date, date]:
+        return (start, end) if granularity == "sprint" else (max(start, first), min(end, last))
+
+    runs = {(run, *asked(entry.start, entry.end)) for run in entry.runs} | entry.earlier_runs | later.earlier_runs
+    own = asked(later.start, later.end)
+    needed = {
+        (run, start, end)
+        for run, start, end in runs
+        if not (run in later.runs and own[0] <= start and end <= own[1])
+        and not any(r == run and s <= start and end <= e and (s, e) != (start, end) for r, s, e in runs)
+    }
+    return replace(later, earlier_runs=frozenset(needed))
+
+
+def _is_one_reading(entry: LedgerEntry, other: LedgerEntry) -> bool:
+    return (entry.export_id, entry.reading) == (other.export_id, other.reading)
+
+
+def _runs(entry: LedgerEntry, period: _Period) -> frozenset[str]:
+    return entry.runs | {run for run, start, end in entry.earlier_runs if period.asked(start, end, entry)}

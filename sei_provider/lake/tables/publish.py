@@ -1,67 +1,74 @@
-"""Publish: put staged slices into their tables, month by month, and retry where another publisher was first.
+"""Publish: put staged slices into their tables by one loop of snapshot, plan and commit, again on conflict.
 
-`plan` decides which months are concerned, `merge` what they hold then, and `table` writes them.
+`plan` decides which months are concerned, `merge` what they hold then, and `table` reads and puts them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from upath import UPath
+import stamina
 
-from sei_provider.lake.errors import StagingError
-from sei_provider.lake.model import Manifest, Published, SliceKey
-from sei_provider.lake.periods import in_utc
+from sei_provider.lake.errors import (
+    ConflictError,
+    DamagedObjectError,
+    LakeError,
+    StagingError,
+    TableDefinitionError,
+)
+from sei_provider.lake.model import Manifest, Published, SliceKey, Superseded
+from sei_provider.lake.periods import in_utc, next_month
 from sei_provider.lake.staging.staged_file import StagedFiles
+from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import (
     fetch_each,
     lake_path,
     locked,
-    read,
     remove_each,
     remove_if_empty,
     require_safe_writes,
 )
+from sei_provider.lake.tables.layout import FORMAT, months, object_path
 from sei_provider.lake.tables.ledger import AlreadyPublished
+from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import merge, of_slices
-from sei_provider.lake.tables.ownership import LedgerEntry
+from sei_provider.lake.tables.month_schema import arrow_schema
 from sei_provider.lake.tables.plan import (
     CROSSES_MONTHS,
-    adjacent_months,
+    Ledgers,
     entries_reaching,
     ledger_entry,
+    months_to_look_at,
+    not_held,
+    outdated_months,
     slices_by_month,
+    sprints_moving_on,
 )
-from sei_provider.lake.tables.schema import cast_columns, infer_types
-from sei_provider.lake.tables.table import (
-    arrow_schema,
-    cast_to_schema,
-    fetch_month,
-    fetch_schema,
-    months,
-    object_path,
-    put_month,
-    put_schema,
-    read_ledgers,
-    read_schema,
-    retry_on_conflict,
-)
+from sei_provider.lake.tables.restatement import Figures
+from sei_provider.lake.tables.schema import TableSchema, cast_columns, infer_types
+from sei_provider.lake.tables.stored_schema import read_schema
+from sei_provider.lake.tables.table import Content, Rewritten, Snapshot, commit, snapshot
 
-_Staged: TypeAlias = tuple[Manifest, UPath]
-"""Manifest, and the path that it names."""
+_Staged: TypeAlias = tuple[Manifest, LakePath]
+"""A manifest, and the path that it names."""
 
 
 def publish(
-    lake: UPath | Path | str, manifests: Iterable[Manifest], *, published_at: datetime, single_writer: bool = False
+    lake: Lake,
+    manifests: Iterable[Manifest],
+    *,
+    published_at: datetime,
+    single_writer: bool = False,
+    on_refused: Callable[[Manifest, LakeError], None] | None = None,
 ) -> list[Published]:
     """Put staged slices into their tables, replacing what they cover, and return what each month holds then.
 
@@ -71,8 +78,10 @@ def publish(
     published if a ledger holds it.
     Concurrent publishers lose nothing of each other on local disk (one machine) and on S3. Elsewhere only one may run,
     and `single_writer=True` confirms that. Memory is bounded for any number of rows.
-    Manifests with an error are ignored. Raises `StagingError`, `TableDefinitionError` or `SchemaError` before anything
-    is written to the table concerned.
+    Manifests with an error are ignored. A slice that does not fit its table (`SchemaError`, `TableDefinitionError`), or
+    that concerns a month whose object is damaged (`DamagedObjectError`), is refused by itself and stays staged; the
+    others are published. `on_refused` is called for each of them; without it the first such error is raised, after all
+    else is done. Raises `StagingError` and `NewerFormatError` before anything is written to the table concerned.
     """
     root, published_at = lake_path(lake), in_utc(published_at, "published_at")
     require_safe_writes(root, single_writer=single_writer)
@@ -80,78 +89,237 @@ def publish(
     for manifest in manifests:
         if manifest["path"] is not None and manifest["error"] is None:
             by_table[manifest["table"]].append((manifest, _path_within(root, manifest)))
-    published = [
-        month for table in sorted(by_table) for month in _publish_table(root, table, by_table[table], published_at)
-    ]
-    _remove_staged([path for part in by_table.values() for _, path in part])
+    published: list[Published] = []
+    refused: list[tuple[Manifest, LakeError]] = []
+    done: list[LakePath] = []
+    for table in sorted(by_table):
+        batch = _publish_table(root, table, by_table[table], published_at)
+        published += (batch.published[month] for month in sorted(batch.published))
+        errors = batch.refused | batch.unfit
+        for manifest, path in by_table[table]:
+            error = errors.get((manifest["scope"], manifest["export_id"] or ""))
+            if error is None:
+                done.append(path)
+            else:
+                refused.append((manifest, error))
+    _remove_staged(done)
+    for manifest, error in refused:
+        if on_refused is None:
+            raise error
+        on_refused(manifest, error)
     return published
 
 
-def rewrite_to_schema(folder: UPath) -> None:
-    """Rewrite every month that has other columns than the table; its rows and ledger stay as they are.
-
-    Readers take the schema of one file for that of the table: pyarrow, pandas and Polars would lose a column that only
-    later months have, or fail on it. Needed only after a column is new or gets its type. If a publisher dies here, the
-    table stays marked as `behind` and the next publisher continues.
-    """
-    target = arrow_schema(read_schema(folder))
-    for month in months(folder):
-        if read(object_path(folder, month), pq.read_schema) != target:
-            _rewrite_month(folder, month)
-    _clear_behind(folder, target)
-
-
-def reconcile_adjacent_months(folder: UPath, visited: Iterable[date], granularity: str) -> dict[date, int]:
-    """Enter the slices that adjacent months hold into the months just put; return the rows of those that changed.
-
-    A slice stands in the ledger of every existing month in its range. Weeks, quarters and sprints cross months, so a
-    month that is new, or was put by a concurrent publisher, may hold rows that a slice of an adjacent month covers.
-    Call this after the puts: of two concurrent publishers one puts last and sees the months of the other, so neither
-    needs to wait.
-    """
-    if granularity not in CROSSES_MONTHS:
-        return {}
-    ledgers = read_ledgers(folder, adjacent_months(months(folder), set(visited)))
-    changed = {month: _enter(folder, month, entries_reaching(month, ledgers)) for month in sorted(set(visited))}
-    return {month: rows for month, rows in changed.items() if rows is not None}
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Batch:
-    """Slices of one table that are published together."""
+    """Slices of one table that are published together, and what their publishing has come to so far."""
 
-    folder: UPath
+    folder: LakePath
+    published_at: datetime
     staged: StagedFiles
     entries: Mapping[SliceKey, LedgerEntry]
     already: AlreadyPublished
-    new_columns: list[str]
-    missing_columns: list[str]
+    exports: frozenset[tuple[str, str]]
+    """Scope and export id of all its slices, published by an earlier try or not."""
+    schema: TableSchema | None = None
+    """Schema with the columns of the batch, once planned."""
+    unfit: dict[tuple[str, str], LakeError] = field(default_factory=dict)
+    """Slices, by scope and export, that do not fit the table: none of their rows is published."""
+    refused: dict[tuple[str, str], LakeError] = field(default_factory=dict)
+    """Slices, by scope and export, of which some months cannot be published, because their objects are damaged."""
+    new_columns: list[str] = field(default_factory=list)
+    missing_columns: list[str] = field(default_factory=list)
+    published: dict[date, Published] = field(default_factory=dict)
 
 
-def _publish_table(root: UPath, table: str, slices: Sequence[_Staged], published_at: datetime) -> list[Published]:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Changes from one snapshot: the schema then, and the slices to merge into each month."""
+
+    schema: TableSchema
+    visited: Mapping[date, Sequence[LedgerEntry]]
+    """Months that the batch concerns, with the slices that each does not hold yet."""
+    outdated: frozenset[date]
+    """Months to rewrite at once, whose columns are not those of the schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """New content of a month, whose figures are added up as it is written."""
+
+    content: Content
+    figures: Figures
+
+    @property
+    def ledger(self) -> Sequence[LedgerEntry]:
+        return self.content.ledger
+
+    def pieces(self) -> Iterable[pa.Table]:
+        return self.figures.counting(self.content.pieces())
+
+
+def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], published_at: datetime) -> _Batch:
     folder = root / table
     with locked(folder), scratch_folder() as scratch:
         staged, gone = _open(slices, scratch)
-        already = AlreadyPublished.find(folder, gone)
-        new, missing = _widen_schema(folder, staged)
         entries = {key: ledger_entry(file, published_at) for key, file in staged.files.items()}
-        batch = _Batch(folder, staged, entries, already, new, missing)
-        files, existing = staged.files.values(), set(months(folder))
-        planned = slices_by_month(files, existing, folder)
-        published = {
-            month: _publish_month(batch, month, planned.get(month, ())) for month in sorted({*planned, *already.months})
-        }
-        # Months that a concurrent publisher has put meanwhile: our slices may concern these too.
-        added = set(months(folder)) - existing - planned.keys()
-        since = slices_by_month(files, existing | added, folder) if added else {}
-        published |= {month: _publish_month(batch, month, since[month]) for month in sorted(added & since.keys())}
-        schema = read_schema(folder)
-        granularity = str(schema.definition.get("granularity"))
-        for month, rows in reconcile_adjacent_months(folder, published, granularity).items():
-            published[month]["rows"] = rows
-        if schema.behind:
-            rewrite_to_schema(folder)
-        return [published[month] for month in sorted(published)]
+        already = AlreadyPublished.find(folder, gone)
+        exports = {(entry.scope, entry.export_id) for entry in entries.values()} | already.exports
+        batch = _Batch(folder, published_at, staged, entries, already, frozenset(exports))
+        for attempt in stamina.retry_context(
+            on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5
+        ):
+            with attempt:
+                while not _is_settled(batch):
+                    continue
+    return batch
+
+
+def _is_settled(batch: _Batch) -> bool:
+    """Take a snapshot, plan and commit. Return whether no other snapshot is needed.
+
+    A slice stands in the ledger of every existing month that it concerns. A month that a concurrent publisher has made
+    meanwhile is in the next snapshot: of two publishers one commits last and sees the months of the other, so neither
+    needs to wait.
+    """
+    before = snapshot(batch.folder)
+    plan = _plan(batch, before)
+    with closing(_changes(batch, before, plan)) as changes:
+        put = commit(before, changes, plan.schema)
+    if not put and plan.schema == before.schema:
+        return True
+    return not (
+        # A month that was put is not behind any more, and months put under a schema that is no longer the newest are.
+        set(put).intersection(plan.schema.behind)
+        or read_schema(batch.folder).columns != plan.schema.columns
+        or plan.schema.definition.get("granularity") in CROSSES_MONTHS
+        or set(months(batch.folder)) - plan.visited.keys() - set(before.months)
+    )
+
+
+def _plan(batch: _Batch, before: Snapshot) -> _Plan:
+    schema = _widened(batch, before.schema)
+    existing, granularity = set(before.months), str(schema.definition.get("granularity"))
+    held: Ledgers = dict.fromkeys(existing, ())
+    if granularity == "sprint":
+        held = {month: footer.ledger for month, footer in before.footers(existing).items()}
+    files = [file for key, file in batch.staged.files.items() if _pair(batch.entries[key]) not in batch.unfit]
+    own = slices_by_month(files, held)
+    visited = {month: [batch.entries[key] for key in own.get(month, ())] for month in {*own, *batch.already.months}}
+    if granularity in CROSSES_MONTHS:
+        footers = before.footers(months_to_look_at({*existing, *own}, visited, granularity))
+        ledgers = {month: (*footer.ledger, *visited.get(month, ())) for month, footer in footers.items()}
+        visited = {month: [*entries, *entries_reaching(month, ledgers)] for month, entries in visited.items()}
+    before.footers(visited)
+    for month in visited.keys() & before.damaged.keys():
+        batch.refused |= {_pair(entry): before.damaged[month] for entry in visited.pop(month)}
+    fresh = {month: not_held(entries, before.ledger(month)) for month, entries in visited.items()}
+    schema, outdated = outdated_months(before, schema, visited)
+    return _Plan(schema, fresh, outdated)
+
+
+def _widened(batch: _Batch, before: TableSchema) -> TableSchema:
+    """Add the slices that fit to the schema, and note the others, the new columns, and those that all slices lack."""
+    schema = replace(before, format=FORMAT)
+    if batch.schema and (schema.columns, schema.definition) == (batch.schema.columns, batch.schema.definition):
+        return schema
+    for file in sorted(batch.staged.files.values(), key=lambda file: file.created_at):
+        try:
+            schema = schema.with_definition(file.slice)
+        except TableDefinitionError as error:
+            batch.unfit[file.slice.scope, file.export_id] = error
+    schema, unfit = infer_types(batch.staged, batch.folder.name, schema, batch.unfit.keys())
+    batch.unfit |= unfit
+    known = {column.name for column in before.columns}
+    seen = {column.name for columns in batch.staged.columns.values() for column in columns}
+    if batch.schema is None and batch.staged.files:
+        batch.missing_columns = [column.name for column in before.columns if column.name not in seen]
+    if known:
+        batch.new_columns += [column.name for column in schema.columns if column.name not in known]
+    batch.schema = schema
+    return schema
+
+
+def _pair(entry: LedgerEntry) -> tuple[str, str]:
+    return entry.scope, entry.export_id
+
+
+def _changes(batch: _Batch, before: Snapshot, plan: _Plan) -> Generator[tuple[date, Content]]:
+    """Merge the months to put, one at a time, and note what each month of the batch holds once it is put."""
+    for month in sorted({*plan.visited, *plan.outdated}):
+        fresh = plan.visited.get(month, ())
+        if not fresh and month not in plan.outdated:
+            _note(batch, month, before.ledger(month), [])
+            continue
+        with scratch_folder() as scratch:
+            try:
+                content, superseded, figures = _content(batch, before, plan, month, scratch)
+            except DamagedObjectError as error:
+                batch.refused |= {_pair(entry): error for entry in fresh}
+                continue
+            after = Figures(arrow_schema(plan.schema))
+            if content is not None:
+                yield month, _Counted(content, after) if figures else content
+            if month in plan.visited:
+                ledger = before.ledger(month) if content is None else content.ledger
+                _note(batch, month, ledger, superseded)
+            if figures and content is not None:
+                restated = figures.restated_by(
+                    after, names_teams=plan.schema.definition.get("report") != "contributor_report"
+                )
+                batch.published[month]["restated"] = restated or batch.published[month]["restated"]
+
+
+def _content(
+    batch: _Batch, before: Snapshot, plan: _Plan, month: date, scratch: Path
+) -> tuple[Content | None, list[Superseded], Figures | None]:
+    """Return the new content of a month, None if it stays as it is, and the slices that are superseded there.
+
+    Also the figures that it has now, if it is over.
+    """
+    target, fresh = arrow_schema(plan.schema), plan.visited.get(month, ())
+    current = before.rows(month, scratch)
+    if not fresh and current:
+        for _ in current.tables():  # a damaged month is found before its put begins
+            pass
+        return Rewritten(current, target), [], None
+    held = current.ledger if current else ()
+    own = ({entry.slice_key for entry in fresh} & batch.staged.files.keys()) - {entry.slice_key for entry in held}
+    with_rows = {key for key in own if month in batch.staged.files[key].months}
+    rows = (cast_columns(of_slices(rows, own, month), plan.schema) for rows in batch.staged.pieces(with_rows))
+    figures = Figures(target) if current and next_month(month) <= batch.published_at.date() else None
+    now = current.tables() if current else iter(())
+    merged = merge(
+        held,
+        fresh,
+        chain(figures.counting(now) if figures else now, rows),
+        schema=target,
+        granularity=str(plan.schema.definition.get("granularity")),
+        month=month,
+        moving_on=sprints_moving_on(month, plan.visited, held),
+        scratch=scratch,
+    )
+    is_same = current is not None and tuple(merged.ledger) == held and month not in plan.outdated
+    of_batch = [lost for lost in merged.superseded if (lost["scope"], lost["export_id"]) in batch.exports]
+    return None if is_same else merged, of_batch, figures
+
+
+def _note(batch: _Batch, month: date, ledger: Sequence[LedgerEntry], superseded: Sequence[Superseded]) -> None:
+    own = [entry for entry in ledger if (entry.scope, entry.export_id) in batch.exports]
+    before = batch.published.get(month)
+    told = before["superseded"] if before else batch.already.months.get(month, [])
+    batch.published[month] = Published(
+        table=batch.folder.name,
+        month=f"{month:%Y-%m}",
+        rows=sum(entry.rows for entry in ledger),
+        slices=len(own),
+        superseded=[*told, *(lost for lost in superseded if lost not in told)],
+        quarantined=sum(entry.quarantined for entry in own),
+        restated=before["restated"] if before else None,
+        new_columns=batch.new_columns,
+        missing_columns=batch.missing_columns,
+        path=str(object_path(batch.folder, month)),
+    )
 
 
 def _open(slices: Sequence[_Staged], scratch: Path) -> tuple[StagedFiles, list[Manifest]]:
@@ -161,106 +329,7 @@ def _open(slices: Sequence[_Staged], scratch: Path) -> tuple[StagedFiles, list[M
     return StagedFiles(staged.file for staged in fetched if staged.file), gone
 
 
-@retry_on_conflict
-def _widen_schema(folder: UPath, staged: StagedFiles) -> tuple[list[str], list[str]]:
-    """Add the slices to the schema of the table; return the columns that are new, and those that all slices lack."""
-    before, version = fetch_schema(folder)
-    files, schema = staged.files.values(), before
-    for file in sorted(files, key=lambda file: file.created_at):
-        schema = schema.with_definition(file.slice)
-    schema = infer_types(staged, folder.name, schema)
-    if before.columns and schema.columns != before.columns:
-        schema = replace(schema, behind=True)
-    if schema != before:
-        put_schema(folder, schema, if_match=version)
-    known = {column.name for column in before.columns}
-    seen = {column.name for columns in staged.columns.values() for column in columns}
-    new = [column.name for column in schema.columns if column.name not in known] if known else []
-    return new, [column.name for column in before.columns if column.name not in seen] if files else []
-
-
-@retry_on_conflict
-def _publish_month(batch: _Batch, month: date, slices: Sequence[SliceKey]) -> Published:
-    with scratch_folder() as scratch:
-        before, version = fetch_month(batch.folder, month, scratch)
-        # Read after the month: a schema is put before the data that needs it, so it has every column of that month.
-        schema = read_schema(batch.folder)
-        held = before.ledger if before else ()
-        entries = [batch.entries[key] for key in slices]
-        fresh = {entry.slice_key for entry in entries} - {entry.slice_key for entry in held}
-        with_rows = {key for key in fresh if month in batch.staged.files[key].months}
-        merged = merge(
-            held,
-            entries,
-            chain(
-                before.tables() if before else (),
-                (cast_columns(of_slices(rows, fresh, month), schema) for rows in batch.staged.pieces(with_rows)),
-            ),
-            schema=arrow_schema(schema),
-            month=month,
-            scratch=scratch,
-        )
-        if before is None or tuple(merged.ledger) != held:
-            put_month(
-                batch.folder,
-                month,
-                merged.pieces(),
-                merged.ledger,
-                schema=arrow_schema(schema),
-                if_match=version,
-                scratch=scratch,
-            )
-    published = {*batch.entries, *batch.already.slice_keys}
-    own = [entry for entry in merged.ledger if entry.slice_key in published]
-    return Published(
-        table=batch.folder.name,
-        month=f"{month:%Y-%m}",
-        rows=merged.rows,
-        slices=len(own),
-        superseded=merged.superseded + batch.already.months.get(month, []),
-        quarantined=sum(entry.quarantined for entry in own),
-        new_columns=batch.new_columns,
-        missing_columns=batch.missing_columns,
-        path=str(object_path(batch.folder, month)),
-    )
-
-
-@retry_on_conflict
-def _enter(folder: UPath, month: date, slices: Sequence[LedgerEntry]) -> int | None:
-    with scratch_folder() as scratch:
-        content, version = fetch_month(folder, month, scratch)
-        held = {entry.slice_key for entry in content.ledger} if content else set()
-        fresh = [entry for entry in slices if entry.slice_key not in held]
-        if content is None or not fresh:
-            return None
-        schema = arrow_schema(read_schema(folder))
-        merged = merge(content.ledger, fresh, content.tables(), schema=schema, month=month, scratch=scratch)
-        if tuple(merged.ledger) == content.ledger:
-            return None
-        put_month(folder, month, merged.pieces(), merged.ledger, schema=schema, if_match=version, scratch=scratch)
-        return merged.rows
-
-
-@retry_on_conflict
-def _rewrite_month(folder: UPath, month: date) -> None:
-    with scratch_folder() as scratch:
-        content, version = fetch_month(folder, month, scratch)
-        if content is None:
-            return
-        schema = arrow_schema(read_schema(folder))
-        rows = (cast_to_schema(table, schema) for table in content.tables())
-        put_month(folder, month, rows, content.ledger, schema=schema, if_match=version, scratch=scratch)
-
-
-@retry_on_conflict
-def _clear_behind(folder: UPath, rewritten: pa.Schema) -> None:
-    schema, version = fetch_schema(folder)
-    # Another publisher may have widened the schema meanwhile; then that one rewrites the months.
-    if schema.behind and arrow_schema(schema) == rewritten:
-        put_schema(folder, replace(schema, behind=False), if_match=version)
-
-
-def _path_within(root: UPath, manifest: Manifest) -> UPath:
+def _path_within(root: LakePath, manifest: Manifest) -> LakePath:
     """Open the manifest's path through the lake's own path object, which carries the credentials of the store."""
     path = str(manifest["path"])
     for prefix in (str(root), root.path):
@@ -274,7 +343,7 @@ def _path_within(root: UPath, manifest: Manifest) -> UPath:
     raise StagingError(msg)
 
 
-def _remove_staged(paths: Sequence[UPath]) -> None:
+def _remove_staged(paths: Sequence[LakePath]) -> None:
     # Manifests first: a file without a manifest does not count as staged, but a manifest without a file looks lost.
     remove_each([path.with_suffix(".json") for path in paths])
     remove_each(paths)

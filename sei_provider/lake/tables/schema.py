@@ -6,19 +6,23 @@ A schema and the staged slices give a wider schema, or an error. Nothing is writ
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sei_provider.lake.columns import DIMENSIONS, LINEAGE, NULL_NUMBER, NUMBER, TEXT_SUFFIXES, Column, ColumnType
-from sei_provider.lake.errors import SchemaError, TableDefinitionError
+from sei_provider.lake.errors import LakeError, NewerFormatError, SchemaError, TableDefinitionError
 from sei_provider.lake.model import JSON, Slice
 from sei_provider.lake.staging.staged_file import StagedFiles
+from sei_provider.lake.tables.layout import FORMAT
 
 _GROWING = ("metric_groups", "metrics")
+_ORIGIN = ("account", "organization", "project")
+_RECORDED_LATER = ("level", *_ORIGIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,11 @@ class TableSchema:
     columns: tuple[Column, ...] = ()
     definition: Mapping[str, JSON] = field(default_factory=dict)
     """Report, granularity, aggregation, metrics, …: what the rows measure."""
-    behind: bool = False
-    """True if some months may still have older columns; the next publisher rewrites them."""
+    behind: tuple[date, ...] = ()
+    """Months that may lack columns, or lie in an older format. Publish rewrites the first month of the table at once,
+    because readers take their columns from it; maintenance rewrites the others."""
+    format: int = FORMAT
+    """Version of the format in which it is stored: 0 as 751f940 wrote it, or if it was rebuilt from the months."""
 
     def with_columns(self, columns: Iterable[Column]) -> TableSchema:
         """Add columns, and types to columns that had none. A known type is kept."""
@@ -41,6 +48,11 @@ class TableSchema:
             elif old.type is None:
                 known[column.name] = replace(old, type=column.type)
         return replace(self, columns=tuple(known.values()))
+
+    @property
+    def typed(self) -> dict[str, ColumnType]:
+        """Return the columns whose type is known: those that the files of the table have."""
+        return {column.name: column.type for column in self.columns if column.type is not None}
 
     def ordered(self) -> list[Column]:
         """Return the dimensions first, in the same order for every table, then the rest as first published."""
@@ -54,10 +66,17 @@ class TableSchema:
         Raises `TableDefinitionError` otherwise.
         """
         new = {"report": slice_.report, "granularity": slice_.granularity, **slice_.definition}
+        new |= {name: slice_.origin[name] for name in _ORIGIN if slice_.origin.get(name)}
         if not self.definition:
             return replace(self, definition=new)
+        for name in _RECORDED_LATER:
+            # 751f940 did not record these. A side that does not tell matches, and the first that is told is kept.
+            told = self.definition.get(name)
+            if told is not None and new.get(name) is None:
+                new[name] = told
         for name in sorted((set(self.definition) | set(new)) - set(_GROWING)):
-            if self.definition.get(name) != new.get(name):
+            unknown = name in _RECORDED_LATER and self.definition.get(name) is None
+            if self.definition.get(name) != new.get(name) and not unknown:
                 raise _other_definition(slice_, name, self.definition.get(name), new.get(name))
         before, after = _requested_metrics(self.definition), _requested_metrics(new)
         if after is not None and (before is None or not before <= after):
@@ -71,37 +90,75 @@ class TableSchema:
         return replace(self, definition=new)
 
     def to_bytes(self) -> bytes:
-        """Return the content of `_schema.json`, whose keys are a file format and not these names."""
+        """Return the content of the schema's object, whose keys are a file format and not these names."""
         columns = {column.name: {"type": column.type, "header": column.header} for column in self.columns}
-        value = {"columns": columns, "meaning": dict(self.definition), "behind": self.behind}
+        behind = [f"{month:%Y-%m}" for month in self.behind]
+        value = {"format": FORMAT, "columns": columns, "meaning": dict(self.definition), "behind": behind}
         return json.dumps(value, indent=1, ensure_ascii=False).encode()
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> TableSchema:
-        """Parse what `to_bytes` wrote."""
-        value: dict[str, Any] = json.loads(data)
-        return cls(
-            columns=tuple(Column(name, c["header"], c["type"]) for name, c in value["columns"].items()),
-            definition=value["meaning"],
-            behind=value["behind"],
+    def from_bytes(cls, data: bytes) -> TableSchema | None:
+        """Parse what `to_bytes` wrote, now or at 751f940; None if the object is damaged.
+
+        Raises `NewerFormatError` if a newer version of this package wrote it.
+        """
+        try:
+            value: dict[str, Any] = json.loads(data)
+            version = int(value.get("format", 0))
+            check_format(version, "the schema of the table")
+            behind = value["behind"] if version else ()  # 751f940 told only that some are
+            return cls(
+                columns=tuple(Column(name, c["header"], c["type"]) for name, c in value["columns"].items()),
+                definition=dict(value["meaning"]),
+                behind=tuple(date.fromisoformat(f"{month}-01") for month in behind),
+                format=version,
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def joined(self, other: TableSchema) -> TableSchema:
+        """Add columns and definition of another month of the table; of two definitions the one with more metrics."""
+        schema, definition = self.with_columns(other.columns), self.definition or other.definition
+        before, after = _requested_metrics(definition), _requested_metrics(other.definition)
+        if other.definition and before is not None and (after is None or before < after):
+            definition = other.definition
+        return replace(schema, definition=definition)
+
+
+def check_format(version: int, what: str) -> None:
+    """Raise `NewerFormatError` if a newer version of this package wrote an object."""
+    if version > FORMAT:
+        msg = (
+            f"{what} has format {version}, and this version of airflow-provider-sei reads formats up to {FORMAT}: "
+            "upgrade the package wherever it reads or writes this lake"
         )
+        raise NewerFormatError(msg)
 
 
-def infer_types(staged: StagedFiles, table: str, schema: TableSchema) -> TableSchema:
+def infer_types(
+    staged: StagedFiles, table: str, schema: TableSchema, left_out: Collection[tuple[str, str]] = ()
+) -> tuple[TableSchema, dict[tuple[str, str], LakeError]]:
     """Add the columns of staged slices to the schema, and infer the types of those that have none yet.
 
-    A type that the table has is kept for good. Raises `SchemaError`, naming table, column and scope, if a value does
-    not fit it; a value is never replaced by null.
+    A type that the table has is kept for good. Returns also the slices of which a value does not fit it, by scope and
+    export, with an error that names table and column; a value is never replaced by null. These slices and those of
+    `left_out` add nothing to the schema.
     """
-    columns = [column for some in staged.columns.values() for column in some]
+    unfit = _unfit_slices(staged, table, schema)
+    others = {*left_out, *unfit}
+    keys = {
+        staged.columns_key[key]
+        for key, file in staged.files.items()
+        if (file.slice.scope, file.export_id) not in others
+    }
+    columns = [column for key, some in staged.columns.items() if key in keys for column in some]
     schema = schema.with_columns(columns)
     text = {column.name for column in columns if column.type is None}
-    types = {column.name: column.type for column in schema.columns if column.name in text}
-    types = {name: "string" if _is_text(name) else kind for name, kind in types.items()}
-    types |= _inferred(staged, table, types)
-    return schema.with_columns(
-        replace(column, type=types.get(column.name)) for column in schema.columns if column.type is None
-    )
+    undecided = {column.name for column in schema.columns if column.name in text and column.type is None}
+    types: dict[str, ColumnType | None] = {name: "string" for name in undecided if _is_text(name)}
+    types |= _inferred(staged, frozenset(undecided - types.keys()), others)
+    known = [replace(column, type=types.get(column.name)) for column in schema.columns if column.type is None]
+    return schema.with_columns(known), unfit
 
 
 def cast_columns(rows: pa.Table, schema: TableSchema) -> pa.Table:
@@ -139,24 +196,40 @@ def _is_text(name: str) -> bool:
     return name.endswith(TEXT_SUFFIXES) or name == "id"
 
 
-def _inferred(staged: StagedFiles, table: str, types: Mapping[str, ColumnType | None]) -> dict[str, ColumnType | None]:
-    """Read every value of the columns that are numbers or may become numbers."""
-    found: dict[str, ColumnType | None] = {name: None for name, kind in types.items() if kind is None}
-    candidates = frozenset(name for name, kind in types.items() if kind != "string")
-    if not candidates:
+def _unfit_slices(staged: StagedFiles, table: str, schema: TableSchema) -> dict[tuple[str, str], LakeError]:
+    """Read every value of the columns that are numbers in the table and text in staged files."""
+    numbers = {name for name, kind in schema.typed.items() if kind == "float64"}
+    text = {column.name for columns in staged.columns.values() for column in columns if column.type is None}
+    found: dict[tuple[str, str], LakeError] = {}
+    if not numbers & text:
         return found
-    for rows in staged.pieces(columns=candidates | {"_scope", "_export_id"}):
-        for name in candidates.intersection(rows.schema.names):
+    for rows in staged.pieces(columns=frozenset(numbers & text) | {"_scope", "_export_id"}):
+        for name in sorted(numbers.intersection(rows.schema.names)):
+            if pa.types.is_string(rows[name].type):
+                for slice_key, error in _unfit(rows, name, table):
+                    found.setdefault(slice_key, error)
+    return found
+
+
+def _inferred(
+    staged: StagedFiles, names: frozenset[str], left_out: Collection[tuple[str, str]]
+) -> dict[str, ColumnType | None]:
+    """Read every value of the columns that may become numbers."""
+    found: dict[str, ColumnType | None] = dict.fromkeys(names)
+    if not names:
+        return found
+    for rows in staged.pieces(columns=names | {"_scope", "_export_id"}):
+        if left_out:
+            pairs = zip(rows["_scope"].to_pylist(), rows["_export_id"].to_pylist(), strict=True)
+            rows = rows.filter(pa.array([pair not in left_out for pair in pairs], pa.bool_()))  # noqa: PLW2901
+        for name in names.intersection(rows.schema.names):
             if not pa.types.is_string(rows[name].type):
                 continue
             numbers = _numbers(rows[name])
-            if numbers.null_count == _without_dash(rows[name]).null_count:
-                if len(numbers) > numbers.null_count and found.get(name, "float64") is None:
-                    found[name] = "float64"
-            elif name in found:
+            if numbers.null_count != _without_dash(rows[name]).null_count:
                 found[name] = "string"
-            else:
-                raise _unfit(rows, name, numbers, table)
+            elif len(numbers) > numbers.null_count and found[name] is None:
+                found[name] = "float64"
     return found
 
 
@@ -171,12 +244,15 @@ def _without_dash(text: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.equal(text, NULL_NUMBER), None, text)
 
 
-def _unfit(rows: pa.Table, name: str, numbers: pa.ChunkedArray, table: str) -> SchemaError:
-    bad = rows.filter(pc.and_(pc.is_null(numbers), pc.is_valid(_without_dash(rows[name]))))
-    # The value is not shown: the column is none of SEI's documented metrics, so it may name a person.
-    msg = (
-        f"column {name!r} of table {table} is a number, but {len(bad)} of {len(rows)} new rows hold something else, "
-        f"the first in export {bad['_export_id'][0]} of {bad['_scope'][0]}: publish these exports to another table "
-        "with table=, or correct the values at their source and export again"
-    )
-    return SchemaError(msg)
+def _unfit(rows: pa.Table, name: str, table: str) -> Iterator[tuple[tuple[str, str], SchemaError]]:
+    bad = pc.and_(pc.is_null(_numbers(rows[name])), pc.is_valid(_without_dash(rows[name])))
+    counted = rows.filter(bad).group_by(["_scope", "_export_id"]).aggregate([([], "count_all")]).to_pylist()
+    for slice_ in counted:
+        scope, export = slice_["_scope"], slice_["_export_id"]
+        # The value is not shown: the column is none of SEI's documented metrics, so it may name a person.
+        msg = (
+            f"column {name!r} of table {table} is a number, but {slice_['count_all']} rows of export {export} of "
+            f"{scope} hold something else: publish this export to another table with table=, or correct the values "
+            "at their source and export again"
+        )
+        yield (scope, export), SchemaError(msg)

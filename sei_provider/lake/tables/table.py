@@ -1,55 +1,41 @@
-"""Files of a table: one Parquet object per month with its ledger in the footer, and `_schema.json` beside them.
+"""Files of a table: one Parquet object per month with its ledger in the footer, and the schema outside the folder.
 
-Reads and puts them. `merge` and `schema` decide what they hold.
+`snapshot` reads them and `commit` puts them; `plan`, `merge` and `schema` decide what they hold. Another table format
+would come behind these two calls.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import stamina
-from upath import UPath
 
-from sei_provider.lake.column_metadata import HEADER_KEY, field_metadata
-from sei_provider.lake.columns import DERIVED, LINEAGE, arrow_type
-from sei_provider.lake.errors import ConflictError, UnknownColumnError, UnknownTableError
+from sei_provider.lake.columns import LINEAGE
+from sei_provider.lake.errors import ConflictError, DamagedObjectError, UnknownColumnError
 from sei_provider.lake.periods import next_month
 from sei_provider.lake.staging.staged_file import DICTIONARY_BYTES, by_bytes
+from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
-from sei_provider.lake.storage.store import fetch, lake_path, names, put, put_bytes, read, read_each
-from sei_provider.lake.tables.ownership import LedgerEntry
+from sei_provider.lake.storage.store import fetch, lake_path, put, read, remove_each
+from sei_provider.lake.tables.footer import NO_FOOTER, Footer, footer_entries, footer_of, parsing, read_footers
+from sei_provider.lake.tables.layout import OLD_NAMES, months, object_path
+from sei_provider.lake.tables.ledger_entry import LedgerEntry
+from sei_provider.lake.tables.month_schema import arrow_schema, cast_to_schema, is_newer
 from sei_provider.lake.tables.schema import TableSchema
-
-LEDGER_KEY = b"sei.ledger"
-_SCHEMA_FILE = "_schema.json"
-
-_COMPUTED = {
-    "team_depth": pa.int32(),
-    "is_leaf": pa.bool_(),
-    "_scope": pa.string(),
-    "_export_id": pa.string(),
-    "_exported_at": pa.timestamp("us", "UTC"),
-    "_run_id": pa.string(),
-}
-
-
-retry_on_conflict = stamina.retry(
-    on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5
-)
-"""Decorator for a function that reads and puts: if another writer was first, read that version and put again."""
+from sei_provider.lake.tables.stored_schema import fetch_schema, known_table, put_schema
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
     """One version of a month's object on local disk: the slices it holds, oldest first, and its rows."""
 
+    path: LakePath
     file: Path
     ledger: tuple[LedgerEntry, ...]
 
@@ -57,11 +43,118 @@ class Partition:
         """Yield the rows, one row group at a time."""
         with pq.ParquetFile(self.file) as file:
             for number in range(file.num_row_groups):
-                yield file.read_row_group(number)
+                with parsing(self.path):
+                    rows = file.read_row_group(number)
+                yield rows
+
+
+class Content(Protocol):
+    """New content of a month."""
+
+    @property
+    def ledger(self) -> Sequence[LedgerEntry]:
+        """Return its ledger, oldest first."""
+
+    def pieces(self) -> Iterable[pa.Table]:
+        """Yield its rows, once, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """Content of a month as it is, in the columns of a newer schema."""
+
+    partition: Partition
+    schema: pa.Schema
+
+    @property
+    def ledger(self) -> Sequence[LedgerEntry]:
+        """Return the ledger as it is."""
+        return self.partition.ledger
+
+    def pieces(self) -> Iterator[pa.Table]:
+        """Yield the rows in their order."""
+        return (cast_to_schema(table, self.schema) for table in self.partition.tables())
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """One version of a table: its schema, and of each month the ledger and the rows, read when first asked for."""
+
+    folder: LakePath
+    months: tuple[date, ...]
+    """Months that exist, in order."""
+    schema: TableSchema
+    """Empty if the table does not exist."""
+    schema_version: str
+    damaged: dict[date, DamagedObjectError] = field(default_factory=dict)
+    """Months read so far whose objects cannot be parsed."""
+    _footers: dict[date, Footer] = field(default_factory=dict)
+    _versions: dict[date, str] = field(default_factory=dict)
+
+    def footers(self, wanted: Iterable[date]) -> Mapping[date, Footer]:
+        """Return ledger and columns of some months without their rows, empty where one is missing or damaged."""
+        wanted = list(wanted)
+        unread = [month for month in wanted if month not in self._footers and month in self.months]
+        self._footers |= read_footers(self.folder, unread, damaged=self.damaged)
+        return {month: self._footers.get(month, NO_FOOTER) for month in wanted}
+
+    def ledger(self, month: date) -> tuple[LedgerEntry, ...]:
+        """Return the ledger of a month; empty if there is no such month."""
+        return self.footers([month])[month].ledger
+
+    def rows(self, month: date, scratch: Path) -> Partition | None:
+        """Fetch the rows of a month with their ledger; None if there is no such month.
+
+        Raises `ConflictError` if another writer has put the month since its ledger or the schema was read.
+        """
+        path = object_path(self.folder, month)
+        fetched = fetch(path, scratch / "before")
+        self._versions[month] = fetched.version
+        footer = NO_FOOTER
+        if fetched.file is not None:
+            with parsing(path), pq.ParquetFile(fetched.file) as file:
+                footer = footer_of(file)
+        if footer.ledger != self.ledger(month) or is_newer(footer.schema, self.schema):
+            msg = f"{path} was changed by another writer since this publisher read the table"
+            raise ConflictError(msg)
+        if fetched.file is None:
+            return None
+        with parsing(path):
+            return Partition(path, fetched.file, _upgraded(footer.ledger, fetched.file))
+
+    def version(self, month: date) -> str:
+        """Return the version of a month's object that `rows` fetched."""
+        return self._versions[month]
+
+
+def snapshot(folder: LakePath) -> Snapshot:
+    """Return the current version of a table. Months are read before the schema, which is put before data needs it."""
+    existing = tuple(months(folder))
+    schema, version = fetch_schema(folder)
+    return Snapshot(folder, existing, schema, version)
+
+
+def commit(before: Snapshot, changes: Iterable[tuple[date, Content]], schema: TableSchema) -> list[date]:
+    """Put the schema if it differs from the snapshot's, then each changed month, rows and ledger in one atomic put.
+
+    Return the months put. `changes` is consumed month by month, so that a month may be merged just before its put.
+    Raises `ConflictError` if somebody committed since the snapshot was taken. The months before the one in conflict are
+    put then: plan again from a new snapshot.
+    """
+    if schema != before.schema:
+        put_schema(before.folder, schema, if_match=before.schema_version)
+    if before.schema.format != schema.format:
+        remove_each([before.folder / name for name in OLD_NAMES])
+    done = []
+    for month, content in changes:
+        with scratch_folder() as scratch:
+            put_month(before.folder, month, content, schema=schema, if_match=before.version(month), scratch=scratch)
+        done.append(month)
+    return done
 
 
 def read_table(
-    lake: UPath | Path | str,
+    lake: Lake,
     table: str,
     *,
     start: date | None = None,
@@ -70,13 +163,15 @@ def read_table(
 ) -> pa.Table:
     """Return the rows of a table with `start` <= start_date <= `end`, both inclusive and optional.
 
-    Every month has the types of the table; a column that a month lacks is null there. The column `month` (string,
+    Every month has the types of the table; a column that a month lacks is null there. A column without any value yet
+    is text. The column `month` (string,
     `2026-01`) is the partition. `columns` selects and orders. Raises `UnknownTableError`, which names the existing
     tables, or `UnknownColumnError`.
     """
     root = lake_path(lake)
     folder = root / table
-    schema = arrow_schema(known_table(root, table)).append(pa.field("month", pa.string()))
+    known = known_table(root, table)
+    schema = arrow_schema(known, known.ordered()).append(pa.field("month", pa.string()))
     unknown = [name for name in columns or () if name not in schema.names]
     if unknown:
         msg = f"table {table} has no column {', '.join(unknown)}; it has {', '.join(schema.names)}"
@@ -85,7 +180,9 @@ def read_table(
     for month in months(folder):
         if (end and month > end) or (start and next_month(month) <= start):
             continue
-        rows = read(object_path(folder, month), pq.read_table)
+        path = object_path(folder, month)
+        with parsing(path):
+            rows = read(path, pq.read_table)
         if rows is not None:
             parts.append(cast_to_schema(rows.append_column("month", pa.repeat(f"{month:%Y-%m}", len(rows))), schema))
     found = pa.concat_tables(parts)
@@ -96,116 +193,33 @@ def read_table(
     return found.select(columns) if columns else found
 
 
-def months(folder: UPath) -> list[date]:
-    """Return the first days of the months that a table has folders for, in order."""
-    found = (name.removeprefix("month=") for name in names(folder) if name.startswith("month="))
-    return [date.fromisoformat(f"{month}-01") for month in found]
-
-
-def object_path(folder: UPath, month: date) -> UPath:
-    """Return the path of a month's object."""
-    return folder / f"month={month:%Y-%m}" / "data.parquet"
-
-
-def read_ledger(folder: UPath, month: date) -> tuple[LedgerEntry, ...]:
-    """Read the ledger of a month without its rows; empty if there is no object."""
-    return read(object_path(folder, month), lambda data: _entries(pq.ParquetFile(data))) or ()
-
-
-def read_ledgers(folder: UPath, wanted: Sequence[date]) -> dict[date, tuple[LedgerEntry, ...]]:
-    """Read the ledgers of some months without their rows."""
-    paths = [object_path(folder, month) for month in wanted]
-    found = read_each(paths, lambda data: _entries(pq.ParquetFile(data)))
-    return {month: entries or () for month, entries in zip(wanted, found, strict=True)}
-
-
-def fetch_month(folder: UPath, month: date, scratch: Path) -> tuple[Partition | None, str]:
-    """Fetch one version of a month, rows and ledger together; None if it does not exist."""
-    fetched = fetch(object_path(folder, month), scratch / "before")
-    if fetched.file is None:
-        return None, fetched.version
-    with pq.ParquetFile(fetched.file) as file:
-        return Partition(fetched.file, _entries(file)), fetched.version
-
-
 def put_month(
-    folder: UPath,
-    month: date,
-    rows: Iterable[pa.Table],
-    ledger: Iterable[LedgerEntry],
-    *,
-    schema: pa.Schema,
-    if_match: str,
-    scratch: Path,
+    folder: LakePath, month: date, content: Content, *, schema: TableSchema, if_match: str, scratch: Path
 ) -> None:
     """Put rows, in their order, and ledger in one atomic put.
 
     Raises `ConflictError` if the month no longer has the version `if_match`.
     """
-    file = scratch / "after"
-    with pq.ParquetWriter(file, schema, compression="zstd", dictionary_pagesize_limit=DICTIONARY_BYTES) as writer:
-        for group in by_bytes(rows):
+    file, target = scratch / "after", arrow_schema(schema)
+    with pq.ParquetWriter(file, target, compression="zstd", dictionary_pagesize_limit=DICTIONARY_BYTES) as writer:
+        for group in by_bytes(content.pieces()):
             writer.write_table(group, row_group_size=max(1, len(group)))
-        writer.add_key_value_metadata({LEDGER_KEY: json.dumps([entry.to_json() for entry in ledger])})
+        writer.add_key_value_metadata(footer_entries(content.ledger, schema))
     put(object_path(folder, month), file, if_match=if_match)
 
 
-def known_table(root: UPath, table: str) -> TableSchema:
-    """Read the schema of a table; raises `UnknownTableError`, which names the existing tables."""
-    schema = read_schema(root / table)
-    if not schema.columns:
-        existing = ", ".join(_tables(root)) or "none yet"
-        msg = f"the lake {root} has no table {table!r}; tables: {existing}"
-        raise UnknownTableError(msg)
-    return schema
-
-
-def read_schema(folder: UPath) -> TableSchema:
-    """Read the schema of a table; a table that does not exist yet has an empty one."""
-    return read(folder / _SCHEMA_FILE, lambda data: TableSchema.from_bytes(data.read())) or TableSchema()
-
-
-def fetch_schema(folder: UPath) -> tuple[TableSchema, str]:
-    """Fetch the schema of a table and its version."""
-    with scratch_folder() as scratch:
-        fetched = fetch(folder / _SCHEMA_FILE, scratch / "schema")
-        return (TableSchema.from_bytes(fetched.file.read_bytes()) if fetched.file else TableSchema()), fetched.version
-
-
-def put_schema(folder: UPath, schema: TableSchema, *, if_match: str) -> None:
-    """Put `_schema.json`, before the data that needs it. Raises `ConflictError` as `put_month` does."""
-    put_bytes(folder / _SCHEMA_FILE, schema.to_bytes(), if_match=if_match)
-
-
-def arrow_schema(schema: TableSchema) -> pa.Schema:
-    """Return the Arrow schema of a month, with SEI's header and, where known, unit and source as field metadata.
-
-    A column whose type is not known yet is text, and null in every row.
-    """
-    report, mode = str(schema.definition.get("report")), schema.definition.get("computation_mode")
-    known = [
-        pa.field(
-            column.name,
-            arrow_type(column),
-            metadata={HEADER_KEY: column.header} | field_metadata(column, report, mode),
-        )
-        for column in schema.ordered()
-    ]
-    return pa.schema([*known, *(pa.field(name, _COMPUTED[name]) for name in (*DERIVED, *LINEAGE))])
-
-
-def cast_to_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Cast rows written under an older schema to the columns and types of this one; missing columns are null."""
-    arrays = [
-        rows[name].cast(kind) if name in rows.schema.names else pa.nulls(len(rows), kind)
-        for name, kind in zip(schema.names, schema.types, strict=True)
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def _entries(file: pq.ParquetFile) -> tuple[LedgerEntry, ...]:
-    return tuple(LedgerEntry.from_json(value) for value in json.loads(file.metadata.metadata[LEDGER_KEY]))
-
-
-def _tables(root: UPath) -> list[str]:
-    return [name for name in names(root) if not name.startswith("_") and read_schema(root / name).columns]
+def _upgraded(ledger: tuple[LedgerEntry, ...], file: Path) -> tuple[LedgerEntry, ...]:
+    """Return the ledger with runs and times of staging, which 751f940 recorded in the rows alone."""
+    if all(entry.staged_at for entry in ledger):
+        return ledger
+    lineage = pq.read_table(file, columns=list(LINEAGE)).group_by(list(LINEAGE)).aggregate([])
+    known: dict[tuple[str, str], tuple[set[str], datetime]] = {}
+    for scope, export_id, staged_at, run in zip(*(lineage[name].to_pylist() for name in LINEAGE), strict=True):
+        runs, _ = known.get((scope, export_id), (set(), staged_at))
+        known[scope, export_id] = {*runs, run}, staged_at
+    return tuple(
+        replace(entry, runs=entry.runs | known[export][0], staged_at=known[export][1])
+        if entry.staged_at is None and (export := (entry.scope, entry.export_id)) in known
+        else entry
+        for entry in ledger
+    )

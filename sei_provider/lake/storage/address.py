@@ -1,0 +1,59 @@
+"""One spelling for the address of a lake, because object stores take every spelling for another place.
+
+A store lists `lake/` and never finds what was put at `/lake` or `lake//table`. What can mean one place only is
+normalized (case of the scheme, its aliases, slashes at the end); everything else is refused with the right spelling.
+"""
+
+from __future__ import annotations
+
+import re
+from unicodedata import normalize
+from urllib.parse import unquote
+
+from sei_provider.lake.errors import LakeAddressError
+
+_ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "az": "abfs", "abfss": "abfs", "adl": "abfs", "local": "file"}
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/+)(.*)", re.DOTALL)
+_ON_DISK = ("", "file")
+
+
+def split_address(address: str) -> tuple[str, str, str]:
+    """Return scheme, bucket (with `connection@`, if there is one) and key of an address; a path has no scheme.
+
+    Raises `LakeAddressError`, which names the right spelling, if stores could take the address for another place.
+    """
+    found = _SCHEME.fullmatch(address.strip())
+    if not found:
+        return "", "", address
+    scheme = _ALIASES.get(found[1].lower(), found[1].lower())
+    slashes, rest = found[2], found[3]
+    if scheme == "file":
+        if slashes == "//":  # `lake` in file://lake/… is a host
+            raise _refused(address, f"file:///{rest}")
+        return scheme, "", "/" + rest.lstrip("/")
+    bucket, _, key = rest.partition("/")
+    right = f"{scheme}://{bucket}/{_one_spelling(key)}".rstrip("/")
+    if slashes != "//" or not bucket or address != address.strip() or key.rstrip("/") != _one_spelling(key):
+        raise _refused(address, right)
+    return scheme, bucket, key.rstrip("/")
+
+
+def normalize_address(address: str) -> str:
+    """Return the one spelling of an address, or raise `LakeAddressError` as `split_address` does."""
+    scheme, bucket, key = split_address(address)
+    if scheme in _ON_DISK:
+        return f"file://{key}" if scheme else key
+    return f"{scheme}://{bucket}/{key}".rstrip("/")
+
+
+def _one_spelling(key: str) -> str:
+    parts = [part for part in normalize("NFC", unquote(key)).split("/") if part not in {"", "."}]
+    while ".." in parts:
+        at = parts.index("..")
+        del parts[max(at - 1, 0) : at + 1]
+    return "/".join(parts)
+
+
+def _refused(address: str, right: str) -> LakeAddressError:
+    msg = f"cannot use {address!r} as the address of a lake, because stores spell that place in two ways: write {right}"
+    return LakeAddressError(msg)

@@ -1,0 +1,57 @@
+"""Layout of a table: where its months and its schema lie in the lake, and which names are not ours.
+
+Paths and names only. Reads no object.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from sei_provider.lake.storage.backend import LakePath
+from sei_provider.lake.storage.store import names
+
+FORMAT = 1
+"""Version of what lies on disk. Raise it with each change that an older version of this package cannot read."""
+FORMAT_KEY = b"sei.format"
+"""Footer entry of a month: the version of its format; a month without it was written by 751f940, format 0."""
+LEDGER_KEY = b"sei.ledger"
+DEFINITION_KEY = b"sei.definition"
+"""Footer entry of a month: the definition of its table, from which a lost schema is rebuilt."""
+
+_MONTH = re.compile(r"month=([1-9][0-9]{3})-(0[1-9]|1[0-2])")
+_DATA = "data.parquet"
+OLD_NAMES = ("_schema.json", "_lock")
+"""Names that 751f940 put into a table's folder; Polars cannot read a folder that has them."""
+
+
+def months(folder: LakePath) -> list[date]:
+    """Return the first days of the months that a table has folders for, in order; foreign names are passed over."""
+    found = (_MONTH.fullmatch(name) for name in names(folder))
+    return [date(int(match[1]), int(match[2]), 1) for match in found if match]
+
+
+def object_path(folder: LakePath, month: date) -> LakePath:
+    """Return the path of a month's object."""
+    return folder / f"month={month:%Y-%m}" / _DATA
+
+
+def schema_path(folder: LakePath) -> LakePath:
+    """Return the path of a table's schema. It lies outside the table's folder, where readers would stumble over it."""
+    return folder.parent / "_schemas" / f"{folder.name}.json"
+
+
+def old_schema_path(folder: LakePath) -> LakePath:
+    """Return where 751f940 put the schema."""
+    return folder / OLD_NAMES[0]
+
+
+def foreign_names(folder: LakePath) -> list[str]:
+    """Return the names in a table's folder and in its months that nothing of ours has, such as an editor's backup."""
+    found = [name for name in names(folder) if not _MONTH.fullmatch(name) and name not in OLD_NAMES]
+    return found + [
+        f"month={month:%Y-%m}/{name}"
+        for month in months(folder)
+        for name in names(folder / f"month={month:%Y-%m}")
+        if name != _DATA
+    ]

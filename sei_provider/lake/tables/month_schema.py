@@ -1,0 +1,77 @@
+"""Arrow schema of a month's object: from the table's columns, back to them, and rows cast to it.
+
+Plain values. Reads no object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from sei_provider.lake.column_metadata import HEADER_KEY, field_metadata
+from sei_provider.lake.columns import DERIVED, LINEAGE, Column, ColumnType, arrow_type
+from sei_provider.lake.tables.schema import TableSchema
+
+_COMPUTED = {
+    "team_depth": pa.int32(),
+    "is_leaf": pa.bool_(),
+    "_scope": pa.string(),
+    "_export_id": pa.string(),
+    "_exported_at": pa.timestamp("us", "UTC"),
+    "_run_id": pa.string(),
+}
+_TYPES: dict[pa.DataType, ColumnType] = {pa.string(): "string", pa.date32(): "date32", pa.float64(): "float64"}
+
+
+def arrow_schema(schema: TableSchema, columns: Iterable[Column] | None = None) -> pa.Schema:
+    """Return the Arrow schema of a month, with SEI's header and, where known, unit and source as field metadata.
+
+    A column enters files once its type is known, so no two files have it with different types. `columns` names others
+    than these; one without a type is text then.
+    """
+    report, mode = str(schema.definition.get("report")), schema.definition.get("computation_mode")
+    if columns is None:
+        columns = [column for column in schema.ordered() if column.type is not None]
+    known = [
+        pa.field(
+            column.name,
+            arrow_type(column),
+            metadata={HEADER_KEY: column.header} | field_metadata(column, report, mode),
+        )
+        for column in columns
+    ]
+    return pa.schema([*known, *(pa.field(name, _COMPUTED[name]) for name in (*DERIVED, *LINEAGE))])
+
+
+def columns_of(schema: pa.Schema) -> tuple[Column, ...]:
+    """Return the columns of a month's object as those of a table."""
+    return tuple(
+        Column(field.name, ((field.metadata or {}).get(HEADER_KEY) or b"").decode(), _TYPES[field.type])
+        for field in schema
+        if field.name not in _COMPUTED
+    )
+
+
+def lacks_columns(month: pa.Schema, target: pa.Schema) -> bool:
+    """Return whether a month lacks a column of the table, or has one in another type, as 751f940 wrote them."""
+    return any(field.name not in month.names or month.field(field.name).type != field.type for field in target)
+
+
+def is_newer(month: pa.Schema | None, schema: TableSchema) -> bool:
+    """Return whether a month was put under a newer schema, with a column or a type that this one lacks."""
+    types = {column.name: column.type for column in schema.columns}
+    return month is not None and any(
+        field.name not in types or (types[field.name] is None and not pa.types.is_string(field.type))
+        for field in month
+        if field.name not in _COMPUTED
+    )
+
+
+def cast_to_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Cast rows written under an older schema to the columns and types of this one; missing columns are null."""
+    arrays = [
+        rows[name].cast(kind) if name in rows.schema.names else pa.nulls(len(rows), kind)
+        for name, kind in zip(schema.names, schema.types, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
