@@ -141,7 +141,7 @@ def _validated_header(name: str, value: str) -> str:
     """Return a value that a header can hold; otherwise httpx's own error would quote it, even if it is the key."""
     value = value.strip()
     if not value.isascii() or not value.isprintable():
-        msg = f"{name} holds characters that no header can hold, such as a line break; enter it again"
+        msg = f"{name} contains characters that are not allowed in an HTTP header, such as a line break; enter it again"
         raise SeiInputError(msg)
     return value
 

@@ -112,7 +112,7 @@ def run_report(request: ExportRequest, body: Mapping[str, Any]) -> Call[None]:
     """
     report = REPORTS[request.report]
     if not report.legacy:
-        msg = f"{report.name} is no synchronous report; create an export of it (create_export, SeiExportOperator)"
+        msg = f"{report.name} is not a synchronous report; create an export of it (create_export, SeiExportOperator)"
         raise SeiInputError(msg)
     return Call(
         description=f"run the {request.description}",

@@ -163,6 +163,6 @@ class SeiRateLimitError(SeiHTTPError):
 
 
 class SeiServerError(SeiHTTPError):
-    """SEI, or a gateway before it, failed."""
+    """SEI, or a gateway in front of it, failed."""
 
     is_transient = True

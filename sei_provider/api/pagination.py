@@ -81,11 +81,11 @@ class Paginator(Generic[T]):
 
     def _check_end(self, page: Page[T], received_before: int) -> None:
         if page.total is not None and received_before >= page.total:
-            why = f"SEI told of {page.total} in all, has sent {self._received}, and says that there are more"
+            why = f"SEI reported {page.total} entries in all, has sent {self._received}, and reports more to come"
         elif self._repeats >= _MAX_REPEATS:
             why = f"the last {self._repeats} pages held nothing new"
         elif self._next_page >= _MAX_PAGES:
-            why = "that is as many as this provider reads; ask for fewer"
+            why = "this provider reads no more pages; use narrower filters"
         else:
             return
         what = self.next_call.description if self.next_call else "read a list"

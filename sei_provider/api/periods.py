@@ -63,7 +63,7 @@ def whole_periods(start: date, end: date, granularity: str, *, not_after: date, 
         msg = f"the range {start} to {end} ends before it starts; start and end are both inclusive"
         raise SeiInputError(msg)
     if start > not_after:
-        msg = f"the range {start} to {end} lies wholly after {not_after}, the day this run stands for"
+        msg = f"the range {start} to {end} lies entirely after {not_after}, the day of this run"
         raise SeiInputError(msg)
     first, _ = period_of(start, granularity, week_starts_on=week_starts_on)
     _, last = period_of(end, granularity, week_starts_on=week_starts_on)

@@ -214,10 +214,10 @@ def _validated_scope(report: Report, scope: Scope) -> Scope:
         msg = f"a {report.name} scope needs a team id or an org tree name; got neither"
         raise SeiInputError(msg)
     if report.legacy and scope.org_tree:
-        msg = f"a {report.name} is of one team with its child teams, not of an org tree; got {scope.org_tree!r}"
+        msg = f"a {report.name} is for one team with its child teams, not for an org tree; got {scope.org_tree!r}"
         raise SeiInputError(msg)
     if report.sends_team_ref and not re.fullmatch("[0-9]+", scope.team_id or ""):
-        msg = f"a {report.name} names its team by number (teamRefId, CONTRACT row 14); got {scope.team_id!r}"
+        msg = f"a {report.name} needs a numeric team id, because SEI takes it as teamRefId; got {scope.team_id!r}"
         raise SeiInputError(msg)
     return scope
 
@@ -229,7 +229,7 @@ def _validated_granularity(report: Report, granularity: str | None) -> str:
 
 def _validated_groups(report: Report, groups: object) -> tuple[str, ...]:
     if report.legacy and groups:
-        msg = f"{report.name} has no metric groups; name metrics, or nothing for all of them (got {groups!r})"
+        msg = f"{report.name} has no metric groups; name single metrics, or leave both out for all (got {groups!r})"
         raise SeiInputError(msg)
     return normalize_choices("metric group", groups, report.metric_groups, report)
 

@@ -191,7 +191,7 @@ def _kind(status: int) -> tuple[type[SeiHTTPError], str]:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return SeiRateLimitError, _LOWER_RATE
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return SeiServerError, "SEI or a gateway before it failed; trying later may help"
+        return SeiServerError, "SEI or a gateway in front of it failed; trying later may help"
     return SeiBadRequestError, "Sending it again will not help; correct the request"
 
 

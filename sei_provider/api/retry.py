@@ -72,6 +72,7 @@ class RetryState:
         if self._repeats > _MAX_REPEATED_CREATES:
             return False
         log.info(
-            "No answer came when asked to %s; sending it again, which gives the same export", self._call.description
+            "No answer came when asked to %s; sending it again, because SEI gives back the same export",
+            self._call.description,
         )
         return True

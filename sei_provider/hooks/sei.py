@@ -161,7 +161,7 @@ class SeiHook(BaseHook):
         missing += [] if connection.host else ["host"]
         missing += [] if connection.password else ["password (the API key)"]
         if missing:
-            msg = f"the connection {self.sei_conn_id!r} of type sei lacks: {', '.join(missing)}"
+            msg = f"the connection {self.sei_conn_id!r} needs a value for: {', '.join(missing)}"
             raise SeiInputError(msg)
         settings = {
             "base_url": _base_url(connection),
@@ -202,7 +202,7 @@ class SeiHook(BaseHook):
         said = extra.get("allow_http") or False
         known = {"true": True, "false": False}.get(str(said).lower())  # extras from a URI are all text
         if known is None:
-            msg = f"the connection {self.sei_conn_id!r} has allow_http={said!r}; it is true or false"
+            msg = f"the connection {self.sei_conn_id!r} has allow_http={said!r}; it must be true or false"
             raise SeiInputError(msg)
         return known
 

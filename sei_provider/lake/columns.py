@@ -159,7 +159,7 @@ def _check(columns: Sequence[Column], headers: Sequence[str], needed: Sequence[s
     for name in needed:
         if name not in by_name:
             msg = (
-                f"no column is the {name}; looked for {', '.join(DIMENSIONS[name][1])}: "
+                f"no column holds the {name}; looked for {', '.join(DIMENSIONS[name][1])}: "
                 f"name the right one with aliases={{{name!r}: […]}}"
             )
             raise HeaderError(msg, headers=headers)

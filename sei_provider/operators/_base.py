@@ -150,7 +150,10 @@ class SeiBatchOperator(BaseOperator):
 
         keeps_raw = bool(self.raw_path) and self.personal_data == "keep"
         if self.raw_path and not keeps_raw:
-            self.log.warning("No raw copies are kept: they would hold the personal data that the lake is not to hold")
+            self.log.warning(
+                "No raw copies are kept at raw_path: they would hold names and e-mail addresses (personal_data=%r)",
+                self.personal_data,
+            )
         options: dict[str, Any] = {
             "on_bad_value": self.on_bad_value,
             "personal_data": self.personal_data,

@@ -240,7 +240,7 @@ class ExportBatch:
         )
         self._state.parts += [_part(request) for request in split.parts]
         log.info(
-            "Too big: the %s (%s). Split into: %s",
+            "Splitting the %s, because it is too big (%s), into: %s",
             request.description, why, "; ".join(part.description for part in split.parts),
         )  # fmt: skip
         return list(split.parts)

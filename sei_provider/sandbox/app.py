@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -21,13 +20,12 @@ from sei_provider.sandbox.http.admin_routes import admin_routes
 from sei_provider.sandbox.http.auth import Auth, SlidingWindow
 from sei_provider.sandbox.http.errors import ApiError
 from sei_provider.sandbox.http.export_routes import ExportRoutes
-from sei_provider.sandbox.http.legacy_routes import LegacyRoutes
+from sei_provider.sandbox.http.legacy_routes import legacy_route
 from sei_provider.sandbox.http.request_log import RequestLog, RequestLogMiddleware
 from sei_provider.sandbox.http.tree_routes import TreeRoutes
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from sei_provider.sandbox.options import SandboxOptions
 
@@ -45,39 +43,16 @@ def create_app(options: SandboxOptions) -> Starlette:
     app = Starlette(
         routes=[
             *(route for routes in exports for route in routes.routes(prefix)),
-            *LegacyRoutes(auth, organisation, faults, log).routes(prefix),
+            legacy_route(prefix, auth, organisation, faults, log),
             *TreeRoutes(auth, organisation, faults).routes(prefix),
             admin_routes(log, store, faults),
         ],
-        middleware=[
-            Middleware(DateMiddleware, clock=clock),
-            Middleware(RequestLogMiddleware, log=log),
-            Middleware(FaultMiddleware, clock=clock),
-        ],
+        middleware=[Middleware(RequestLogMiddleware, log=log), Middleware(FaultMiddleware, clock=clock)],
         exception_handlers={ApiError: _api_error, HTTPException: _no_route},
     )
     # Otherwise a call with a slash too many would be redirected, and work.
     app.router.redirect_slashes = False
     return app
-
-
-class DateMiddleware:
-    """Dates every response by the sandbox's clock, since the server knows only the machine's."""
-
-    def __init__(self, app: ASGIApp, *, clock: SandboxClock) -> None:
-        self._app = app
-        self._clock = clock
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and its response back with a date."""
-
-        async def date(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                now = formatdate(self._clock.now(), usegmt=True)
-                message = {**message, "headers": [(b"date", now.encode()), *message["headers"]]}
-            await send(message)
-
-        await self._app(scope, receive, date)
 
 
 def _api_error(_request: Request, error: Exception) -> Response:

@@ -113,9 +113,7 @@ class ExportStore:
     def get(self, export_id: str, report: str | None = None) -> Export | None:
         """Return the export with an id and of that report, or None; also one that vanished for clients."""
         export = self._exports.get(export_id)
-        if export is None or report not in {None, export.request.spec.report}:
-            return None
-        return export
+        return export if export is not None and report in {None, export.request.spec.report} else None
 
     def all(self, report: str | None = None) -> list[Export]:
         """Return all exports, or those of one report, oldest first."""

@@ -98,4 +98,4 @@ class SeiExportTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Log that the exports keep running when a user ends the wait (Airflow 3.3): SEI has no call to cancel them."""
-        self.log.info("Polling was ended. The exports keep running at SEI, which has no call to cancel them")
+        self.log.info("Polling was stopped. The exports keep running at SEI, which has no call to cancel them")

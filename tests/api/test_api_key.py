@@ -109,7 +109,9 @@ def test_a_netrc_does_not_replace_the_key(
 @pytest.mark.parametrize("key", ["line\nbreak", "line\r\nX-Other: 1", "schlüssel", "tab\tin", "null\x00"])
 @pytest.mark.parametrize("name", ["api_key", "account_identifier"])
 def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(name: str, key: str) -> None:
-    with pytest.raises(SeiInputError, match=f"{name} holds characters that no header can hold") as refused:
+    with pytest.raises(
+        SeiInputError, match=f"{name} contains characters that are not allowed in an HTTP header"
+    ) as refused:
         BaseClient(**SETTINGS | {name: key}, base_url=BASE_URL)
     assert key not in str(refused.value)
 

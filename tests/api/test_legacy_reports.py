@@ -79,7 +79,9 @@ def test_row_14_the_contributor_report_names_its_team_as_text() -> None:
 
 def test_row_14_a_team_that_has_no_number_is_refused_for_the_team_report_only() -> None:
     assert body("contributor_report", scope="team_abc123")["collectionId"] == "team_abc123"
-    with pytest.raises(SeiInputError, match=r"names its team by number \(teamRefId.*got 'team_abc123'"):
+    with pytest.raises(
+        SeiInputError, match=r"needs a numeric team id, because SEI takes it as teamRefId; got 'team_abc123'"
+    ):
         body("team_report", scope="team_abc123")
 
 
@@ -107,12 +109,12 @@ def test_row_32_no_field_of_the_other_api_is_sent(report: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"metric_groups": ["activity"]}, "team_report has no metric groups; name metrics, or nothing for all"),
+        ({"metric_groups": ["activity"]}, "team_report has no metric groups; name single metrics, or leave both out"),
         ({"metrics": ["CODING_DAYS"]}, "unknown metric 'CODING_DAYS'; the metric names of team_report are: AVG_TIME"),
         ({"granularity": "quarterly"}, "the granularity names of team_report are: daily, weekly, monthly"),
         ({"level": "developer"}, "team_report has no levels"),
         ({"aggregation": "mean"}, "team_report takes no aggregation"),
-        ({"scope": {"orgTreeName": "Engineering"}}, "one team with its child teams, not of an org tree; got 'Engin"),
+        ({"scope": {"orgTreeName": "Engineering"}}, "one team with its child teams, not for an org tree; got 'Engin"),
         ({"options": {"includeRatings": True}}, "team_report does not take the option 'includeRatings'.*takes: none"),
         ({"report": "contributor_report", "options": {"includeRatings": "yes"}}, r"includeRatings \(true or false\)"),
         ({"report": "contributor_report", "options": {"ratings": True}}, r"'ratings'.*takes: includeRatings"),
@@ -229,7 +231,7 @@ def test_each_report_is_refused_the_way_it_is_not_asked_for() -> None:
     client = SeiClient(**SETTINGS, base_url=BASE_URL, transport=httpx.MockTransport(answer))
     with pytest.raises(SeiInputError, match=r"team_report is a synchronous report.*run_report \(SeiReportOperator\)"):
         client.create_export(export_request("team_report"))
-    with pytest.raises(SeiInputError, match=r"sprint is no synchronous report.*create_export"):
+    with pytest.raises(SeiInputError, match=r"sprint is not a synchronous report.*create_export"):
         client.run_report(export_request("sprint"), io.BytesIO())
     assert asked == []
 

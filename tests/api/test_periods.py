@@ -1,4 +1,4 @@
-"""Ranges are widened to whole periods, and never past the day a run stands for."""
+"""Ranges are widened to whole periods, and never past the day of a run."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_day_named_wrongly_is_refused_naming_the_days() -> None:
 
 
 def test_a_range_after_the_run_is_refused() -> None:
-    with pytest.raises(SeiInputError, match="lies wholly after 2026-03-18"):
+    with pytest.raises(SeiInputError, match="lies entirely after 2026-03-18"):
         whole_periods(date(2026, 4, 1), date(2026, 4, 30), "monthly", not_after=date(2026, 3, 18))
 
 

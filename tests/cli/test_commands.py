@@ -148,7 +148,10 @@ def test_a_good_connection_is_good(terminal: Terminal) -> None:
 
 @pytest.mark.parametrize(
     ("changed", "words"),
-    [({"password": "sesame-open"}, "HTTP 401"), ({"extra": {}}, "lacks: org_identifier, project_identifier")],
+    [
+        ({"password": "sesame-open"}, "HTTP 401"),
+        ({"extra": {}}, "needs a value for: org_identifier, project_identifier"),
+    ],
 )
 def test_a_bad_connection_ends_with_what_is_wrong_with_it(
     sandbox: SandboxControl, tmp_path: Path, changed: dict[str, str], words: str

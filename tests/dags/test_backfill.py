@@ -117,7 +117,7 @@ def test_the_teams_may_come_from_a_tree(
     ("form", "why"),
     [
         ({"from": "2026-02-01", "to": "2026-01-31"}, "ends before it starts"),
-        ({"from": "2026-04-01", "to": "2026-04-30"}, "lies wholly after 2026-03-18"),
+        ({"from": "2026-04-01", "to": "2026-04-30"}, "lies entirely after 2026-03-18"),
         ({"from": "2026-02-30"}, "2026-02-30"),
         ({"tree": "Engineering"}, "both given; give one of them"),
     ],

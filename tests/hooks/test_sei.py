@@ -39,7 +39,7 @@ def test_the_connection_test_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch)
     assert "HTTP 401" in words
     assert "sesame" not in words
     connect(monkeypatch, "http://127.0.0.1:1", project_identifier=None)
-    assert SeiHook().test_connection() == (False, "the connection 'sei_default' of type sei lacks: project_identifier")
+    assert SeiHook().test_connection() == (False, "the connection 'sei_default' needs a value for: project_identifier")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_allow_http_is_true_or_false(monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, "http://sei.test", allow_http="perhaps")
     assert SeiHook().test_connection() == (
         False,
-        "the connection 'sei_default' has allow_http='perhaps'; it is true or false",
+        "the connection 'sei_default' has allow_http='perhaps'; it must be true or false",
     )
 
 

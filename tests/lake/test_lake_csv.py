@@ -218,7 +218,7 @@ def test_a_fault_far_behind_the_first_block_leaves_nothing_staged(bench):
 def test_rows_outside_the_request_are_an_error(bench, day):
     error = refused(bench, HEAD + ROW + f"Alpha,x,{day},,4\n".encode())
     assert error.line == 3
-    assert f"{day} lies outside the range asked for, 2026-01-01 to 2026-01-31" in str(error)
+    assert f"{day} lies outside the requested range, 2026-01-01 to 2026-01-31" in str(error)
 
 
 def test_a_sprint_may_reach_into_the_range_but_not_miss_it(bench):

@@ -96,7 +96,7 @@ def test_a_wrong_argument_is_an_error_when_the_dag_is_read(lake: Path, arguments
         ({"metric_groups": ["velocty"]}, "unknown metric group 'velocty'; the metric group names of sprint are: work"),
         ({"metrics": ["SPEED"]}, "unknown team-level metric 'SPEED'"),
         ({"start": "2026-03-02", "end": "2026-03-01"}, "ends .2026-03-01. before it starts .2026-03-02."),
-        ({"start": "2026-04-01", "end": "2026-04-02"}, "lies wholly after 2026-03-18"),
+        ({"start": "2026-04-01", "end": "2026-04-02"}, "lies entirely after 2026-03-18"),
         ({"scopes": ["11", None]}, "None is not a scope; a scope is a team id"),
         ({"scopes": [{"teamId": "11", "orgTreeName": "Engineering"}]}, "a team or an org tree, not both"),
         ({"scopes": []}, "there is no scope to export"),
@@ -114,9 +114,9 @@ def test_wrong_input_is_an_error_before_any_call(
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        ({"project_identifier": None}, "the connection 'sei_default' of type sei lacks: project_identifier"),
-        ({"project_identifier": "", "org_identifier": None}, "lacks: org_identifier, project_identifier"),
-        ({"password": ""}, "lacks: password .the API key."),
+        ({"project_identifier": None}, "the connection 'sei_default' needs a value for: project_identifier"),
+        ({"project_identifier": "", "org_identifier": None}, "needs a value for: org_identifier, project_identifier"),
+        ({"password": ""}, "needs a value for: password .the API key."),
         ({"timezone": "Mars/Phobos"}, "unknown timezone 'Mars/Phobos'"),
         ({"week_starts_on": "Caturday"}, "no weekday is called 'Caturday'"),
         ({"machines": 0.5}, "must be whole numbers that leave each machine at least 1"),

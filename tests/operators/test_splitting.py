@@ -73,7 +73,7 @@ def test_at_one_period_the_child_teams_take_its_place_and_its_own_rows_are_named
         manifests = task.run()
     assert [manifest["scope"] for manifest in manifests] == ["team:10", "team:11", "team:12", "team:13"]
     assert "do not carry the rows of" in manifests[0]["error"]
-    assert "Too big: the sprint export of team:10" in caplog.text
+    assert "Splitting the sprint export of team:10" in caplog.text
     result = publish(lake, manifests, [group.id])
     assert [lack["scope"] for lack in result["missing"]] == ["team:10"]
     teams = Counter(read_table(str(lake), SPRINT)["team_hierarchy"].to_pylist())

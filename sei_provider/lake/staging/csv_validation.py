@@ -97,7 +97,7 @@ def _row_fault(record: Record, columns: Sequence[Column], slice_: Slice) -> CsvE
     start = _date(cells["start_date"])
     until = _last_day(cells) if slice_.granularity == "sprint" else start
     if start > slice_.end or (until or start) < slice_.start:
-        msg = f"line {record.line}: start date {start} lies outside the range asked for, {slice_.start} to {slice_.end}"
+        msg = f"line {record.line}: start date {start} lies outside the requested range, {slice_.start} to {slice_.end}"
         return CsvError(msg, line=record.line, column="start_date")
     return None
 

@@ -120,7 +120,7 @@ def stage(
         if aside and rejects and rejects.count:
             rejects.close()
             if not rows:  # an export without rows would clear what the table holds
-                msg = f"none of the {rejects.count} rows fits, so nothing was staged; the last: {rejects.last}"
+                msg = f"none of the {rejects.count} rows fits, so nothing was staged; the last fault: {rejects.last}"
                 raise CsvError(msg)
             # Quarantine first: wherever the staged slice is visible, the rows that it lacks are too.
             put(aside / f"{name}.parquet", bad)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from sei_provider.sandbox.data.organisation import Team
     from sei_provider.sandbox.data.request import ExportRequest
 
-
 Span = tuple[str, "date", "date"]
 """The label, the first and the last day of a period or a sprint."""
 

@@ -21,9 +21,7 @@ def legacy_csv_text(request: ReportRequest) -> str:
     A contributor report has a row per collection: the teams, and after each its manager or its developers (row 20).
     """
     rows = list(_rows(request))
-    if not rows:
-        return ""
-    return format_csv([["Collection Name", *_columns(request)], *rows])
+    return format_csv([["Collection Name", *_columns(request)], *rows]) if rows else ""
 
 
 def _columns(request: ReportRequest) -> Iterator[str]:

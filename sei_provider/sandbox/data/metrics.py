@@ -130,10 +130,8 @@ def _is_mean(metric: str) -> bool:
     return any(word in metric for word in _MEANS)
 
 
-@cache
-def _metric_seed(metric: str) -> int:
-    return _seed(metric)
-
-
 def _seed(*parts: object) -> int:
     return int.from_bytes(blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest())
+
+
+_metric_seed = cache(_seed)

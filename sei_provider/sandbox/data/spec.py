@@ -44,35 +44,34 @@ LARGE_EXPORT = 64 * 1024
 REUSE_SECONDS = 30 * 60
 """Time in which an identical request gets the same export (CONTRACT, "Reuse")."""
 
-PRODUCTIVITY = ExportSpec(  # 001 and 002
-    report="productivity",
-    create_path="/v2/insights/productivity/exports",
-    path="/v2/insights/productivity/exports",
-    error_is_object=False,
-    always_gzip=False,
-    download_names_content_type=False,
-    filename="{level}-insights-{year}.csv",
+_EXPORT_SPECS = (
+    ExportSpec(  # 001 and 002
+        report="productivity",
+        create_path="/v2/insights/productivity/exports",
+        path="/v2/insights/productivity/exports",
+        error_is_object=False,
+        always_gzip=False,
+        download_names_content_type=False,
+        filename="{level}-insights-{year}.csv",
+    ),
+    ExportSpec(  # 000, with `metric` in its example and `metrics` in its table (CONTRACT rows 1, 7)
+        report="sprint",
+        create_path="/v2/insights/sprint/exports",
+        path="/v2/insights/sprints/exports",
+        upper_case_in_list=True,
+        filename="sprint-insights-{team}-{year}.csv",
+    ),
+    ExportSpec(  # 003
+        report="business_alignment",
+        create_path="/v2/insights/ba/exports",
+        path="/v2/insights/ba/exports",
+        reuse_status=202,  # so that a client has to look at `createdAt` too
+        upper_case_status=True,
+        has_list=False,
+        filename="business-alignment-{team}-{year}.csv",
+    ),
 )
-
-SPRINT = ExportSpec(  # 000, with `metric` in its example and `metrics` in its table (CONTRACT rows 1, 7)
-    report="sprint",
-    create_path="/v2/insights/sprint/exports",
-    path="/v2/insights/sprints/exports",
-    upper_case_in_list=True,
-    filename="sprint-insights-{team}-{year}.csv",
-)
-
-BUSINESS_ALIGNMENT = ExportSpec(  # 003
-    report="business_alignment",
-    create_path="/v2/insights/ba/exports",
-    path="/v2/insights/ba/exports",
-    reuse_status=202,  # so that a client has to look at `createdAt` too
-    upper_case_status=True,
-    has_list=False,
-    filename="business-alignment-{team}-{year}.csv",
-)
-
-EXPORT_SPECS = {spec.report: spec for spec in (PRODUCTIVITY, SPRINT, BUSINESS_ALIGNMENT)}
+EXPORT_SPECS = {spec.report: spec for spec in _EXPORT_SPECS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

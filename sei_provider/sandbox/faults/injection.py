@@ -94,12 +94,10 @@ def _instead(fault: CallFault, now: float) -> Response:
     headers = {}
     if fault.status == HTTPStatus.FOUND:
         headers["location"] = f"{OTHER_HOST}/signin?returnUrl=%2F"
-    match fault.retry_after:
-        case "seconds":
-            headers["retry-after"] = str(RETRY_AFTER_SECONDS)
-        case "date":
-            # Counted from the Date header, which is by the same clock.
-            headers["retry-after"] = formatdate(int(now) + RETRY_AFTER_SECONDS, usegmt=True)
+    if fault.retry_after == "seconds":
+        headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+    elif fault.retry_after == "date":  # counted from the Date header, which is by the same clock
+        headers["retry-after"] = formatdate(int(now) + RETRY_AFTER_SECONDS, usegmt=True)
     message = f"Made to fail by the sandbox's fault {fault.name}"
     match fault.body:
         case "code":

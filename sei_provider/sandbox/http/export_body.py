@@ -32,15 +32,9 @@ class DateRange(StrictModel):
 class Scope(StrictModel):
     """A team, or an org tree, or (001) both."""
 
+    needed = ("team_id", "org_tree_name")
     org_tree_name: Text = ""
     team_id: Text = ""
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> Self:
-        if not self.team_id and not self.org_tree_name:
-            msg = f"{FIELD} needs teamId or orgTreeName, and has neither"
-            raise ValueError(msg)
-        return self
 
 
 class ScopeOfOrg(Scope):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -26,35 +25,26 @@ if TYPE_CHECKING:
     from sei_provider.sandbox.http.auth import Auth
     from sei_provider.sandbox.http.request_log import RequestLog
 
-PATH = "/v2/insights/teams/reports"
 
+def legacy_route(prefix: str, auth: Auth, organisation: Organisation, faults: FaultPlan, log: RequestLog) -> Route:
+    """Return the one call of both legacy reports, at its documented path behind a prefix."""
 
-@dataclass(frozen=True, slots=True)
-class LegacyRoutes:
-    """Route of the one call of both legacy reports."""
-
-    auth: Auth
-    organisation: Organisation
-    faults: FaultPlan
-    log: RequestLog
-
-    def routes(self, prefix: str) -> list[Route]:
-        """Return the call at its documented path behind a prefix."""
-        return [Route(f"{prefix}{PATH}", self._report, methods=["POST"])]
-
-    async def _report(self, request: Request) -> Response:
+    async def report(request: Request) -> Response:
         log_call(request, "report")
-        self.auth.check_legacy(request)
+        auth.check_legacy(request)
         raw = await request.body()
-        asked = read_legacy_body(raw, self.organisation)
-        log_call(request, "report", asked.spec.report)
-        inject_fault(request, self.faults, asked.team.id)
-        fault = self.faults.for_export(asked.spec.report, asked.team.id)
+        asked = read_legacy_body(raw, organisation)
+        name = asked.spec.report
+        log_call(request, "report", name)
+        inject_fault(request, faults, asked.team.id)
+        fault = faults.for_export(name, asked.team.id)
         log_fault(request, fault.name)
         if fault.final_status != "completed":
             raise ApiError(500, fault.error_code, fault.error)
         text = await run_in_threadpool(legacy_csv_text, asked)
         body = fault.send(await run_in_threadpool(build_file, text, fault, always_gzip=False))
-        request.state.export_id = self.log.report_sent(asked.spec.report, json.loads(raw), body)
-        filename = f"{asked.spec.report}.csv"
-        return file_response(fault.content_type, body, f"{filename}.gz" if body.startswith(GZIP_START) else filename)
+        request.state.export_id = log.report_sent(name, json.loads(raw), body)
+        filename = f"{name}.csv.gz" if body.startswith(GZIP_START) else f"{name}.csv"
+        return file_response(fault.content_type, body, filename)
+
+    return Route(f"{prefix}/v2/insights/teams/reports", report, methods=["POST"])

@@ -78,10 +78,6 @@ class ListQuery(StrictModel):
         )
 
     def _sort_key(self, export: Export, now: float) -> float | str:
-        match self.sort_by:
-            case "completedAt":
-                return export.finished_at if export.status(now) == "completed" else 0.0
-            case "status":
-                return export.status(now)
-            case _:
-                return export.created_at
+        if self.sort_by == "completedAt":
+            return export.finished_at if export.status(now) == "completed" else 0.0
+        return export.status(now) if self.sort_by == "status" else export.created_at

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Literal
 
 from sei_provider.sandbox.faults.injection import CUT
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from sei_provider.sandbox.clock import SandboxClock
 
 PREFIX = "/_sandbox"
-
 
 Kind = Literal["create", "status", "list", "download", "trees", "report", "other"]
 
@@ -80,7 +80,7 @@ def log_fault(request: Request, fault: str) -> None:
 
 
 class RequestLogMiddleware:
-    """Middleware that logs every request but those to `/_sandbox`."""
+    """Middleware that logs every request but those to `/_sandbox`, and dates every response by the sandbox's clock."""
 
     def __init__(self, app: ASGIApp, *, log: RequestLog) -> None:
         self._app = app
@@ -88,12 +88,8 @@ class RequestLogMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and log it with the status of its response, if it gets one."""
-        if scope["type"] != "http" or scope["path"].startswith(PREFIX):
-            await self._app(scope, receive, send)
-            return
         state = scope.setdefault("state", {})
-
-        is_logged = False
+        is_logged = scope["path"].startswith(PREFIX)
 
         async def log(message: Message) -> None:
             nonlocal is_logged
@@ -101,6 +97,9 @@ class RequestLogMiddleware:
                 # Before it is sent: a client that has the response, or none, finds the request in the log.
                 self._log.requests.append(self._logged(scope, state, message.get("status")))
                 is_logged = True
+            if message["type"] == "http.response.start":
+                date = formatdate(self._log.clock.now(), usegmt=True)
+                message = {**message, "headers": [(b"date", date.encode()), *message["headers"]]}
             await send(message)
 
         await self._app(scope, receive, log)

@@ -21,16 +21,14 @@ def create_response(export: Export, now: float, *, reused: bool) -> Json:
     request = export.request
     message = "Using existing export with identical parameters" if reused else "Export created successfully"
     response: Json = {"exportId": export.id, "createdAt": timestamp(export.created_at), "message": message}
-    match request.spec.report:
-        case "sprint":  # 000
-            return response | {"createdBy": CREATOR, "metadata": {"scope": _scope(request), **_metadata(request)}}
-        case "business_alignment":  # 003
-            # The wording of a reused one is documented nowhere, and so differs from productivity's here.
-            message = "An identical export job exists already" if reused else "Export job created successfully"
-            status = export.status(now).upper() if reused else "QUEUED"
-            return response | {"status": status, "message": message}
-        case _:  # 001 and 002
-            return response
+    if request.spec.report == "sprint":  # 000
+        return response | {"createdBy": CREATOR, "metadata": {"scope": _scope(request), **_metadata(request)}}
+    if request.spec.report == "business_alignment":  # 003
+        # The wording of a reused one is documented nowhere, and so differs from productivity's here.
+        message = "An identical export job exists already" if reused else "Export job created successfully"
+        status = export.status(now).upper() if reused else "QUEUED"
+        return response | {"status": status, "message": message}
+    return response  # 001 and 002
 
 
 def status_response(export: Export, now: float) -> Json:
@@ -86,34 +84,19 @@ def _link(export: Export) -> Json:
     url = _download_url(export)
     if url is None:
         return {}
-    match export.request.spec.report:
-        case "sprint":
-            sprint: Json = {
-                "url": url,
-                "filename": export.filename,
-                "sizeBytes": len(export.file()),
-                "contentType": "text/csv",
-                "compression": "gzip",
-            }
-            return {"download": sprint}
-        case "business_alignment":
-            return {"downloadUrl": url}
-        case _:
-            # 001 and 002 have no `compression`, whether the file is compressed or not (row 16).
-            return {"download": {"url": url, "filename": export.filename, "contentType": "text/csv"}}
+    if export.request.spec.report == "business_alignment":
+        return {"downloadUrl": url}
+    download: Json = {"url": url, "filename": export.filename, "contentType": "text/csv"}
+    # 001 and 002 have no `compression`, whether the file is compressed or not (row 16).
+    if export.request.spec.report == "sprint":
+        download |= {"sizeBytes": len(export.file()), "compression": "gzip"}
+    return {"download": download}
 
 
 def _download_url(export: Export) -> str | None:
     path = f"{export.request.spec.path}/{export.id}/download"
-    match export.fault.link:
-        case "missing":
-            return None
-        case "to_other_host":
-            return OTHER_HOST + path
-        case "with_dots":
-            return f"/v2/../../elsewhere{path}"
-        case "right":
-            return path
+    links = {"to_other_host": OTHER_HOST + path, "with_dots": f"/v2/../../elsewhere{path}", "missing": None}
+    return links.get(export.fault.link, path)
 
 
 def _scope(request: ExportRequest) -> Json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -12,7 +12,7 @@ from sei_provider.sandbox.faults.injection import inject_fault
 from sei_provider.sandbox.http.auth import IdentifierQuery
 from sei_provider.sandbox.http.errors import ApiError, not_found
 from sei_provider.sandbox.http.request_log import log_call, log_fault
-from sei_provider.sandbox.http.validation import parse, whole_number
+from sei_provider.sandbox.http.validation import Model, parse, whole_number
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -30,9 +30,6 @@ class TreePageQuery(IdentifierQuery):
 
     page_index: Annotated[int, whole_number(0)] = 0
     page_size: Annotated[int, whole_number(1)] = 20
-
-
-Query = TypeVar("Query", bound=IdentifierQuery)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ class TreeRoutes:
         fault = self._fault(request, "cycle", "forbidden", tree=tree.name)
         return JSONResponse(_team(_root(tree, fault), None))
 
-    def _check(self, request: Request, query: type[Query]) -> Query:
+    def _check(self, request: Request, query: type[Model]) -> Model:
         log_call(request, "trees")
         self.auth.check_with_account(request)
         return parse(query, request.query_params)

@@ -42,11 +42,16 @@ class StrictModel(BaseModel):
 
     exclusive: ClassVar[tuple[str, ...]] = ()
     """Two fields of which only one may be given."""
+    needed: ClassVar[tuple[str, ...]] = ()
+    """Two fields of which at least one must be given."""
     days: ClassVar[tuple[str, ...]] = ()
     """Two fields with the first and the last day of a range."""
 
     @model_validator(mode="after")
-    def _exclusive_and_in_order(self) -> Self:
+    def _fields_go_together(self) -> Self:
+        if self.needed and self.model_fields_set.isdisjoint(self.needed):
+            msg = f"{FIELD} needs {' or '.join(map(to_camel, self.needed))}, and has neither"
+            raise ValueError(msg)
         if self.exclusive and self.model_fields_set.issuperset(self.exclusive):
             msg = f"{FIELD} takes either {' or '.join(map(to_camel, self.exclusive))}, not both"
             raise ValueError(msg)
@@ -152,7 +157,7 @@ def _describe(error: ErrorDetails, model: type[BaseModel], whole: str, kind: str
             message = f"{field} {value} is unknown; there are {allowed}"
         case "value_error":
             inside = "".join(f"{part}." for part in path)
-            message = str(error["ctx"]["error"]).replace(FIELD, field).replace(INSIDE, inside)
+            message = str(error["ctx"]["error"]).replace(FIELD, inside[:-1] or "the body").replace(INSIDE, inside)
     return message
 
 
