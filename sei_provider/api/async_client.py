@@ -27,7 +27,7 @@ from sei_provider.api.list_filters import ExportFilters, paginate_exports
 from sei_provider.api.pagination import Paginator
 from sei_provider.api.polling import ExportPoller
 from sei_provider.api.request import ExportRequest
-from sei_provider.api.response import BodyLimits, check_encoding, error_from_response, map_transport_errors
+from sei_provider.api.response import BodyLimits, check_encoding, error_from_response, transport_error
 from sei_provider.api.retry import RetryState
 from sei_provider.api.teams import OrgTree, Team
 
@@ -59,7 +59,7 @@ class AsyncSeiClient(BaseClient):
 
     async def create_export(self, request: ExportRequest) -> Export:
         """As `SeiClient.create_export`."""
-        return await self._run(self._create(request))
+        return await self._run(endpoints.create_export(request, request.body(**self._names), self._create_paths))
 
     async def get_export(self, report: str, export_id: str) -> Export:
         """As `SeiClient.get_export`."""
@@ -72,7 +72,7 @@ class AsyncSeiClient(BaseClient):
 
     async def run_report(self, request: ExportRequest, file: IO[bytes]) -> int:
         """As `SeiClient.run_report`."""
-        call = self._report(request)
+        call = endpoints.run_report(request, request.body(**self._names))
         return await self._fetch(call, file, lambda: BodyLimits.for_report(call))
 
     def list_exports(self, report: str, **filters: Unpack[ExportFilters]) -> AsyncIterator[Export]:
@@ -141,29 +141,30 @@ class AsyncSeiClient(BaseClient):
         async with self._open(call) as response:
             check_encoding(call, response.headers)
             content = b"".join([limits.feed(piece, response.headers) async for piece in response.aiter_bytes()])
-        with redacting(self._key):
-            return call.parse(
-                Reply(
-                    description=call.description, status=response.status_code, headers=response.headers, content=content
-                )
+            reply = Reply(
+                description=call.description, status=response.status_code, headers=response.headers, content=content
             )
+            return call.parse(reply)  # within the block, so that its errors are redacted
 
     @asynccontextmanager
     async def _open(self, call: Call[Any]) -> AsyncIterator[httpx.Response]:
         async with self._turn:
             while wait := await asyncio.to_thread(self._limit.try_acquire):  # noqa: ASYNC110 - other processes hold it
                 await asyncio.sleep(wait)
-        with redacting(self._key), map_transport_errors(call):
-            response = await self._headers(call)
+        with redacting(self._key):
             try:
-                if not response.is_success:
-                    raise await self._error(call, response)
-                yield response
-            except SeiRateLimitError:
-                await asyncio.to_thread(self._limit.penalize)
-                raise
-            finally:
-                await response.aclose()
+                response = await self._headers(call)
+                try:
+                    if not response.is_success:
+                        raise await self._error(call, response)
+                    yield response
+                except SeiRateLimitError:
+                    await asyncio.to_thread(self._limit.penalize)
+                    raise
+                finally:
+                    await response.aclose()
+            except httpx.RequestError as error:
+                raise transport_error(call, error) from error
 
     async def _headers(self, call: Call[Any]) -> httpx.Response:
         """Send the call and wait for the answer's headers; httpx's timeouts do not end a trickle of them."""

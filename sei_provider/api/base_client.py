@@ -10,13 +10,9 @@ from typing import Any
 import httpx
 
 from sei_provider import __version__
-from sei_provider.api import endpoints
-from sei_provider.api.call import Call, Flow
-from sei_provider.api.endpoints import create_export
+from sei_provider.api.call import Call
 from sei_provider.api.errors import SeiInputError
-from sei_provider.api.export import Export
 from sei_provider.api.rate_limit import shared_rate_limit
-from sei_provider.api.request import ExportRequest
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 """Seconds: 10 to connect, 60 between two chunks of an answer."""
@@ -112,9 +108,6 @@ class BaseClient:
             )
         return http.build_request(call.method, url, params={**self._params, **call.params}, json=call.body)
 
-    def _report(self, request: ExportRequest) -> Call[None]:
-        return endpoints.run_report(request, request.body(**self._names))
-
     def _account(self) -> str:
         if not self._account_identifier:
             msg = (
@@ -123,9 +116,6 @@ class BaseClient:
             )
             raise SeiInputError(msg)
         return self._account_identifier
-
-    def _create(self, request: ExportRequest) -> Flow[Export]:
-        return create_export(request, request.body(**self._names), self._create_paths)
 
 
 class _Secret(str):

@@ -26,7 +26,7 @@ from sei_provider.api.list_filters import ExportFilters, paginate_exports
 from sei_provider.api.pagination import Paginator
 from sei_provider.api.polling import MAX_WORKERS, ExportPoller
 from sei_provider.api.request import ExportRequest
-from sei_provider.api.response import BodyLimits, check_encoding, error_from_response, map_transport_errors
+from sei_provider.api.response import BodyLimits, check_encoding, error_from_response, transport_error
 from sei_provider.api.retry import RetryState
 from sei_provider.api.teams import OrgTree, Team
 
@@ -63,7 +63,7 @@ class SeiClient(BaseClient):
         If the answer is lost, the request is sent again, at most twice: an identical request within 30 minutes gives
         the same export (CONTRACT, "Reuse").
         """
-        return self._run(self._create(request))
+        return self._run(endpoints.create_export(request, request.body(**self._names), self._create_paths))
 
     def get_export(self, report: str, export_id: str) -> Export:
         """Read the status of an export. Raises `SeiNotFoundError` if SEI does not know it (any more)."""
@@ -84,7 +84,7 @@ class SeiClient(BaseClient):
         The call takes as long as SEI needs, which may be minutes. 0 bytes mean no rows (CONTRACT row 21).
         Raises `SeiInputError` for a report that has exports, `SeiAuthError` for an HTML page.
         """
-        call = self._report(request)
+        call = endpoints.run_report(request, request.body(**self._names))
         return self._fetch(call, file, lambda: BodyLimits.for_report(call))
 
     def list_exports(self, report: str, **filters: Unpack[ExportFilters]) -> Iterator[Export]:
@@ -165,29 +165,30 @@ class SeiClient(BaseClient):
         with self._open(call) as response:
             check_encoding(call, response.headers)
             content = b"".join(limits.feed(piece, response.headers) for piece in response.iter_bytes())
-        with redacting(self._key):
-            return call.parse(
-                Reply(
-                    description=call.description, status=response.status_code, headers=response.headers, content=content
-                )
+            reply = Reply(
+                description=call.description, status=response.status_code, headers=response.headers, content=content
             )
+            return call.parse(reply)  # within the block, so that its errors are redacted
 
     @contextmanager
     def _open(self, call: Call[Any]) -> Iterator[httpx.Response]:
         with self._turn:  # one thread at a time, so that threads do not crowd the limit's file lock
             while wait := self._limit.try_acquire():
                 time.sleep(wait)
-        with redacting(self._key), map_transport_errors(call):
-            response = self._http.send(self._request(self._http, call), stream=True)
+        with redacting(self._key):
             try:
-                if not response.is_success:
-                    raise self._error(call, response)
-                yield response
-            except SeiRateLimitError:
-                self._limit.penalize()
-                raise
-            finally:
-                response.close()
+                response = self._http.send(self._request(self._http, call), stream=True)
+                try:
+                    if not response.is_success:
+                        raise self._error(call, response)
+                    yield response
+                except SeiRateLimitError:
+                    self._limit.penalize()
+                    raise
+                finally:
+                    response.close()
+            except httpx.RequestError as error:
+                raise transport_error(call, error) from error
 
     @staticmethod
     def _error(call: Call[Any], response: httpx.Response) -> SeiHTTPError:

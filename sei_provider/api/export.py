@@ -111,6 +111,7 @@ class Export:
 
     def to_reply(self) -> dict[str, Any]:
         """Return the export as a small JSON value that `from_reply` reads, for XComs, triggers and task state."""
+        dates = _present({"start": self.start and self.start.isoformat(), "end": self.end and self.end.isoformat()})
         reply: dict[str, Any] = {
             "exportId": self.id,
             "status": self.status,
@@ -119,7 +120,7 @@ class Export:
             "download": {"url": self.download_link, "sizeBytes": self.size_bytes},
             "error": self.error,
             "scope": _present({"teamId": self.team_id, "orgTreeName": self.org_tree}),
-            "metadata": _present({"dateRange": _present({"start": _text(self.start), "end": _text(self.end)})}),
+            "metadata": _present({"dateRange": dates}),
         }
         return _present(reply) or {}
 
@@ -145,10 +146,6 @@ def _link(export_id: str, link: object) -> str | None:
 def _present(fields: dict[str, Any]) -> dict[str, Any] | None:
     """Return the fields that are not None; None if there are none."""
     return {name: value for name, value in fields.items() if value is not None} or None
-
-
-def _text(day: date | None) -> str | None:
-    return day.isoformat() if day else None
 
 
 def _date(value: object) -> date | None:

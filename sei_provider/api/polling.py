@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypedDict
 
 from sei_provider.api import endpoints
@@ -16,7 +16,6 @@ from sei_provider.api.call import Call
 from sei_provider.api.errors import SeiError, SeiInputError
 from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.list_filters import MAX_PER_PAGE, paginate_exports
-from sei_provider.api.pagination import Page
 from sei_provider.api.reports import REPORTS
 
 MAX_WORKERS = 8
@@ -85,7 +84,10 @@ class ExportPoller:
         """Requests that a round by list takes, as measured by the last one; None before."""
         self._list_failed = False
         """Whether a round by list failed with a transient error; after a second one status calls are made instead."""
-        self._pauses = _pauses(initial_delay, interval, backoff, max(max_interval, interval))
+        self._initial_delay = initial_delay
+        self._interval = interval
+        self._backoff = backoff
+        self._max_interval = max(max_interval, interval)
         self._jitter = jitter
         self._deadline = deadline
         self._clock = clock
@@ -98,7 +100,11 @@ class ExportPoller:
 
     def next_pause(self) -> float:
         """Return the seconds to wait before the next round."""
-        pause = next(self._pauses) * self._vary(1 - self._jitter, 1 + self._jitter)
+        if self._initial_delay is not None:
+            pause, self._initial_delay = self._initial_delay, None
+        else:
+            pause, self._interval = self._interval, min(self._interval * self._backoff, self._max_interval)
+        pause *= self._vary(1 - self._jitter, 1 + self._jitter)
         return max(0.0, min(pause, self._deadline - self._clock()))
 
     def poll_round(self) -> PollRound:
@@ -107,7 +113,8 @@ class ExportPoller:
         Raises an error that affects all scopes, such as a refused key.
         """
         by_status: Iterable[str] = list(self.pending)
-        if REPORTS[self._report].has_list and self._expected_list_cost() < len(self.pending):
+        list_cost = -(-len(self.pending) // MAX_PER_PAGE) if self._list_cost is None else self._list_cost
+        if REPORTS[self._report].has_list and list_cost < len(self.pending):
             by_status = yield from self._poll_by_list()
         ids = list(by_status)
         for start in range(0, len(ids), MAX_WORKERS):
@@ -144,11 +151,6 @@ class ExportPoller:
             "error": str(error) if error else None,
         }
 
-    def _expected_list_cost(self) -> float:
-        if self._list_cost is not None:
-            return self._list_cost
-        return -(-len(self.pending) // MAX_PER_PAGE)
-
     def _poll_by_list(self) -> Generator[list[Call[Any]], list[Any], list[str]]:
         """Read list pages, newest first, while they may pay; return the ids that still need a status call.
 
@@ -166,7 +168,9 @@ class ExportPoller:
         while paginator.next_call and pages < len(missing):
             (answer,) = yield [paginator.next_call]
             try:
-                exports = paginator.record(_raise_error(answer))
+                if isinstance(answer, SeiError):
+                    raise answer
+                exports = paginator.record(answer)
             except SeiError as error:
                 if error.affects_all_scopes:
                     raise
@@ -188,17 +192,3 @@ class ExportPoller:
         self._first_list_page = first_page + skipped
         self._list_cost = pages - skipped + len(missing)
         return [*missing, *without_reason]
-
-
-def _pauses(initial_delay: float | None, interval: float, backoff: float, max_interval: float) -> Iterator[float]:
-    if initial_delay is not None:
-        yield initial_delay
-    while True:
-        yield interval
-        interval = min(interval * backoff, max_interval)
-
-
-def _raise_error(answer: Page[Export] | SeiError) -> Page[Export]:
-    if isinstance(answer, SeiError):
-        raise answer
-    return answer

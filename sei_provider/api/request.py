@@ -89,36 +89,47 @@ class ExportRequest:
     """
 
     def __post_init__(self) -> None:
-        def put(name: str, value: object) -> None:
-            object.__setattr__(self, name, value)
-
         report = REPORTS[normalize_choice("report", self.report, REPORTS)]
-        put("report", report.name)
-        put("scope", _validated_scope(report, Scope.parse(self.scope)))
-        put("start", parse_day("start", self.start))
-        put("end", parse_day("end", self.end))
-        if self.start > self.end:
-            msg = f"the {report.name} request ends ({self.end}) before it starts ({self.start}); both are inclusive"
+        scope = Scope.parse(self.scope)
+        _check_scope(report, scope)
+        _check_taken(report, self)
+        start, end = parse_day("start", self.start), parse_day("end", self.end)
+        if start > end:
+            msg = f"the {report.name} request ends ({end}) before it starts ({start}); both are inclusive"
             raise SeiInputError(msg)
-        put("granularity", _validated_granularity(report, self.granularity))
-        put("level", _validated_level(report, self.level))
-        put("metric_groups", _validated_groups(report, self.metric_groups))
-        put("metrics", self._validated_metrics(report))
-        if report.takes_metrics and not (self.metric_groups or self.metrics or report.legacy):
-            put("metric_groups", tuple(report.metric_groups))
-        put("aggregation", _validated_aggregation(report, self.aggregation))
-        put("computation_mode", _validated_mode(report, self.computation_mode))
-        put("options", _validated_options(report, self.options))
-        put("fingerprint", self._compute_fingerprint())
-
-    def _validated_metrics(self, report: Report) -> tuple[str, ...]:
-        if not self.metrics:
-            return ()
-        if not report.takes_metrics:
-            msg = f"{report.name} takes no single metrics; use metric groups: {', '.join(report.metric_groups)}"
-            raise SeiInputError(msg)
-        kind = f"{self.level}-level metric" if self.level else "metric"
-        return normalize_choices(kind, self.metrics, sorted(report.metrics(self.level)), report)
+        granularity = self.granularity or report.default_granularity
+        if granularity:
+            granularity = normalize_choice("granularity", granularity, report.granularities, report)
+        level = mode = None
+        if report.levels:
+            level = normalize_choice("level", self.level or report.default_level, report.levels, report)
+        if self.computation_mode is not None:
+            mode = normalize_choice("computation mode", self.computation_mode, report.computation_modes, report)
+        groups = normalize_choices("metric group", self.metric_groups, report.metric_groups, report)
+        metrics: tuple[str, ...] = ()
+        if self.metrics:
+            kind = f"{level}-level metric" if level else "metric"
+            metrics = normalize_choices(kind, self.metrics, sorted(report.metrics(level)), report)
+        elif report.takes_metrics and not (groups or report.legacy):
+            groups = tuple(report.metric_groups)
+        aggregation = self.aggregation
+        aggregation = report.default_aggregation if aggregation is None else aggregation.strip().lower()
+        normalized = {
+            "report": report.name,
+            "scope": scope,
+            "start": start,
+            "end": end,
+            "granularity": granularity,
+            "level": level,
+            "metric_groups": groups,
+            "metrics": metrics,
+            "aggregation": aggregation,
+            "computation_mode": mode,
+            "options": MappingProxyType(dict(self.options or {})),
+        }
+        for name, value in normalized.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "fingerprint", self._compute_fingerprint())
 
     @property
     def description(self) -> str:
@@ -132,11 +143,33 @@ class ExportRequest:
         `org_identifier` and `project_identifier` go into the scope beside an org tree, for the reports whose documents
         want them there (CONTRACT rows 11, 31). `level_field` is the body's name for the level (row 9).
         """
-        if REPORTS[self.report].legacy:
+        report = REPORTS[self.report]
+        if report.legacy:
             return _report_body(self)
-        return _export_body(
-            self, org_identifier=org_identifier, project_identifier=project_identifier, level_field=level_field
-        )
+        scope: dict[str, str] = {}
+        if self.scope.org_tree:
+            scope["orgTreeName"] = self.scope.org_tree
+            if not report.team_and_tree:
+                scope |= {"orgIdentifier": org_identifier, "projectIdentifier": project_identifier}
+        if self.scope.team_id:
+            scope["teamId"] = self.scope.team_id
+        options: dict[str, Any] = {
+            "aggregation": self.aggregation,
+            "computationMode": self.computation_mode,
+            level_field: self.level,
+            "granularity": self.granularity,
+            "format": "csv" if report.sends_format else None,
+        }
+        body: dict[str, Any] = {
+            "scope": scope,
+            "dateRange": {"start": self.start.isoformat(), "end": self.end.isoformat()},
+            "options": {name: value for name, value in options.items() if value is not None} | dict(self.options),
+        }
+        if self.metric_groups:
+            body["metricGroups"] = list(self.metric_groups)
+        if self.metrics:
+            body["metrics"] = list(self.metrics)  # not "metric", as one example has it (CONTRACT row 7)
+        return body
 
     def _compute_fingerprint(self) -> str:
         asked = [
@@ -151,37 +184,6 @@ class ExportRequest:
             msg = f"options must hold JSON values (text, numbers, true or false, lists, mappings): {error}"
             raise SeiInputError(msg) from None
         return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-def _export_body(
-    request: ExportRequest, *, org_identifier: str, project_identifier: str, level_field: str
-) -> dict[str, Any]:
-    """Return the body that creates an export; the arguments are those of `ExportRequest.body`."""
-    report = REPORTS[request.report]
-    scope: dict[str, str] = {}
-    if request.scope.org_tree:
-        scope["orgTreeName"] = request.scope.org_tree
-        if not report.team_and_tree:
-            scope |= {"orgIdentifier": org_identifier, "projectIdentifier": project_identifier}
-    if request.scope.team_id:
-        scope["teamId"] = request.scope.team_id
-    options: dict[str, Any] = {
-        "aggregation": request.aggregation,
-        "computationMode": request.computation_mode,
-        level_field: request.level,
-        "granularity": request.granularity,
-        "format": "csv" if report.sends_format else None,
-    }
-    body: dict[str, Any] = {
-        "scope": scope,
-        "dateRange": {"start": request.start.isoformat(), "end": request.end.isoformat()},
-        "options": {name: value for name, value in options.items() if value is not None} | dict(request.options),
-    }
-    if request.metric_groups:
-        body["metricGroups"] = list(request.metric_groups)
-    if request.metrics:
-        body["metrics"] = list(request.metrics)  # not "metric", as one example has it (CONTRACT row 7)
-    return body
 
 
 def _report_body(request: ExportRequest) -> dict[str, Any]:
@@ -203,7 +205,8 @@ def _report_body(request: ExportRequest) -> dict[str, Any]:
     return body
 
 
-def _validated_scope(report: Report, scope: Scope) -> Scope:
+def _check_scope(report: Report, scope: Scope) -> None:
+    """Raise `SeiInputError` for a scope that the report does not take."""
     if scope.team_id and scope.org_tree and not report.team_and_tree:
         msg = (
             f"a {report.name} scope is a team or an org tree, not both; "
@@ -219,46 +222,6 @@ def _validated_scope(report: Report, scope: Scope) -> Scope:
     if report.sends_team_ref and not re.fullmatch("[0-9]+", scope.team_id or ""):
         msg = f"a {report.name} needs a numeric team id, because SEI takes it as teamRefId; got {scope.team_id!r}"
         raise SeiInputError(msg)
-    return scope
-
-
-def _validated_granularity(report: Report, granularity: str | None) -> str:
-    granularity = granularity or report.default_granularity
-    return granularity and normalize_choice("granularity", granularity, report.granularities, report)
-
-
-def _validated_groups(report: Report, groups: object) -> tuple[str, ...]:
-    if report.legacy and groups:
-        msg = f"{report.name} has no metric groups; name single metrics, or leave both out for all (got {groups!r})"
-        raise SeiInputError(msg)
-    return normalize_choices("metric group", groups, report.metric_groups, report)
-
-
-def _validated_level(report: Report, level: str | None) -> str | None:
-    if not report.levels:
-        if level is not None:
-            msg = f"{report.name} has no levels; leave level out (got {level!r})"
-            raise SeiInputError(msg)
-        return None
-    return normalize_choice("level", level or report.default_level, report.levels, report)
-
-
-def _validated_aggregation(report: Report, aggregation: str | None) -> str | None:
-    if aggregation is None:
-        return report.default_aggregation
-    if report.default_aggregation is None:
-        msg = f"{report.name} takes no aggregation; leave it out (got {aggregation!r})"
-        raise SeiInputError(msg)
-    return aggregation.strip().lower()
-
-
-def _validated_mode(report: Report, mode: str | None) -> str | None:
-    if mode is None:
-        return None
-    if not report.computation_modes:
-        msg = f"{report.name} has no computation mode; leave it out (got {mode!r})"
-        raise SeiInputError(msg)
-    return normalize_choice("computation mode", mode, report.computation_modes, report)
 
 
 _NAMED_OPTIONS = {
@@ -271,8 +234,25 @@ _NAMED_OPTIONS = {
 }
 
 
-def _validated_options(report: Report, options: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    for name, value in (options or {}).items():
+def _check_taken(report: Report, request: ExportRequest) -> None:
+    """Raise `SeiInputError` for an argument or an option that the report does not take."""
+    if report.legacy and request.metric_groups:
+        got = request.metric_groups
+        msg = f"{report.name} has no metric groups; name single metrics, or leave both out for all (got {got!r})"
+        raise SeiInputError(msg)
+    if request.metrics and not report.takes_metrics:
+        msg = f"{report.name} takes no single metrics; use metric groups: {', '.join(report.metric_groups)}"
+        raise SeiInputError(msg)
+    if request.level is not None and not report.levels:
+        msg = f"{report.name} has no levels; leave level out (got {request.level!r})"
+        raise SeiInputError(msg)
+    if request.aggregation is not None and report.default_aggregation is None:
+        msg = f"{report.name} takes no aggregation; leave it out (got {request.aggregation!r})"
+        raise SeiInputError(msg)
+    if request.computation_mode is not None and not report.computation_modes:
+        msg = f"{report.name} has no computation mode; leave it out (got {request.computation_mode!r})"
+        raise SeiInputError(msg)
+    for name, value in (request.options or {}).items():
         if name in _NAMED_OPTIONS:
             instead = _NAMED_OPTIONS[name]
             hint = f"use the argument {instead}" if instead else "the format is always CSV"
@@ -282,4 +262,3 @@ def _validated_options(report: Report, options: Mapping[str, Any] | None) -> Map
             taken = ", ".join(f"{flag} (true or false)" for flag in report.flags) or "none"
             msg = f"{report.name} does not take the option {name!r} with {value!r}; it takes: {taken}"
             raise SeiInputError(msg)
-    return MappingProxyType(dict(options or {}))

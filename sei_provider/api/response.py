@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Self
@@ -136,17 +135,13 @@ def check_encoding(call: Call[Any], headers: Mapping[str, str]) -> None:
         raise SeiReplyError(msg)
 
 
-@contextmanager
-def map_transport_errors(call: Call[Any]) -> Iterator[None]:
-    """Turn httpx's errors into `SeiConnectionError`, which tells whether the request can have reached SEI."""
-    try:
-        yield
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        msg = f"Could not reach SEI to {call.description}: {_reason(error)}. Check host and network"
-        raise SeiConnectionError(msg, sent=False) from error
-    except httpx.RequestError as error:
-        msg = f"Asked to {call.description}, SEI's answer was lost: {_reason(error)}"
-        raise SeiConnectionError(msg) from error
+def transport_error(call: Call[Any], error: httpx.RequestError) -> SeiConnectionError:
+    """Return the error that httpx's own stands for; it tells whether the request can have reached SEI."""
+    reason = sanitize(str(error)) or type(error).__name__
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        msg = f"Could not reach SEI to {call.description}: {reason}. Check host and network"
+        return SeiConnectionError(msg, sent=False)
+    return SeiConnectionError(f"Asked to {call.description}, SEI's answer was lost: {reason}")
 
 
 def error_from_response(description: str, status: int, headers: Mapping[str, str], body: bytes) -> SeiHTTPError:
@@ -229,7 +224,3 @@ def _retry_after(value: str | None) -> float | None:
     if math.isnan(seconds):
         return None
     return min(max(seconds, 0.1), _MAX_RETRY_AFTER)
-
-
-def _reason(error: Exception) -> str:
-    return sanitize(str(error)) or type(error).__name__

@@ -32,15 +32,12 @@ class RetryState:
         self._call = call
         self._clock = clock
         # At least a second, so that one reset does not lose a result that was ready at the deadline.
-        self._patience = _PATIENCE_SECONDS if deadline is None else max(1.0, deadline - clock())
-        self._end = clock() + self._patience
+        patience = _PATIENCE_SECONDS if deadline is None else max(1.0, deadline - clock())
+        self.backoff: dict[str, Any] = {**_BACKOFF, "timeout": patience}
+        """Arguments for stamina's callers: exponential backoff with jitter, within the time limit."""
+        self._end = clock() + patience
         self._failures = 0
         self._repeats = 0
-
-    @property
-    def backoff(self) -> dict[str, Any]:
-        """Arguments for stamina's callers: exponential backoff with jitter, within the time limit."""
-        return {**_BACKOFF, "timeout": self._patience}
 
     def should_retry(self, error: Exception) -> bool | float:
         """Tell whether to try again after `error`; returns the seconds to wait if SEI sent a Retry-After."""
