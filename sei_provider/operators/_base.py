@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from sei_provider.lake.staging.pii import PersonalData
     from sei_provider.lake.staging.stage import BadValue
 
+REQUEST_ARGUMENTS = ("metrics", "granularity", "options")
+"""The arguments that every request of a task carries as they are."""
 _ANY_SCOPE = Scope(team_id="0")
 
 
@@ -73,6 +75,7 @@ class SeiBatchOperator(BaseOperator):
     ui_color = "#dcebf7"
     _legacy = False
     """The task requests legacy reports."""
+    _asked: Sequence[str] = REQUEST_ARGUMENTS
 
     def __init__(
         self,
@@ -109,13 +112,9 @@ class SeiBatchOperator(BaseOperator):
         self.single_writer = single_writer
         self.sei_conn_id = sei_conn_id
 
-    def _asked(self) -> dict[str, Any]:
-        """Return what every request of the task asks for, except its scope and range."""
-        return {"metrics": self.metrics, "granularity": self.granularity or "", "options": self.options}
-
     def _check_untemplated(self) -> None:
         """Check arguments when the DAG is parsed: a wrong name is an import error then, not a failed night."""
-        templated = {name: None for name in self._asked() if name in self.template_fields}
+        templated = {name: None for name in self._asked if name in self.template_fields}
         report = self._request(_ANY_SCOPE, date.min, date.min, **templated).report
         if REPORTS[report].legacy is not self._legacy:
             mine = ", ".join(name for name, each in REPORTS.items() if each.legacy is self._legacy)
@@ -123,7 +122,8 @@ class SeiBatchOperator(BaseOperator):
             raise SeiInputError(msg)
 
     def _request(self, scope: Scope, start: Any, end: Any, **instead: Any) -> ExportRequest:
-        return ExportRequest(report=self.report, scope=scope, start=start, end=end, **(self._asked() | instead))
+        asked = {name: getattr(self, name) for name in self._asked} | instead
+        return ExportRequest(report=self.report, scope=scope, start=start, end=end, **asked)
 
     def _requests(self, context: Context, hook: SeiHook) -> list[ExportRequest]:
         """Return one request per scope, each scope once, over whole periods up to the day of the run."""

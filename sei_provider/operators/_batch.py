@@ -9,17 +9,18 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from sei_provider import lake as sei_lake
 from sei_provider.api.errors import SeiError, SeiNotFoundError
 from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.request import ExportRequest
-from sei_provider.operators._staging import Stager, spool, spool_folder, table_of
+from sei_provider.operators._staging import Stager, spool, table_of
 from sei_provider.operators._state import BatchState, Part, TaskCheckpoint, map_concurrently
 
 if TYPE_CHECKING:
@@ -35,23 +36,15 @@ _REUSE = timedelta(minutes=30)
 """Time for which SEI answers an identical request with the same export (CONTRACT, "Reuse")."""
 
 
+@dataclass(slots=True)
 class ExportBatch:
     """The exports of one task. `state` holds the progress of this try, `checkpoint` that of all tries."""
 
-    def __init__(
-        self,
-        client: SeiClient,
-        *,
-        state: BatchState,
-        checkpoint: TaskCheckpoint,
-        stager: Stager,
-        splitter: Splitter,
-    ) -> None:
-        self._client = client
-        self._state = state
-        self._checkpoint = checkpoint
-        self._stager = stager
-        self._splitter = splitter
+    client: SeiClient
+    state: BatchState
+    checkpoint: TaskCheckpoint
+    stager: Stager
+    splitter: Splitter
 
     def create_or_resume(self, requests: list[ExportRequest]) -> None:
         """Have one export for each request: that of an earlier try where it is usable, otherwise a new one.
@@ -59,13 +52,13 @@ class ExportBatch:
         SEI answers an identical request with the same export for 30 minutes (CONTRACT, "Reuse"). If that export is
         known to have failed, the request fails and names the time at which a later try can get another.
         """
-        saved = self._checkpoint.load(requests)
+        saved = self.checkpoint.load(requests)
         self._resume([request for request in requests if request.fingerprint in saved], saved)
-        resumed = len(self._state.exports)
-        done = {*self._state.exports, *self._state.errors}
+        resumed = len(self.state.exports)
+        done = {*self.state.exports, *self.state.errors}
         reused = self._create([request for request in requests if request.fingerprint not in done])
         self._log_exports(requests, resumed=resumed, reused=len(reused))
-        if kept := [*reused, *self._state.resumed]:
+        if kept := [*reused, *self.state.resumed]:
             self._note_published([request for request in requests if request.fingerprint in kept])
 
     def poll(self, poller: ExportPoller) -> ExportEvent:
@@ -74,7 +67,7 @@ class ExportBatch:
         while poller.pending:
             time.sleep(poller.next_pause())
             # At least once: creating the exports may have taken all the time.
-            self._client.poll(poller)
+            self.client.poll(poller)
             if len(poller.pending) <= logged // 2:
                 logged = len(poller.pending)
                 log.info("%d exports still run", logged)
@@ -87,15 +80,15 @@ class ExportBatch:
 
         Files are downloaded concurrently and staged one after another, so memory and disk hold a few at a time.
         """
-        polled = [request for request in requests if request.fingerprint in self._state.exports]
+        polled = [request for request in requests if request.fingerprint in self.state.exports]
         ended = {}
         for request in polled:
-            export_id = self._state.exports[request.fingerprint]
+            export_id = self.state.exports[request.fingerprint]
             if reply := event["ended"].get(export_id):
                 ended[request.fingerprint] = Export.from_reply(request.report, reply)
             else:
                 permanent = event["permanent"] and export_id not in event["lost"]
-                self._state.fail(request, self._why_not_ended(export_id, event), permanent=permanent)
+                self.state.fail(request, self._why_not_ended(export_id, event), permanent=permanent)
         if polled:
             counts = Counter(str(export.status) for export in ended.values())
             log.info(
@@ -108,59 +101,56 @@ class ExportBatch:
         for request in polled:
             if request.fingerprint in bad:
                 parts += self._split(request, ended[request.fingerprint])
-        self._state.exports.clear()
-        self._state.made_at.clear()
+        self.state.exports.clear()
+        self.state.made_at.clear()
         return parts
 
     def _resume(self, requests: list[ExportRequest], saved: dict[str, str]) -> None:
         for request, export in map_concurrently(
-            lambda request: self._client.get_export(request.report, saved[request.fingerprint]), requests
+            lambda request: self.client.get_export(request.report, saved[request.fingerprint]), requests
         ):
             export_id = saved[request.fingerprint]
             if isinstance(export, SeiNotFoundError) or (
-                isinstance(export, Export) and self._has_failed_for_good(export)
+                isinstance(export, Export) and _has_failed(export) and not self.splitter.is_too_big(export)
             ):
-                self._checkpoint.forget(request, unusable=True)
+                self.checkpoint.forget(request, unusable=True)
             elif isinstance(export, SeiError) and export.is_permanent:
-                self._state.fail(request, f"export {export_id}: {export}", permanent=True)
+                self.state.fail(request, f"export {export_id}: {export}", permanent=True)
             else:
-                self._state.resumed.append(request.fingerprint)
+                self.state.resumed.append(request.fingerprint)
                 if isinstance(export, Export):
                     self._wait_for(request, export)
                 else:  # a transient error: polling asks about this export again
-                    self._state.exports[request.fingerprint] = export_id
+                    self.state.exports[request.fingerprint] = export_id
 
     def _create(self, requests: list[ExportRequest]) -> list[str]:
         """Create exports; returns the fingerprints of the requests for which SEI gave back an existing one."""
         reused = []
         try:
             for request, export in map_concurrently(
-                self._client.create_export, requests, when_idle=self._checkpoint.flush
+                self.client.create_export, requests, when_idle=self.checkpoint.flush
             ):
                 if isinstance(export, SeiError):
-                    self._state.fail(request, str(export), permanent=export.is_permanent)
-                elif self._checkpoint.is_unusable(export):
+                    self.state.fail(request, str(export), permanent=export.is_permanent)
+                elif self.checkpoint.is_unusable(export):
                     why = f"SEI gave back export {export.id}, which had failed or was broken in an earlier try"
-                    self._state.fail(request, f"{why}. {_until_new(export)}")
+                    self.state.fail(request, f"{why}. {_until_new(export)}")
                 else:
-                    self._checkpoint.save(request, export)
+                    self.checkpoint.save(request, export)
                     self._wait_for(request, export)
                     if export.reused:
                         reused.append(request.fingerprint)
-                        self._state.reused.append(request.fingerprint)
+                        self.state.reused.append(request.fingerprint)
         finally:  # also when an error that affects all scopes ends the task: its retry resumes what was created
-            self._checkpoint.flush()
+            self.checkpoint.flush()
         return reused
 
     def _wait_for(self, request: ExportRequest, export: Export) -> None:
-        self._state.exports[request.fingerprint] = export.id
-        self._state.made_at[export.id] = export.created_at.astimezone(UTC).isoformat(timespec="seconds")
-
-    def _has_failed_for_good(self, export: Export) -> bool:
-        return _has_failed(export) and not self._splitter.is_too_big(export)
+        self.state.exports[request.fingerprint] = export.id
+        self.state.made_at[export.id] = export.created_at.astimezone(UTC).isoformat(timespec="seconds")
 
     def _log_exports(self, requests: list[ExportRequest], *, resumed: int, reused: int) -> None:
-        state = self._state
+        state = self.state
         waiting = [request for request in requests if request.fingerprint in state.exports]
         times = [state.made_at[export_id] for export_id in state.exports.values() if export_id in state.made_at]
         log.info(
@@ -172,13 +162,17 @@ class ExportBatch:
 
     def _note_published(self, requests: list[ExportRequest]) -> None:
         """Record which of the exports that SEI gave back an earlier run has published: their figures are not new."""
-        published = self._published_ids({table_of(request) for request in requests})
+        published = set()
+        for table in {table_of(request) for request in requests}:
+            with suppress(sei_lake.UnknownTableError):
+                ledger = sei_lake.ledger(self.checkpoint.lake, table)
+                published |= {entry["export_id"] for entries in ledger.values() for entry in entries}
         notes = []
         for request in requests:
-            export_id = self._state.exports.get(request.fingerprint)
-            if export_id in published and export_id in self._state.made_at:
-                fresh_from = datetime.fromisoformat(self._state.made_at[export_id]) + _REUSE
-                self._state.fresh_from[request.fingerprint] = fresh_from.isoformat()
+            export_id = self.state.exports.get(request.fingerprint)
+            if export_id in published and export_id in self.state.made_at:
+                fresh_from = datetime.fromisoformat(self.state.made_at[export_id]) + _REUSE
+                self.state.fresh_from[request.fingerprint] = fresh_from.isoformat()
                 notes.append(f"{request.scope.label} {export_id}, fresh figures from {fresh_from.isoformat()}")
         if notes:
             log.warning(
@@ -187,58 +181,50 @@ class ExportBatch:
                 len(notes), "; ".join(notes),
             )  # fmt: skip
 
-    def _published_ids(self, tables: Iterable[str]) -> set[str]:
-        ids = set()
-        for table in tables:
-            with suppress(sei_lake.UnknownTableError):
-                ledger = sei_lake.ledger(self._checkpoint.lake, table)
-                ids |= {entry["export_id"] for entries in ledger.values() for entry in entries}
-        return ids
-
     def _download(self, requests: list[ExportRequest], exports: dict[str, Export]) -> None:
-        with spool_folder() as folder:
+        with TemporaryDirectory(prefix="sei-") as folder:
 
             def download(request: ExportRequest) -> Path:
                 export = exports[request.fingerprint]
-                return spool(folder / request.fingerprint, lambda file: self._client.download_export(export, file))
+                return spool(Path(folder, request.fingerprint), lambda file: self.client.download_export(export, file))
 
             for request, file in map_concurrently(download, requests):
                 export = exports[request.fingerprint]
                 if isinstance(file, SeiError):
                     self._fail_file(request, file, str(file))
-                elif error := self._stager.stage(file, request, export):
+                elif error := self.stager.stage(file, request, export):
                     self._fail_file(request, error, f"export {export.id}: {error}")
 
     def _fail_file(self, request: ExportRequest, error: SeiError | LakeError, why: str) -> None:
         # A file that is gone is no unknown name: the next try creates its export anew.
         permanent = error.is_permanent and not isinstance(error, SeiNotFoundError)
-        self._state.fail(request, why, permanent=permanent)
-        repeated = error.invalidates_export_if_repeated and request.fingerprint in self._state.resumed
+        self.state.fail(request, why, permanent=permanent)
+        repeated = error.invalidates_export_if_repeated and request.fingerprint in self.state.resumed
         if error.invalidates_export or repeated:
             # After a permanent error a person changes how the file is read, and then the same export will do.
-            self._checkpoint.forget(request, unusable=not permanent)
+            self.checkpoint.forget(request, unusable=not permanent)
 
     def _split(self, request: ExportRequest, export: Export) -> list[ExportRequest]:
         why = f"export {export.id} {export.status}: {export.error or 'SEI gave no reason'}"
-        if not self._splitter.is_too_big(export):
-            self._state.fail(request, f"{why}. {_until_new(export)}")
+        if not self.splitter.is_too_big(export):
+            self.state.fail(request, f"{why}. {_until_new(export)}")
             return []
         try:
-            split = self._splitter.split(request)
+            split = self.splitter.split(request)
         except SeiError as error:
             if error.is_permanent:  # as below: it cannot be split, and the next hour may be a quieter one at SEI
-                self._checkpoint.forget(request, unusable=True)
-            self._state.fail(request, f"{why}; its child teams cannot be listed: {error}")
+                self.checkpoint.forget(request, unusable=True)
+            self.state.fail(request, f"{why}; its child teams cannot be listed: {error}")
             return []
         if split is None:
-            self._checkpoint.forget(request, unusable=True)
+            self.checkpoint.forget(request, unusable=True)
             why = f"{why}; it is one team and one period and cannot be split further. {_until_new(export)}"
-            self._state.fail(request, why)
+            self.state.fail(request, why)
             return []
-        self._state.split[request.fingerprint] = (
+        self.state.split[request.fingerprint] = (
             f"{why}; its child teams are exported instead, {split.lost}" if split.lost else None
         )
-        self._state.parts += [_part(request) for request in split.parts]
+        self.state.parts += [_part(request) for request in split.parts]
         log.info(
             "Splitting the %s, because it is too big (%s), into: %s",
             request.description, why, "; ".join(part.description for part in split.parts),
@@ -250,11 +236,11 @@ class ExportBatch:
             return f"export {export_id}: {why}"
         until = datetime.fromtimestamp(event["deadline"], UTC).isoformat(timespec="seconds")
         status = event["running"].get(export_id) or "of unknown status"
-        created_at = self._state.made_at.get(export_id)
+        created_at = self.state.made_at.get(export_id)
         return (
             f"export {export_id} was still {status} at {until}, when the task's timeout was up; it keeps running at SEI"
             f"{f', since {created_at}' if created_at else ''}"
-            f"{', and the next try resumes it' if self._checkpoint.keeps_ids else ''}"
+            f"{', and the next try resumes it' if self.checkpoint.keeps_ids else ''}"
         )
 
 

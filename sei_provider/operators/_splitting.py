@@ -27,6 +27,7 @@ class Split:
     lost: str | None = None
 
 
+@dataclass
 class Splitter:
     """Splits requests of one task.
 
@@ -35,25 +36,22 @@ class Splitter:
     be split.
     """
 
-    def __init__(
-        self, client: SeiClient, asked: Collection[Scope], failures: Sequence[str], *, week_starts_on: int
-    ) -> None:
-        self._client = client
-        self._asked = asked
-        self._failures = [words.casefold() for words in failures]
-        self._week_starts_on = week_starts_on
+    client: SeiClient
+    asked: Collection[Scope]
+    failures: Sequence[str]
+    week_starts_on: int
 
     def is_too_big(self, export: Export) -> bool:
         """Tell whether smaller exports may succeed where this one failed."""
         said = (export.error or "").casefold()
-        return export.status is ExportStatus.FAILED and any(words in said for words in self._failures)
+        return export.status is ExportStatus.FAILED and any(words.casefold() in said for words in self.failures)
 
     def split(self, request: ExportRequest) -> Split | None:
         """Split the range into halves along its periods, one period into the child teams; None if neither is possible.
 
         Raises `SeiError` if the teams cannot be listed.
         """
-        halves = split_dates(request.start, request.end, request.granularity, week_starts_on=self._week_starts_on)
+        halves = split_dates(request.start, request.end, request.granularity, week_starts_on=self.week_starts_on)
         if halves:
             return Split(tuple(replace(request, start=start, end=end) for start, end in halves))
         team = self._team(request.scope)
@@ -61,7 +59,7 @@ class Splitter:
             return None
         tree = request.scope.org_tree if request.scope.team_id else None
         children = [Scope(child.id, tree) for child in team.children]
-        parts = tuple(replace(request, scope=child) for child in children if child not in self._asked)
+        parts = tuple(replace(request, scope=child) for child in children if child not in self.asked)
         return Split(parts, lost=f"which do not carry the rows of {team.name!r} itself")
 
     def _team(self, scope: Scope) -> Team | None:
@@ -75,4 +73,4 @@ class Splitter:
 
     @cached_property
     def _roots(self) -> list[tuple[str, Team]]:
-        return [(tree.name, self._client.list_teams(tree)) for tree in self._client.list_org_trees()]
+        return [(tree.name, self.client.list_teams(tree)) for tree in self.client.list_org_trees()]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +17,6 @@ if TYPE_CHECKING:
     from sei_provider.api.export import Export
     from sei_provider.lake import Manifest
     from sei_provider.operators._state import BatchState
-
-
-@contextmanager
-def spool_folder() -> Iterator[Path]:
-    """Return a folder for downloads on this machine, and remove it with all that is left in it."""
-    with tempfile.TemporaryDirectory(prefix="sei-") as folder:
-        yield Path(folder)
 
 
 def spool(path: Path, download: Callable[[IO[bytes]], object]) -> Path:

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
@@ -52,7 +52,7 @@ class DeferredKwargs(TypedDict):
     """Arguments that a deferral carries to `execute_complete`, beside the event."""
 
     work: dict[str, Any]
-    """A `BatchState`, as `to_json` returns it."""
+    """A `BatchState` as a mapping."""
     deadline: float
     """Unix time in seconds."""
 
@@ -82,12 +82,8 @@ class BatchState:
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> BatchState:
-        """Read what `to_json` returned, in this version or in 751f940."""
+        """Read a state as a deferral carried it, in this version or in 751f940."""
         return cls(**{_FIELDS_751F940.get(name, name): value for name, value in saved.items()})
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the state as one JSON value."""
-        return asdict(self)
 
     def fail(self, request: ExportRequest, why: str, *, permanent: bool = False) -> None:
         """Record that a request failed in this try, and whether every later try would fail as well."""
@@ -174,7 +170,8 @@ class TaskCheckpoint:
                 self._store.delete(_STARTED_751F940)
                 self._is_of_751f940 = ""
             self._saved = _Saved(started_at=datetime.now(UTC).isoformat(), exports={}, unusable=[])
-            self._save()
+            self._unsaved += 1
+            self.flush()
 
     def load(self, requests: Iterable[ExportRequest]) -> dict[str, str]:
         """Return the export ids that an earlier try saved, by the request's fingerprint."""
@@ -191,12 +188,14 @@ class TaskCheckpoint:
         self._saved["exports"][request.fingerprint] = export.id
         self._unsaved += 1
         if self._unsaved >= CHUNK_IDS or time.monotonic() - self._saved_at >= CHUNK_SECONDS:
-            self._save()
+            self.flush()
 
     def flush(self) -> None:
-        """Save the ids that are not saved yet."""
+        """Save what is not saved yet."""
         if self._unsaved:
-            self._save()
+            if self.keeps_ids:
+                self._store.set(_CHECKPOINT, dict(self._saved))
+            self._unsaved, self._saved_at = 0, time.monotonic()
 
     def forget(self, request: ExportRequest, *, unusable: bool) -> None:
         """Drop the id of a request's export, so that the next try creates one; `unusable` refuses the same from SEI."""
@@ -207,7 +206,8 @@ class TaskCheckpoint:
             self._saved["unusable"].append(export_id)
         if self._is_of_751f940:
             self._store.delete(f"export:{request.fingerprint}")
-        self._save()
+        self._unsaved += 1
+        self.flush()
 
     def is_unusable(self, export: Export) -> bool:
         """Tell whether an earlier try found that the export failed or that its file cannot be used."""
@@ -228,11 +228,6 @@ class TaskCheckpoint:
     def _is_of_751f940(self) -> str:
         """Return the time at which the task started if 751f940 started it, otherwise an empty text."""
         return str(self._store.get(_STARTED_751F940) or "") if self.keeps_ids else ""
-
-    def _save(self) -> None:
-        if self.keeps_ids:
-            self._store.set(_CHECKPOINT, dict(self._saved))
-        self._unsaved, self._saved_at = 0, time.monotonic()
 
 
 def map_concurrently(

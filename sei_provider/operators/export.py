@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sei_provider import lake as sei_lake
 from sei_provider.api.polling import ExportPoller
-from sei_provider.api.request import ExportRequest, Scope
+from sei_provider.api.request import Scope
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.links import SeiExportLink, record_call
-from sei_provider.operators._base import SeiBatchOperator
+from sei_provider.operators._base import REQUEST_ARGUMENTS, SeiBatchOperator
 from sei_provider.operators._batch import ExportBatch
 from sei_provider.operators._splitting import TIMED_OUT, Splitter
 from sei_provider.operators._state import BatchState, DeferredKwargs, TaskCheckpoint
@@ -59,6 +60,7 @@ class SeiExportOperator(SeiBatchOperator):
     """
 
     template_fields: Sequence[str] = (*SeiBatchOperator.template_fields, "metric_groups")
+    _asked = (*REQUEST_ARGUMENTS, "metric_groups", "level", "aggregation", "computation_mode")
     operator_extra_links = (SeiExportLink(),)
     link = ""
     """The link's address; known once there are exports."""
@@ -92,15 +94,13 @@ class SeiExportOperator(SeiBatchOperator):
         self.split_on = split_on or ()
         self.deferrable = deferrable
         self._check_untemplated()
-        ExportPoller(self.report, (), deadline=0.0, **self._polling())
-
-    def _asked(self) -> dict[str, Any]:
-        return super()._asked() | {
-            "metric_groups": self.metric_groups,
-            "level": self.level,
-            "aggregation": self.aggregation,
-            "computation_mode": self.computation_mode,
+        self._polling: Polling = {
+            "interval": poll_interval,
+            "initial_delay": poll_initial_delay,
+            "backoff": poll_backoff,
+            "max_interval": poll_max_interval,
         }
+        ExportPoller(self.report, (), deadline=0.0, **self._polling)
 
     def execute(self, context: Context) -> list[Manifest]:
         """Resume the exports that an earlier try created, create the others, and wait."""
@@ -131,21 +131,25 @@ class SeiExportOperator(SeiBatchOperator):
             with hook.get_conn() as client:
                 splitter = Splitter(
                     client,
-                    {request.scope for request in requests},
-                    self.split_on,
+                    asked={request.scope for request in requests},
+                    failures=self.split_on,
                     week_starts_on=hook.get_calendar().week_starts_on,
                 )
                 batch = ExportBatch(client, state=state, checkpoint=checkpoint, stager=stager, splitter=splitter)
+                requests += [
+                    self._request(Scope.parse(part["scope"]), part["start"], part["end"]) for part in state.parts
+                ]
                 self._link_to(hook, state)
                 while event or unstaged:
                     if event is None:
                         batch.create_or_resume(unstaged)
                         self._link_to(hook, state)
                         event = self._wait(batch, state, deadline)
-                    parts = batch.collect([*requests, *self._parts(state)], event)
+                    parts = batch.collect(requests, event)
+                    requests += parts
                     staged = sei_lake.staged(checkpoint.folder)
                     unstaged, event = [part for part in parts if part.fingerprint not in staged], None
-        return self._hand_on(context, [*requests, *self._parts(state)], state, checkpoint)
+        return self._hand_on(context, requests, state, checkpoint)
 
     def _wait(self, batch: ExportBatch, state: BatchState, deadline: float) -> ExportEvent:
         """Wait for the exports in this process, or end this call with a deferral that `execute_complete` follows."""
@@ -156,26 +160,15 @@ class SeiExportOperator(SeiBatchOperator):
                     report=self.report,
                     export_ids=export_ids,
                     deadline=deadline,
-                    polling=self._polling(),
+                    polling=self._polling,
                     sei_conn_id=self.sei_conn_id,
                 ),
                 method_name="execute_complete",
-                kwargs={**DeferredKwargs(work=state.to_json(), deadline=deadline)},
+                kwargs={**DeferredKwargs(work=asdict(state), deadline=deadline)},
                 timeout=timedelta(seconds=max(0.0, deadline - time.time())) + _BACKSTOP,
             )
-        return batch.poll(ExportPoller(self.report, export_ids, deadline=deadline, **self._polling()))
+        return batch.poll(ExportPoller(self.report, export_ids, deadline=deadline, **self._polling))
 
     def _link_to(self, hook: SeiHook, state: BatchState) -> None:
         if state.exports:
             self.link = hook.get_url(record_call(self.report, list(state.exports.values())))
-
-    def _polling(self) -> Polling:
-        return {
-            "interval": self.poll_interval,
-            "initial_delay": self.poll_initial_delay,
-            "backoff": self.poll_backoff,
-            "max_interval": self.poll_max_interval,
-        }
-
-    def _parts(self, state: BatchState) -> list[ExportRequest]:
-        return [self._request(Scope.parse(part["scope"]), part["start"], part["end"]) for part in state.parts]

@@ -93,7 +93,7 @@ class SeiPublishOperator(BaseOperator):
                     month["table"], month["month"], restated["figures"], restated["team_count"],
                     100 * restated["largest"], ", ".join(restated["teams"]) or "teams that are people are not named",
                 )  # fmt: skip
-        good = _good(manifests) - len(refused)
+        good = sum(manifest["error"] is None for manifest in manifests) - len(refused)
         self.log.info("%d of %d slices published, %d scopes missing", good, len(manifests), len(missing))
         for asset in self.outlets:
             _describe(context["outlet_events"][asset], published, missing)
@@ -117,10 +117,6 @@ def _describe(event: Any, published: Sequence[Published], missing: Sequence[Any]
     }
     if hasattr(event, "add_partitions"):  # Airflow 3.3
         event.add_partitions(sorted({month["month"] for month in published}))
-
-
-def _good(manifests: Iterable[Manifest]) -> int:
-    return sum(manifest["error"] is None for manifest in manifests)
 
 
 def _missing(expected: Any, manifests: list[Manifest]) -> list[dict[str, str]]:

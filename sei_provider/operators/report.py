@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any
 
 from sei_provider.api.errors import SeiError
@@ -11,7 +12,7 @@ from sei_provider.api.export import Export
 from sei_provider.api.request import ExportRequest
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.operators._base import SeiBatchOperator
-from sei_provider.operators._staging import Stager, spool, spool_folder
+from sei_provider.operators._staging import Stager, spool
 from sei_provider.operators._state import BatchState, TaskCheckpoint, map_concurrently
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class SeiReportOperator(SeiBatchOperator):
 
 
 def _run_reports(client: SeiClient, requests: list[ExportRequest], state: BatchState, stager: Stager) -> None:
-    with spool_folder() as folder:
+    with TemporaryDirectory(prefix="sei-") as folder:
 
         def run(request: ExportRequest) -> tuple[Path, datetime]:
             requested_at = datetime.now(UTC)
@@ -69,7 +70,7 @@ def _run_reports(client: SeiClient, requests: list[ExportRequest], state: BatchS
                 if not client.run_report(request, file):
                     file.write(_NO_ROWS)
 
-            return spool(folder / request.fingerprint, download), requested_at
+            return spool(Path(folder, request.fingerprint), download), requested_at
 
         for request, answer in map_concurrently(run, requests):
             if isinstance(answer, SeiError):
