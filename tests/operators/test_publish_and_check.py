@@ -13,7 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import Asset
 
-from sei_provider.lake import Manifest, Slice, TableDefinitionError, read_table, stage
+from sei_provider.lake import Manifest, Slice, read_table, stage
 from sei_provider.lake.storage.store import lake_path
 from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.check import SeiCheckOperator
@@ -134,8 +134,11 @@ def test_two_levels_in_one_table_are_refused(sandbox: SandboxControl, lake: Path
         staged = task.run()
         if level == "developer":
             publish(lake, staged, ["11"], table="both")
-    with pytest.raises(TableDefinitionError, match=r"level='developer'.*level='team'.*table="):
-        publish(lake, staged, ["11"], table="both")
+    before = read_table(str(lake), "both")
+    result = publish(lake, staged, ["11"], table="both")
+    assert read_table(str(lake), "both").equals(before)
+    with pytest.raises(AirflowFailException, match=r"level='developer'.*level='team'.*table="):
+        check(result)
 
 
 def test_a_table_may_be_named(sandbox: SandboxControl, lake: Path) -> None:
