@@ -91,11 +91,13 @@ class Owners:
         self._periods: dict[date | None, _Asking] = {}
         self._exact: dict[tuple[str, date, date], list[LedgerEntry]] = defaultdict(list)
         self._sprint_ends: dict[tuple[str, str], dict[tuple[str, str, str], date]] = defaultdict(dict)
+        self._sprint_days: dict[tuple[str, str, str], set[tuple[date, date]]] = defaultdict(set)
         for entry in self._ledger:
             if entry.replace_exact_range:
                 self._exact[entry.scope, entry.start, entry.end].append(entry)
-            for path, name, _, end in sorted(entry.sprint_days):
+            for path, name, first, end in sorted(entry.sprint_days):
                 self._sprint_ends[path, name][entry.identity] = end
+                self._sprint_days[entry.identity].add((first, end))
 
     def survives(self, entry: LedgerEntry, place: RowPlace) -> bool:
         """Return whether no entry supersedes rows of this one at a place."""
@@ -126,8 +128,9 @@ class Owners:
     def _sprint(self, entry: LedgerEntry, place: RowPlace) -> _Period:
         """Return a sprint as the period of a row.
 
-        How SEI picks sprints is not documented, so a request asked for one only if its answer names it, if the sprint
-        lies whole within the request, or if the request includes the row's request.
+        How SEI picks sprints is not documented, so a request asked for one only if its answer names it or another of
+        the same days (the team may have a new path), if the sprint lies whole within the request, or if the request
+        includes the row's request.
         """
         first, last = place.start, place.end or place.start
         name = (place.path, sprint_name(place.sprint, first))
@@ -137,7 +140,9 @@ class Owners:
                 return True
             if start <= entry.start and entry.end <= end:
                 return True
-            return name in (other.sprints or ()) and start <= last and first <= end
+            shown = name in (other.sprints or ()) or (first, last) in self._sprint_days[other.identity]
+            # The request of an earlier answer, which is pruned, showed it only if it overlaps it.
+            return shown and ((start, end) == (other.start, other.end) or (start <= last and first <= end))
 
         return _Period(None, last, asked)
 

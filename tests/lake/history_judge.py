@@ -1,0 +1,124 @@
+"""Judge of what a table must hold after a history. It knows the org tree as it was, and not the owner rule.
+
+Decision 12's property: after a complete run that reached as far as every run before it, each living team has exactly
+one row for each period, by the name it had then, from that run, and nothing else of its scopes is left.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import date
+
+from org_simulator import Run, World
+from ownership_model import Entry, Row, Survivor, last_day
+
+
+def higher(entry: Entry, last: date) -> tuple[object, ...]:
+    return (min(last, entry.end), entry.created_at, entry.export_id, entry.staged_at)
+
+
+def all_periods(world: World, runs: list[Run]) -> dict[Row, date]:
+    """Return each period that any export shows (as a row without a team) → the last day it ever had."""
+    shown = {Row("", "", *row[2:]) for run in runs for entry in run.entries for row in entry.rows}
+    ends: dict[object, date] = {}
+    for period in shown:
+        end = period.end if period.sprint else last_day(world.setting.granularity, period.start)
+        assert end
+        ends[period.sprint or period.start] = max(end, ends.get(period.sprint or period.start, end))
+    return {period: ends[period.sprint or period.start] for period in shown}
+
+
+def asked(entry: Entry, period: Row) -> bool:
+    if period.sprint is None:
+        return entry.start <= period.start <= entry.end
+    assert period.end
+    whole = entry.start <= period.start and period.end <= entry.end
+    return whole or any(row[2:] == period[2:] for row in entry.rows)
+
+
+def newest_whole_run(world: World, runs: list[Run], period: Row, last: date) -> Run | None:
+    """Return the complete run that reached as far into the period as every other and is the newest, or None.
+
+    Where there is none, half-failed runs count as one if together they show every scope as the tree is at last.
+    """
+    asking = {entry.key: entry for run in runs for entry in run.entries if asked(entry, period) or period.sprint}
+    for run in runs:
+        own = {entry.key for entry in run.entries}
+        if run.consistent and all(asked(entry, period) for entry in run.entries if entry.rows):
+            lowest = min(higher(entry, last) for entry in run.entries)
+            if all(higher(entry, last) < lowest for key, entry in asking.items() if key not in own):
+                return run
+    together = Run("together", date.min, date.max, runs[-1].scopes)
+    for scope in together.scopes:
+        of_scope = [entry for entry in asking.values() if entry.scope == scope and asked(entry, period)]
+        if not of_scope:
+            return None
+        together.entries.append(max(of_scope, key=lambda entry: higher(entry, last)))
+    own = {entry.key for entry in together.entries}
+    lowest = min((higher(entry, last) for entry in together.entries), default=None)
+    fresh = all(world.tree_of[entry.export_id] == world.tree for entry in together.entries)
+    if lowest is None or not fresh:
+        return None
+    others = [entry for key, entry in asking.items() if key not in own and higher(entry, last) > lowest]
+    if any(entry.scope not in together.scopes or world.tree_of[entry.export_id] != world.tree for entry in others):
+        return None
+    return together
+
+
+def judge(world: World, runs: list[Run], state: Iterable[Survivor]) -> Counter[str]:
+    """Count what decision 12's property forbids in a table of these runs: `lost`, `twice`, `stale`."""
+    faults: Counter[str] = Counter()
+    state = list(state)
+    for period, last in all_periods(world, runs).items():
+        run = newest_whole_run(world, runs, period, last)
+        if run:
+            faults["judged together" if run.run_id == "together" else "judged"] += 1
+            faults += judge_period(world, runs, run, period, state)
+    return faults
+
+
+def was_deleted_below(world: World, runs: list[Run], run: Run, scopes: set[str], kept: Survivor) -> bool:
+    """Whether a row is of a deleted team that one of the scopes named before, in a run that handed on both."""
+    if world.truth[kept.export_id, kept.row.path] in world.teams:
+        return False
+    return any(
+        entry.scope in scopes and kept.row in entry.rows and any(other.key == kept[:3] for other in earlier.entries)
+        for earlier in runs
+        if earlier.complete and earlier.run_id != run.run_id
+        for entry in earlier.entries
+    )
+
+
+def judge_period(world: World, runs: list[Run], run: Run, period: Row, state: list[Survivor]) -> Counter[str]:
+    faults: Counter[str] = Counter()
+    own = {entry.key for entry in run.entries}
+    scopes = {entry.scope for entry in run.entries if asked(entry, period)}
+    expected: dict[int, str] = {}
+    roots = set()
+    for entry in run.entries:
+        paths = {row.path for row in entry.rows if row[2:] == period[2:]}
+        teams = {world.truth[entry.export_id, path]: path for path in paths}
+        expected |= teams
+        if len(paths) > 1:
+            roots.add(teams[int(entry.scope.removeprefix("team:"))])
+    held: Counter[int] = Counter()
+    for kept in state:
+        if (kept.row.sprint or kept.row.start) != (period.sprint or period.start):
+            continue
+        team = world.truth[kept.export_id, kept.row.path]
+        if kept[:3] in own:
+            held[team] += kept.row[2:] == period[2:]
+        elif not any(asked(entry, kept.row) for entry in run.entries):
+            continue  # a sprint that moved, of a team that moved: nobody can know that it is the same
+        elif kept.row.path in expected.values() or (team in expected and kept.scope in scopes):
+            faults["twice"] += 1
+        elif (
+            kept.scope in scopes
+            or roots & world.above[kept.export_id, kept.row.path]
+            or was_deleted_below(world, runs, run, scopes, kept)
+        ):
+            faults["stale"] += 1
+    faults["lost"] += sum(not held[team] for team in expected)
+    faults["twice"] += sum(held[team] > 1 for team in expected)
+    return faults
