@@ -42,6 +42,13 @@ class CsvReader:
         self._slice = slice_
         headers = _headers(self._records)
         self.columns: Sequence[Column] = declare(headers, report=slice_.report, metrics=slice_.metrics, aliases=aliases)
+        self._names = [column.name for column in self.columns]
+        # `strings_can_be_null` stays off: teams named NA or null would vanish, and one named like NULL_NUMBER.
+        self._conversion = ConvertOptions(
+            column_types={column.name: arrow_type(column) for column in self.columns},
+            null_values=["", NULL_NUMBER],
+            quoted_strings_can_be_null=True,
+        )
 
     def batches(self, on_fault: OnFault) -> Iterator[pa.RecordBatch]:
         """Yield the rows under the header, undeclared columns as text; those that do not fit go to `on_fault`.
@@ -78,18 +85,9 @@ class CsvReader:
                 pa.BufferReader(block.data),
                 # One block, so that Arrow does not look for row ends by itself: at its own block edges it loses line
                 # feeds inside cells.
-                ReadOptions(
-                    block_size=len(block.data) + 1,
-                    column_names=[column.name for column in self.columns],
-                    use_threads=False,
-                ),
+                ReadOptions(block_size=len(block.data) + 1, column_names=self._names, use_threads=False),
                 ParseOptions(newlines_in_values=True),
-                # `strings_can_be_null` stays off: teams named NA or null would vanish, and one named like NULL_NUMBER.
-                ConvertOptions(
-                    column_types={column.name: arrow_type(column) for column in self.columns},
-                    null_values=["", NULL_NUMBER],
-                    quoted_strings_can_be_null=True,
-                ),
+                self._conversion,
             )
         except pa.ArrowInvalid:  # its message quotes the row, which may name a person (CONTRACT row 27)
             return None
@@ -131,7 +129,7 @@ class CsvReader:
                 pa.array(convert(values, column.type), arrow_type(column))
                 for values, column in zip(cells, self.columns, strict=True)
             ],
-            names=[column.name for column in self.columns],
+            names=self._names,
         )
 
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from sei_provider.lake.errors import CsvError
 from sei_provider.lake.staging.csv_stream import CsvStream
 
-BLOCK_BYTES = 512 << 10
+BLOCK_BYTES = 1 << 20
 """Bytes read at a time, which sets the peak memory: some blocks are parsed at once."""
 
 MAX_RECORD_BYTES = 2 << 20
