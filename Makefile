@@ -137,8 +137,9 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 # Versions only: no addresses, and not the project itself. The older Airflows with what there was in their time, since
-# 3.2.2 does not run with FastAPI and pydantic of today; of pyrate-limiter we need a later one.
-OLDER_AS_OF := --exclude-newer 2026-06-15 --exclude-newer-package pyrate-limiter=2026-11-20
+# 3.2.2 does not run with FastAPI and pydantic of today; of pyrate-limiter and obstore we need later ones.
+OLDER_AS_OF := --exclude-newer 2026-06-15 --exclude-newer-package pyrate-limiter=2026-11-20 \
+	--exclude-newer-package obstore=2026-11-20
 COMPILE = $(BIN)/uv pip compile --quiet --upgrade --custom-compile-command "make constraints" --no-annotate \
 	--python-version 3.11 $(foreach extra,$(subst $(COMMA), ,$(EXTRAS)),--extra $(extra)) --group dev pyproject.toml
 
