@@ -122,11 +122,11 @@ class Bench:
         return self.lake / str(manifest["path"]).removeprefix(f"{self.lake}/")
 
     def objects(self, ending: str = "data.parquet") -> dict[str, bytes]:
-        """All objects of the lake whose names end so, but for the one by which a store is asked about conditions."""
+        """All objects whose names end so; the one by which a store is asked about conditions only by its own name."""
         if isinstance(self.lake, ObjectPath):
             store = self.lake.store.store
             found = [each["path"] for each in obstore.list(store, self.lake.key).collect()]
-            wanted = [key for key in found if key.endswith(ending) and not key.endswith("/_conditions")]
+            wanted = [key for key in found if key.endswith(ending) and (ending or not key.endswith("/_conditions"))]
             return {key: bytes(obstore.get(store, key).bytes()) for key in wanted}
         fs = self.lake.fs
         fs.invalidate_cache()
