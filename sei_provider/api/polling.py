@@ -156,7 +156,7 @@ class ExportPoller:
 
         The first page read is the first that held any of these exports in the round before, because new exports push
         older ones to later pages, never to earlier. Reading stops when as many pages were read as exports are missing,
-        because status calls then cost no more. So even where the list is of no use, this round makes at most twice as
+        because status calls then cost no more. So even where the list does not help, this round makes at most twice as
         many requests as status calls would, and the next one reads no list.
         """
         first_page = self._first_list_page

@@ -54,7 +54,7 @@ class Outcome:
 
 
 def scenarios() -> list[Scenario]:
-    """Return every fault with every report that it can befall, once and always."""
+    """Return every fault with every report that it applies to, once and always."""
     return [scenario for fault in EVERY_FAULT.values() for report in REPORTS for scenario in _of(fault, report)]
 
 
