@@ -38,7 +38,7 @@ help:
 	@echo "make arrows       which part imports which, and what breaks a rule"
 	@echo "make parse-time   what importing each example DAG costs"
 	@echo "make bench-lake   the lake against pandas, Polars and DuckDB, as ratios of one run; AGAINST=COMMIT: staging, then and now"
-	@echo "make docs         the documentation, into site/"
+	@echo "make docs         the documentation, into site/, with every link checked; prints where to open it"
 	@echo "make package      sdist and wheel, checked, installed into an empty environment and found by Airflow"
 	@echo "make constraints  write constraints.txt anew from the newest versions"
 	@echo "make clean        remove .venv, the demo's lake and all caches"
@@ -120,9 +120,8 @@ test-on-%: $(READY)
 		--editable '.[$(EXTRAS)]' --group dev
 	$(VENV)-$*/bin/$(PYTEST) $(AIRFLOW_PART)
 
-# The variable silences an advertisement for the theme's successor, which is no warning about these pages.
 docs: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python -m dev.docs
 
 package: $(READY)
 	$(BIN)/python -m dev.package

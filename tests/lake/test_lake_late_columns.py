@@ -72,7 +72,8 @@ def by_pyarrow_dataset(folder):
 
 
 def by_polars(folder):
-    return rows_of(pl.scan_parquet(f"{folder}/", missing_columns="insert").collect().to_pandas())
+    found = pl.scan_parquet(f"{folder}/*/*.parquet", hive_partitioning=True, missing_columns="insert")
+    return rows_of(found.collect().to_pandas())
 
 
 def by_duckdb(folder):

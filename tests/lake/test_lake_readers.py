@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import duckdb
 import pandas as pd
 import polars as pl
@@ -63,3 +66,42 @@ def test_objects_are_zstd_in_one_row_group(folder):
     metadata = pq.read_metadata(f"{folder}/month=2026-01/data.parquet")
     assert metadata.num_row_groups == 1
     assert metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def _blocks(page: str, language: str) -> list[str]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_page_on_reading_shows_readers_that_agree(bench, folder):
+    def as_shown(language, word):
+        [shown] = [block for block in _blocks("reading.md", language) if word in block]
+        return shown.replace("/data/lake/sprint_team_monthly", folder)
+
+    *imports, dataset = as_shown("python", "exclude_invalid_files").strip().splitlines()
+    names = {"polars": pl}
+    exec("\n".join(imports), names)  # noqa: S102 - this project's own page
+    tables = [
+        eval(dataset, names).to_table(),  # noqa: S307 - as above
+        eval(as_shown("python", "scan_parquet"), names).collect().to_arrow(),  # noqa: S307 - as above
+        duckdb.sql(as_shown("sql", "SELECT * FROM").rstrip(";\n")).to_arrow_table(),
+    ]
+    for table in tables:
+        frame = table.to_pandas()
+        found = zip(frame["team"], frame["month"].astype(str).str[:7], frame["pr_merged"], strict=True)
+        assert sorted(found) == EXPECTED
+
+
+def test_all_pages_read_the_lake_in_the_same_way():
+    ways = {
+        "DuckDB": (r"read_parquet\('[^']*'(.*?)\)", ", hive_partitioning = true, union_by_name = true"),
+        "Polars": (r"scan_parquet\(\"[^\"]*\"(.*?)\)", ', hive_partitioning=True, missing_columns="insert"'),
+        "pyarrow": (r"ds\.dataset\(\"[^\"]*\"(.*?)\)", ", partitioning=partitioning, exclude_invalid_files=True"),
+    }
+    for tool, (pattern, options) in ways.items():
+        shown = {page.name: re.findall(pattern, page.read_text(encoding="utf-8")) for page in DOCS.glob("*.md")}
+        assert any(shown.values()), tool
+        assert {name: given for name, given in shown.items() if set(given) - {options}} == {}, tool
