@@ -74,8 +74,6 @@ class SandboxControl:
         report: str | None = None,
         call: str | None = None,
         times: int | None = None,
-        probability: float | None = None,
-        seed: int | None = None,
     ) -> None:
         """Inject a fault into calls from now on; of several rules that match a call, the newest counts.
 
@@ -87,20 +85,10 @@ class SandboxControl:
         - `report`: None for any.
         - `call`: `create`, `status`, `list`, `download`, `trees` or `report`; None for any. Not for an `ExportFault`.
         - `times`: how often it applies; None for always.
-        - `probability`: probability, 0 to 1, that it applies to a call that it matches; None for certain. The
-          sequence is the same every time with the same `seed`.
 
         Raises `urllib.error.HTTPError` (400, the reason in its body) for a rule that could never match.
         """
-        rule = {"fault": name, "team": team, "report": report, "call": call}
-        self._call("POST", "/faults", rule | {"times": times, "probability": probability, "seed": seed})
-
-    def outage(self, seconds: float) -> None:
-        """Let the sandbox refuse connections for so many seconds, as if it were not running.
-
-        Open connections end after their response. The sandbox's state outlives the outage.
-        """
-        self._call("POST", "/outage", {"seconds": seconds})
+        self._call("POST", "/faults", {"fault": name, "team": team, "report": report, "call": call, "times": times})
 
     def clear_faults(self) -> None:
         """Remove all fault rules, the sandbox's own `fault_rate` too; exports keep their faults."""

@@ -11,7 +11,7 @@ import uvicorn
 
 from sei_provider.sandbox.app import create_app
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.http.connection import CuttableProtocol, SandboxServer
+from sei_provider.sandbox.http.connection import CuttableProtocol
 from sei_provider.sandbox.options import SandboxOptions
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def address(listening: socket.socket, base_path: str = "/") -> str:
     return f"http://{host}:{port}{base_path.rstrip('/')}"
 
 
-def _server(app: Starlette) -> SandboxServer:
+def _server(app: Starlette) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
-        # Its sockets close when they are told to, so that an outage begins at once.
+        # The same where uvloop is installed: how a connection is cut depends on its transport.
         loop="asyncio",
         http=CuttableProtocol,
         lifespan="off",
@@ -71,6 +71,4 @@ def _server(app: Starlette) -> SandboxServer:
         date_header=False,
         timeout_graceful_shutdown=2,
     )
-    server = SandboxServer(config)
-    app.state.refuse_connections = server.refuse_connections
-    return server
+    return uvicorn.Server(config)

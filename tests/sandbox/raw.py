@@ -45,16 +45,9 @@ class Heard:
         return int(self.headers["content-length"])
 
 
-def place(sandbox: SandboxControl) -> tuple[str, int]:
-    """The host and the port on which it listens."""
-    parts = urlsplit(sandbox.base_url)
-    assert parts.hostname
-    assert parts.port
-    return parts.hostname, parts.port
-
-
 def connect(sandbox: SandboxControl) -> socket.socket:
-    return socket.create_connection(place(sandbox), timeout=10)
+    parts = urlsplit(sandbox.base_url)
+    return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10)
 
 
 def sent(sandbox: SandboxControl, method: str, path: str, body: object = None, key: str = "sandbox") -> socket.socket:

@@ -13,6 +13,7 @@ import pytest
 from sei_provider.sandbox.__main__ import main
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
+from tests.sandbox import raw
 
 
 @contextmanager
@@ -66,6 +67,17 @@ def test_the_command_takes_the_limits_of_size_and_the_speed_of_the_clock(api_at,
         "its scope holds 12 teams",
         "its date range has 32 days",
     ]
+
+
+def test_a_process_cuts_responses_without_a_word_and_has_the_same_faults_with_the_same_seed() -> None:
+    with sandbox_process("--teams", "9", "--seconds", "0", "--fault-rate", "1", "--seed", "7") as (line, process):
+        sandbox = SandboxControl(line.rpartition(" ")[2])
+        first = [raw.ask(sandbox, *raw.request("list")).bytes[:12] for _ in range(5)]
+        assert all(request["fault"] for request in sandbox.requests())
+        process.terminate()
+        assert process.communicate(timeout=10)[0] == ""
+    with serve(teams=9, seconds=0, fault_rate=1, seed=7) as same:
+        assert [raw.ask(same, *raw.request("list")).bytes[:12] for _ in range(5)] == first
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 from sei_provider.sandbox.faults.table import (
@@ -18,18 +18,31 @@ from sei_provider.sandbox.faults.table import (
 )
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
+class FaultRule:
+    """A fault, and the calls that get it; None stands for any, or for always."""
+
+    fault: Fault
+    team: str | None = None
+    """A team id or an org tree's name."""
+    report: str | None = None
+    call: str | None = None
+    times: int | None = None
+    """Number of times that it still applies."""
+
+
 class FaultPlan:
-    """The rules in force; of those that match a call, the newest counts."""
+    """The rules in force; of those that match a call, the newest counts. The others get a fault at random, if any."""
 
     def __init__(self, *, fault_rate: float | None = None, seed: int | None = None) -> None:
         self.rules: list[FaultRule] = []
-        if fault_rate is not None:
-            faults = tuple(EVERY_FAULT[name] for name in TRANSIENT_FAULTS)
-            self.rules.append(FaultRule(faults=faults, probability=fault_rate, seed=seed))
+        self._fault_rate = fault_rate or 0.0
+        self._random = Random(seed)  # noqa: S311 - faults, and not a secret
 
     def clear(self) -> None:
-        """Remove all rules; exports that exist keep their faults."""
+        """Remove all rules, and the faults at random; exports that exist keep their faults."""
         self.rules.clear()
+        self._fault_rate = 0.0
 
     def for_export(self, report: str, team: str) -> ExportFault:
         """Return the fault of an export, or of a legacy report, created now; this uses it up once."""
@@ -39,6 +52,9 @@ class FaultPlan:
     def for_call(self, call: str, report: str | None, team: str | None) -> CallFault | None:
         """Return the fault of a call made now, if any; this uses it up once."""
         fault = self._take(CallFault, call, report, team)
+        if fault is None and self._random.random() < self._fault_rate:
+            transient = [EVERY_FAULT[name] for name in TRANSIENT_FAULTS]
+            fault = self._random.choice([each for each in transient if _affects(each, call, report)])
         return fault if isinstance(fault, CallFault) else None
 
     def for_read(self, *possible: str, call: str, report: str | None = None, team: str | None = None) -> str:
@@ -52,45 +68,19 @@ class FaultPlan:
         for rule in reversed(self.rules):
             if rule.call not in {None, call} or rule.report not in {None, report} or rule.team not in {None, team}:
                 continue
-            possible = [
-                fault
-                for fault in rule.faults
-                if isinstance(fault, kind)
-                and (not names or fault.name in names)
-                and (call is None or call in fault.calls)
-                and (report is None or report in fault.reports)
-            ]
-            if possible and rule.applies():
-                if rule.times is not None:
-                    rule.times -= 1
-                    if rule.times == 0:
-                        self.rules.remove(rule)
-                return rule.random.choice(possible)
+            fault = rule.fault
+            if not isinstance(fault, kind) or (names and fault.name not in names) or not _affects(fault, call, report):
+                continue
+            if rule.times is not None:
+                rule.times -= 1
+                if rule.times == 0:
+                    self.rules.remove(rule)
+            return fault
         return None
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class FaultRule:
-    """One or more faults to choose from, and the calls that get one; None stands for any, or for always."""
-
-    faults: tuple[Fault, ...]
-    team: str | None = None
-    """A team id or an org tree's name."""
-    report: str | None = None
-    call: str | None = None
-    times: int | None = None
-    """Number of times that it still applies."""
-    probability: float | None = None
-    """Probability that it applies to a call that it matches, 0 to 1."""
-    seed: int | None = None
-    random: Random = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self.random = Random(self.seed)  # noqa: S311 - faults, and not a secret
-
-    def applies(self) -> bool:
-        """Return whether it applies this time."""
-        return self.probability is None or self.random.random() < self.probability
+def _affects(fault: Fault, call: str | None, report: str | None) -> bool:
+    return (call is None or call in fault.calls) and (report is None or report in fault.reports)
 
 
 def contradiction(fault: Fault, team: str | None, report: str | None, call: Call | None) -> str | None:

@@ -35,14 +35,10 @@ class FaultBody(StrictModel):
     report: Annotated[str, one_of(REPORTS)] | None = None
     call: Call | None = None
     times: Annotated[int | None, Field(ge=1), expected("a whole number from 1, or null for always")] = None
-    probability: Annotated[float | None, Field(ge=0, le=1), expected("a number from 0 to 1")] = None
-    seed: Annotated[int | None, expected("a whole number")] = None
 
     @model_validator(mode="after")
     def _can_match(self) -> Self:
         why = contradiction(EVERY_FAULT[self.fault], self.team, self.report, self.call)
-        if self.seed is not None and self.probability is None:
-            why = "seed goes with a probability, and there is none"
         if why:
             raise ValueError(why)
         return self
@@ -52,12 +48,6 @@ class ClockBody(StrictModel):
     """A step of the clock."""
 
     advance: Annotated[float, Field(ge=0), expected("a number of seconds from 0")]
-
-
-class OutageBody(StrictModel):
-    """An outage."""
-
-    seconds: Annotated[float, Field(gt=0), expected("a number above 0")]
 
 
 def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan) -> Mount:
@@ -79,7 +69,7 @@ def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan) -> Moun
     async def order_fault(request: Request) -> Response:
         body = parse(FaultBody, await request.body())
         rule = body.model_dump(exclude={"fault"})
-        faults.rules.append(FaultRule(faults=(EVERY_FAULT[body.fault],), **rule))
+        faults.rules.append(FaultRule(fault=EVERY_FAULT[body.fault], **rule))
         return JSONResponse(body.model_dump(), 201)
 
     async def clear_faults(_request: Request) -> Response:
@@ -89,12 +79,6 @@ def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan) -> Moun
     async def advance_clock(request: Request) -> Response:
         clock.advance(parse(ClockBody, await request.body()).advance)
         return JSONResponse({"now": clock.now()})
-
-    async def outage(request: Request) -> Response:
-        seconds = parse(OutageBody, await request.body()).seconds
-        # Set by the server, which alone has the socket.
-        await request.app.state.refuse_connections(seconds)
-        return JSONResponse({"seconds": seconds})
 
     async def page(_request: Request) -> Response:
         return HTMLResponse(status_page(log.summary(), store.all(), faults.rules, clock.now()))
@@ -109,7 +93,6 @@ def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan) -> Moun
         Route("/faults", order_fault, methods=["POST"]),
         Route("/faults", clear_faults, methods=["DELETE"]),
         Route("/clock", advance_clock, methods=["POST"]),
-        Route("/outage", outage, methods=["POST"]),
     ]
     return Mount(PREFIX, routes=routes)
 

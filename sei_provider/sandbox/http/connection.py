@@ -1,7 +1,4 @@
-"""HTTP connections that a response can cut, and a server that can refuse them: ASGI has neither.
-
-Knows nothing of requests and responses.
-"""
+"""HTTP connections that a response can cut, which ASGI does not have. Knows nothing of requests and responses."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sei_provider.sandbox.faults.injection import CUT
@@ -67,38 +63,3 @@ class CuttableProtocol(H11Protocol):
             self.transport.close()
         # Until uvicorn knows, it would take the response for one that was forgotten, and send another.
         await self._lost.wait()
-
-
-class SandboxServer(uvicorn.Server):
-    """uvicorn's server, which can refuse connections for a while as if it were not running."""
-
-    _closed: socket.socket | None = None
-    """During an outage, the socket that keeps the port: bound to it, and not listening."""
-    _opening: asyncio.Task[None] | None = None
-
-    async def refuse_connections(self, seconds: float) -> None:
-        """Refuse connections for so many seconds of the machine's clock; the open ones end."""
-        (listening,) = (found for server in self.servers for found in server.sockets)
-        where, family = listening.getsockname(), listening.family
-        for server in self.servers:
-            server.close()
-        # Bound at once, because anyone else could get the port, even a client's own connection.
-        self._closed = socket.socket(family, socket.SOCK_STREAM)
-        self._closed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._closed.bind(where)
-        for connection in list(self.server_state.connections):
-            connection.shutdown()  # after its response, if it is sending one
-        self._opening = asyncio.create_task(self._open_again(self._closed, seconds))
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Called when the server ends, with or without an outage."""
-        if self._opening is not None:
-            self._opening.cancel()
-        if self._closed is not None:
-            self._closed.close()
-        await super().shutdown(sockets)
-
-    async def _open_again(self, closed: socket.socket, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        self._closed = self._opening = None
-        await self.startup(sockets=[closed])

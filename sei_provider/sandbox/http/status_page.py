@@ -32,7 +32,7 @@ def status_page(summary: Mapping[str, Any], exports: Iterable[Export], rules: Se
         exports=_table(("report", *_STATUSES), _counted(by_report, _STATUSES)),
         responses=_table(("HTTP status", *_KINDS), _counted(summary["by_status_and_kind"], _KINDS)),
         faults=_table(("fault", "requests"), sorted(summary["by_fault"].items())),
-        rules=_table(("fault", "team", "report", "call", "times left", "probability"), map(_rule, rules)),
+        rules=_table(("fault", "team", "report", "call", "times left"), map(_rule, rules)),
     )
 
 
@@ -42,10 +42,9 @@ def _counted(counts: Mapping[str, Mapping[str, int]], columns: Sequence[str]) ->
 
 def _rule(rule: FaultRule) -> list[object]:
     return [
-        rule.faults[0].name if len(rule.faults) == 1 else "any transient",
+        rule.fault.name,
         *("any" if value is None else value for value in (rule.team, rule.report, rule.call)),
         "always" if rule.times is None else rule.times,
-        1 if rule.probability is None else rule.probability,
     ]
 
 
