@@ -65,6 +65,14 @@ class BackgroundProcess:
         self._popen.kill()
         self._popen.wait()
 
+    def wait(self) -> None:
+        """Reap the process, which has ended.
+
+        The kernel calls a process a zombie as soon as its main thread is gone, and lets nobody reap it before its
+        other threads are gone too.
+        """
+        self._popen.wait(GRACE_SECONDS)
+
     def kill_session(self) -> None:
         """Send SIGKILL to the process and all its descendants, as when a machine loses its power."""
         while members := self.members():  # more than once: a worker may have forked since the list was made
@@ -113,7 +121,7 @@ def stop_all(processes: Iterable[BackgroundProcess], *, grace: float = GRACE_SEC
         msg = f"asked {[p.name for p in stopping]} to stop and killed them; still there: {left}. End these by hand."
         raise StackError(msg)
     for process in stopping:
-        _ = process.returncode  # reaps one that ended since it was last polled
+        process.wait()
     return killed
 
 
