@@ -1,19 +1,12 @@
-"""Script: publish in a process of its own, which can pause between reading a month and putting it.
-
-    python publisher.py <JSON: store, endpoint, lake, manifests, signals, pause>
-
-Creates `<signals>/<its name>.read` after reading the first month and, if it is told to pause, waits for
-`<signals>/go`. Creates `….blocked` if it finds the table locked, and `….done` at its end.
-"""
+"""Publish in a process of its own, which can pause between reading a month and putting it."""
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from unittest.mock import patch
 
 from filelock import FileLock, Timeout
 from stores import open_store
@@ -24,8 +17,12 @@ from sei_provider.lake.tables import publish as publishing
 from sei_provider.lake.tables import table as tables
 
 
-def main() -> None:
-    task = json.loads(sys.argv[1])
+def publish(task):
+    """Publish what `task` names: name, store, endpoint, lake, manifests, signals, pause, published_at.
+
+    Creates `<signals>/<its name>.read` after reading the first month and, if it is told to pause, waits for
+    `<signals>/go`. Creates `….blocked` if it finds the table locked, and `….done` at its end.
+    """
     signals = Path(task["signals"])
     put_month, locked = tables.put_month, publishing.locked
     paused = []
@@ -51,12 +48,8 @@ def main() -> None:
         with locked(folder):
             yield
 
-    tables.put_month, publishing.locked = put_after_a_pause, say_if_locked
     on_disk = task["store"] == "disk"
     root = UPath(task["lake"]) if on_disk else open_store(task["store"], task["endpoint"], task["lake"])
-    lake.publish(root, task["manifests"], published_at=datetime.fromisoformat(task["published_at"]))
+    with patch.object(tables, "put_month", put_after_a_pause), patch.object(publishing, "locked", say_if_locked):
+        lake.publish(root, task["manifests"], published_at=datetime.fromisoformat(task["published_at"]))
     (signals / f"{task['name']}.done").touch()
-
-
-if __name__ == "__main__":
-    main()

@@ -6,14 +6,11 @@ for the lock. Without the lock, or without If-Match, the first would overwrite t
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import multiprocessing
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 
+import publisher
 import pytest
 from lake_bench import at, team_row
 
@@ -24,10 +21,11 @@ JAN = "2026-01-01"
 
 
 class Publishers:
-    """Publisher processes on one bench, and the signals that pause and resume them."""
+    """Publishers on one bench, each in a process of its own, and the signals that pause and resume them."""
 
-    def __init__(self, bench):
+    def __init__(self, bench, processes):
         self.bench = bench
+        self.processes = processes
         self.signals = bench.folder / "signals"
         self.signals.mkdir()
         self.running = []
@@ -43,37 +41,36 @@ class Publishers:
             "pause": pause,
             "published_at": at(100).isoformat(),
         }
-        command = [sys.executable, str(Path(__file__).with_name("publisher.py")), json.dumps(task)]
-        self.running.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+        self.running.append(self.processes.submit(publisher.publish, task))
 
     def wait_for(self, *names):
-        until = time.monotonic() + 60
+        until = time.monotonic() + 100
         while not any((self.signals / name).exists() for name in names):
             assert time.monotonic() < until, f"none of {names} came"
-            failed = [process for process in self.running if process.poll()]
-            assert not failed, failed[0].stderr.read()
+            assert not [future.exception() for future in self.running if future.done() and future.exception()]
             time.sleep(0.01)
 
     def go(self):
         (self.signals / "go").touch()
 
     def end(self):
-        for process in self.running:
-            _, errors = process.communicate(timeout=60)
-            assert process.returncode == 0, errors
+        for future in self.running:
+            future.result(timeout=60)
 
-    def kill(self):
-        for process in self.running:
-            with suppress(ProcessLookupError):
-                process.kill()
-            process.communicate()
+
+@pytest.fixture(scope="module")
+def processes():
+    """Two processes that start once, because what they import takes longer than what they do."""
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as processes:
+        yield processes
 
 
 @pytest.fixture
-def publishers(bench):
-    publishers = Publishers(bench)
+def publishers(bench, processes):
+    publishers = Publishers(bench, processes)
     yield publishers
-    publishers.kill()
+    publishers.go()
+    wait(publishers.running, timeout=60)
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["month there", "month new"])
