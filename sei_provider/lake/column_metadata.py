@@ -14,6 +14,8 @@ from sei_provider.lake.model import JSON
 
 HEADER_KEY = b"sei.header"
 """Field metadata: SEI's header of the column."""
+HASHED_KEY = b"sei.hashed"
+"""Field metadata of a column that is hashed and that nobody declared."""
 UNIT_KEY = b"sei.unit"
 SOURCE_KEY = b"sei.source"
 """Field metadata: the report, and the documents that describe it."""

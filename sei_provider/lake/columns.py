@@ -35,6 +35,8 @@ class Column:
     name: str
     header: str
     type: ColumnType | None
+    hashed: bool = False
+    """Its values are hashes because it may name a person, and nothing but the policy says so: it is not declared."""
 
 
 DIMENSIONS: Mapping[str, tuple[ColumnType, tuple[str, ...]]] = MappingProxyType(
@@ -63,6 +65,9 @@ REPORT_DIMENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 UNDATED = frozenset({"team_report", "contributor_report"})
 """Legacy reports (seed 002): their CSV has no dates, so rows get the range of the request."""
 
+NUMBER_SUFFIXES = ("_story_points", "_tickets", "_hours", "_days", "_percent", "_count")
+"""Suffixes of undeclared columns that are numbers (DESIGN, decision 11)."""
+
 METRIC_SUFFIXES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"business_alignment": ("_story_points", "_tickets")}  # seed 003: the stems are the customer's categories
 )
@@ -74,6 +79,20 @@ TEXT_SUFFIXES = ("_rating", "_id", "_name", "_email", "_url")
 _PERSONAL = frozenset({"developer", "developer_email"})
 _PERSONAL_TEAMS = frozenset({"contributor_report"})
 """Reports whose collections are contributors and their managers, beside the org tree (seed 002, CONTRACT row 20)."""
+
+_PERSON_ALIASES = frozenset(alias.replace("_", "") for name in _PERSONAL for alias in DIMENSIONS[name][1])
+
+LEGACY_HEADINGS = frozenset(
+    {
+        "time to first comment", "pr velocity per developer", "pr velocity", "work completed per developer",
+        "work items completed", "coding days per developer", "coding days", "number of comments per pr",
+        "review intensity", "average time to complete", "pr hygiene", "lead time for changes", "deployment frequency",
+        "change failure rate", "mean time to restore",
+    }
+)  # fmt: skip
+"""Headers of the legacy reports' metrics, which are other than the metrics' names: seed 002's column "Context", its
+example with ratings. Always numbers."""
+_CALCULATION = re.compile(r" *\((mean|median|average|p90|p95)\)$")
 
 LINEAGE = ("_scope", "_export_id", "_exported_at", "_run_id")
 DERIVED = ("team_depth", "is_leaf")
@@ -90,13 +109,16 @@ def declare(
     """Return the columns of one CSV in its order, with their names and declared types.
 
     `aliases` adds names for dimensions, tried before the built-in ones. Names are compared without case and
-    punctuation. Raises `HeaderError` if team or start date is missing, or if two headers give the same name.
+    punctuation. `require_columns` checks the result.
     """
-    known = {_compact(metric): Column(metric.lower(), "", "float64") for metric in metrics}
-    known |= _dimensions_found([_compact(header) for header in headers], report, aliases or {})
-    columns = [_column(header, known, report) for header in headers]
+    known = {compact(metric): Column(metric.lower(), "", "float64") for metric in metrics}
+    known |= _dimensions_found([compact(header) for header in headers], report, aliases or {})
+    return [_column(header, known, report) for header in headers]
+
+
+def require_columns(columns: Sequence[Column], headers: Sequence[str], report: str) -> None:
+    """Raise `HeaderError` if team or start date is missing, if a column has no name, or two have the same."""
     _check(columns, headers, ["team"] if report in UNDATED else ["team", "start_date"])
-    return columns
 
 
 def arrow_type(column: Column) -> pa.DataType:
@@ -111,6 +133,15 @@ def personal_columns(report: str) -> frozenset[str]:
     return _PERSONAL | ({"team", "team_hierarchy"} if report in _PERSONAL_TEAMS else frozenset())
 
 
+def is_person_alias(column: Column) -> bool:
+    """Return whether an undeclared column has one of the names of a column that names a person.
+
+    The first such column of a productivity export is `developer` or `developer_email`; a second one, or one of another
+    report, names people all the same.
+    """
+    return column.type is None and compact(column.header) in _PERSON_ALIASES
+
+
 def snake_case(header: str) -> str:
     """Convert a header: `Lead Time for Changes (mean)` → `lead_time_for_changes_mean`; letters of any language stay."""
     name = re.sub(r"\W+", "_", unicodedata.normalize("NFC", header).lower())
@@ -118,11 +149,13 @@ def snake_case(header: str) -> str:
 
 
 def _column(header: str, known: Mapping[str, Column], report: str) -> Column:
-    column = known.get(_compact(header))
+    column = known.get(compact(header))
     if column:
         return Column(column.name, header, column.type)
     name = snake_case(header)
     if name.endswith(METRIC_SUFFIXES.get(report, ())):
+        return Column(name, header, "float64")
+    if report in UNDATED and _CALCULATION.sub("", header.strip().lower()) in LEGACY_HEADINGS:
         return Column(name, header, "float64")
     # A column named like the partition column or like a computed one would break every reader.
     return Column(f"sei_{name}" if name in _RESERVED else name, header, None)
@@ -139,7 +172,7 @@ def _dimensions_found(seen: Sequence[str], report: str, aliases: Mapping[str, Se
     for name, (kind, builtin) in DIMENSIONS.items():
         if name in special and name not in own:
             continue
-        names = [_compact(alias) for alias in (*aliases.get(name, ()), *builtin)]
+        names = [compact(alias) for alias in (*aliases.get(name, ()), *builtin)]
         first = next((alias for alias in names if alias in seen), None)
         if first is not None:
             found[first] = Column(name, "", kind)
@@ -165,5 +198,6 @@ def _check(columns: Sequence[Column], headers: Sequence[str], needed: Sequence[s
             raise HeaderError(msg, headers=headers)
 
 
-def _compact(name: str) -> str:
+def compact(name: str) -> str:
+    """Return the form in which headers are compared: without case and punctuation."""
     return snake_case(name).replace("_", "")

@@ -1,13 +1,15 @@
 """Errors from a downloaded file to a table, as one tree under `LakeError`, with their meaning for retries.
 
-No message names a developer or an e-mail address (CONTRACT row 27): a cell's value is shown only if its
-column is a declared metric or a date, and if it does not look like an address or a name that is out of place.
+No message names a person or an e-mail address (CONTRACT row 27): a cell is shown only if it looks like a number or a
+date, a header of a file that cannot be used only if it is made of the words that headers are made of.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+
+from sei_provider.lake.header_words import is_plain_header
 
 _DATA = re.compile(r"[+-]?[0-9][0-9.,]*%?|[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.DOTALL)
 """A number or a date, which is no header."""
@@ -71,11 +73,11 @@ class CsvError(LakeError):
 
 
 class HeaderError(CsvError):
-    """The header lacks a column that a table needs; `headers` are those seen."""
+    """The header does not give the columns that a table needs; `headers` are those seen, "" for what may be a name."""
 
     def __init__(self, message: str, *, headers: Sequence[str]) -> None:
         super().__init__(f"{message}; headers seen: {_presented_headers(headers)}", line=1)
-        self.headers = tuple(headers)
+        self.headers = tuple(header if is_plain_header(header) else "" for header in headers)
 
 
 class SchemaError(LakeError):
@@ -144,8 +146,17 @@ def presented_header(header: str) -> str:
     return "(withheld)" if "@" in header else repr(header if len(header) <= 60 else f"{header[:60]}…")  # noqa: PLR2004
 
 
+def plain_headers(headers: Sequence[str]) -> str:
+    """Return the headers that surely name nobody, as messages list them, and how many others there are."""
+    plain = [header for header in headers if is_plain_header(header)]
+    shown = ", ".join(map(repr, plain[:_MAX_HEADERS]))
+    more = len(headers) - min(len(plain), _MAX_HEADERS)
+    if not shown:
+        return f"{more}, which are withheld, because they may name people"
+    return f"{shown} and {more} more, which are withheld, because they may name people" if more else shown
+
+
 def _presented_headers(headers: Sequence[str]) -> str:
     if any("@" in header or _DATA.fullmatch(header.strip()) for header in headers):  # cells may name people
         return "withheld, because the first line looks like a row of data"
-    more = len(headers) - _MAX_HEADERS
-    return ", ".join(map(presented_header, headers[:_MAX_HEADERS])) + (f" and {more} more" if more > 0 else "")
+    return plain_headers(headers)

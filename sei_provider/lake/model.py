@@ -98,6 +98,9 @@ class Manifest(TypedDict):
     error: str | None
     reused: NotRequired[bool]
     """True if SEI had made the export before this task asked for it."""
+    unknown_columns: NotRequired[list[str]]
+    """Headers that nobody declared, so the columns were dropped or hashed as a person's; `column 7` for one that may be
+    a name itself."""
     fresh_from: NotRequired[str]
     """When SEI creates a new export of this request; only where it gave back one that the lake held already."""
 
@@ -154,6 +157,8 @@ class Published(TypedDict):
     """Figures of this month that have changed, if the month was over; None if none has."""
     new_columns: list[str]
     """Columns that are new to the table: older rows are null there."""
+    unknown_columns: list[str]
+    """Headers that nobody declared, of any of the given slices: as in `Manifest`."""
     missing_columns: list[str]
     """Columns of the table that none of the given slices has: their rows are null there."""
     path: str

@@ -7,7 +7,7 @@ record, which is slow and exact: a valid row lands all the same, and a fault is 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 
@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
-from sei_provider.lake.columns import NULL_NUMBER, Column, arrow_type, declare
+from sei_provider.lake.columns import NULL_NUMBER, Column, arrow_type, declare, require_columns
 from sei_provider.lake.errors import CsvError
 from sei_provider.lake.model import Slice
 from sei_provider.lake.staging.csv_records import Block, QuotingError, Record, RecordStream
 from sei_provider.lake.staging.csv_stream import BOM, CsvStream
 from sei_provider.lake.staging.csv_validation import convert, quoting_fault, validate_record
+from sei_provider.lake.staging.pii import FileColumns
 
 _PARSERS = 2
 _BLOCKS_AHEAD = 4
@@ -37,11 +38,20 @@ class CsvReader:
     Raises `HeaderError` if the header does not give the columns that a table needs, `CsvError` if it cannot be read.
     """
 
-    def __init__(self, stream: CsvStream, slice_: Slice, aliases: Mapping[str, Sequence[str]] | None = None) -> None:
+    def __init__(
+        self,
+        stream: CsvStream,
+        slice_: Slice,
+        aliases: Mapping[str, Sequence[str]] | None,
+        classify: Callable[[Sequence[Column]], FileColumns],
+    ) -> None:
         self._records = RecordStream(stream)
         self._slice = slice_
         headers = _headers(self._records)
-        self.columns: Sequence[Column] = declare(headers, report=slice_.report, metrics=slice_.metrics, aliases=aliases)
+        declared = declare(headers, report=slice_.report, metrics=slice_.metrics, aliases=aliases)
+        self.file = classify(declared)
+        self.columns = self.file.columns
+        require_columns(self.columns, headers, slice_.report)
         self._names = [column.name for column in self.columns]
         # `strings_can_be_null` stays off: teams named NA or null would vanish, and one named like NULL_NUMBER.
         self._conversion = ConvertOptions(
@@ -50,7 +60,7 @@ class CsvReader:
             quoted_strings_can_be_null=True,
         )
 
-    def batches(self, on_fault: OnFault) -> Iterator[pa.RecordBatch]:
+    def batches(self, on_fault: OnFault) -> Generator[pa.RecordBatch]:
         """Yield the rows under the header, undeclared columns as text; those that do not fit go to `on_fault`.
 
         Raises what `on_fault` raises, `CsvError` where quoting is broken, `TruncatedError` at a damaged end, which may
@@ -102,7 +112,7 @@ class CsvReader:
                 return False
             if pa.types.is_date32(array.type) and not _between(array, _MIN_DAY, _MAX_DAY):
                 return False
-        if rows["team"].null_count:
+        if rows["team"].null_count or self.file.some_may_be_shifted(rows):
             return False
         if self._slice.replace_exact_range or not len(rows):
             return True
@@ -117,7 +127,7 @@ class CsvReader:
         rows: list[Sequence[str]] = []
         try:
             for record in block.records():
-                if fault := validate_record(record, self.columns, self._slice):
+                if fault := validate_record(record, self.file, self._slice):
                     on_fault(record, fault)
                 else:
                     rows.append(record.cells)

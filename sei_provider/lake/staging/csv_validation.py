@@ -1,6 +1,7 @@
 """The rules for rows, applied one by one in plain Python, for blocks that the fast path of `csv_reader` leaves over.
 
-Same rules as the fast path, with line and column. No message shows a value that may name a person.
+Same rules as the fast path, with line and column. A message shows a cell only if it looks like a number or a date,
+because in a shifted row any other may be a name or an address (CONTRACT row 27).
 """
 
 from __future__ import annotations
@@ -11,27 +12,33 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sei_provider.lake.columns import NULL_NUMBER, NUMBER, Column, ColumnType, personal_columns
+from sei_provider.lake.columns import NULL_NUMBER, NUMBER, Column, ColumnType
 from sei_provider.lake.errors import CsvError, presented_header
 from sei_provider.lake.model import Slice
 from sei_provider.lake.staging.csv_records import QuotingError, Record
-from sei_provider.lake.staging.pii import may_name_person
+from sei_provider.lake.staging.pii import FileColumns
 
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _NUMBER = re.compile(NUMBER)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATA = re.compile(
+    r"[+-]?[$€£]?[0-9][0-9., '_]*([eE][+-]?[0-9]+)?[%hd]?|[0-9]{1,4}([-/.][0-9]{1,4}){1,2}([T ][0-9:.+Z-]{2,})?"
+)
+_MAX_SHOWN = 40
 _NULLS = frozenset({"", NULL_NUMBER})
 _SPACES = " \t"
 """Arrow passes over these around numbers and dates."""
 
 
-def validate_record(record: Record, columns: Sequence[Column], slice_: Slice) -> CsvError | None:
+def validate_record(record: Record, file: FileColumns, slice_: Slice) -> CsvError | None:
     """Return the first fault of a record below the header, None if it fits."""
+    columns = file.columns
     return (
         _quote_fault(record, columns)
         or _shape_fault(record, columns)
-        or _cell_fault(record, columns, slice_.report)
+        or _cell_fault(record, columns)
         or _row_fault(record, columns, slice_)
+        or _shift_fault(record, file)
     )
 
 
@@ -67,23 +74,27 @@ def _shape_fault(record: Record, columns: Sequence[Column]) -> CsvError | None:
     return CsvError(msg, line=record.line)
 
 
-def _cell_fault(record: Record, columns: Sequence[Column], report: str) -> CsvError | None:
+def _cell_fault(record: Record, columns: Sequence[Column]) -> CsvError | None:
     for number, (cell, column) in enumerate(zip(record.cells, columns, strict=True)):
         if _NOT_UTF8.search(cell):
             msg = f"{_place(record.line, number, columns)}: not UTF-8"
             return CsvError(msg, line=record.line, column=column.name)
         fits, expected = _CHECKS.get(column.type or "string", (_any, ""))
         if cell not in _NULLS and not fits(cell):
-            msg = f"{_place(record.line, number, columns)}: {_presented(cell, columns, report)} is not {expected}"
+            msg = f"{_place(record.line, number, columns)}: {_presented(cell)} is not {expected}"
             return CsvError(msg, line=record.line, column=column.name)
     return None
 
 
-def _presented(cell: str, columns: Sequence[Column], report: str) -> str:
-    has_people = any(column.name in personal_columns(report) for column in columns)
-    if may_name_person(cell, has_people=has_people):  # the row's cells may stand in other columns than their own
-        return "a text that may name a person (withheld)"
-    return repr(cell if len(cell) <= 40 else f"{cell[:40]}…")  # noqa: PLR2004
+def looks_like_data(cell: str) -> bool:
+    """Return whether a cell looks like a number or a date, and so names nobody: `1,234`, `12%`, `01/02/2026`."""
+    return _DATA.fullmatch(cell.strip()) is not None
+
+
+def _presented(cell: str) -> str:
+    if len(cell) <= _MAX_SHOWN and looks_like_data(cell):
+        return repr(cell)
+    return f"a text of {len(cell)} characters (withheld, because it may name a person)"
 
 
 def _row_fault(record: Record, columns: Sequence[Column], slice_: Slice) -> CsvError | None:
@@ -102,8 +113,18 @@ def _row_fault(record: Record, columns: Sequence[Column], slice_: Slice) -> CsvE
     return None
 
 
+def _shift_fault(record: Record, file: FileColumns) -> CsvError | None:
+    if not file.may_be_shifted(record.cells):
+        return None
+    msg = (
+        f"line {record.line}: a team's or sprint's cell holds an e-mail address, or a person's a date, so the cells "
+        "seem to stand in other columns than their own"
+    )
+    return CsvError(msg, line=record.line)
+
+
 def _place(line: int, cell: int, columns: Sequence[Column]) -> str:
-    if cell < len(columns):
+    if cell < len(columns) and columns[cell].header:
         return f"line {line}, column {presented_header(columns[cell].header)}"
     return f"line {line}, cell {cell + 1}" + (f" (the header has {len(columns)})" if columns else "")
 

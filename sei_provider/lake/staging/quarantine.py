@@ -6,18 +6,18 @@ Knows the CSV and its columns, not the tables. Read what was put aside with any 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sei_provider.lake.columns import Column, personal_columns
 from sei_provider.lake.errors import CsvError
 from sei_provider.lake.model import Slice
 from sei_provider.lake.staging.csv_records import Record
-from sei_provider.lake.staging.pii import may_name_person
+from sei_provider.lake.staging.csv_validation import looks_like_data
+from sei_provider.lake.staging.pii import FileColumns
 
 SCHEMA = pa.schema(
     [
@@ -31,33 +31,24 @@ SCHEMA = pa.schema(
     ]
 )
 
+_NO_VALUE = frozenset({"", "—", "-", "--", "?", "n/a", "na", "n.a.", "nan", "nil", "none", "null", "inf", "unknown"})
+"""What stands for no value in a number or a date, and names nobody."""
+
 BATCH_ROWS = 10_000
 BATCH_CHARACTERS = 4 << 20
 """Rows wait in memory until they are this many, or have this many characters."""
 
 
 class Quarantine:
-    """The rows of one export that do not fit, as a Parquet file.
+    """The rows of one export that do not fit, as a Parquet file."""
 
-    `mask` returns the text that may be kept of a cell, by its column and text.
-    """
-
-    def __init__(
-        self,
-        file: Path,
-        columns: Sequence[Column],
-        slice_: Slice,
-        export_id: str,
-        mask: Callable[[str, str], str | None],
-    ) -> None:
+    def __init__(self, file: Path, columns: FileColumns, slice_: Slice, export_id: str) -> None:
         self.count = 0
         self.last: CsvError | None = None
         """The fault of the last row."""
         self._columns = columns
         self._slice = slice_
         self._export_id = export_id
-        self._mask = mask
-        self._people = personal_columns(slice_.report)
         self._waiting: list[Mapping[str, object]] = []
         self._waiting_characters = 0
         self._writer = pq.ParquetWriter(file, SCHEMA, compression="zstd")
@@ -70,7 +61,7 @@ class Quarantine:
 
     def add(self, record: Record, fault: CsvError) -> None:
         """Keep one row."""
-        row = _put_aside(record, fault, self._columns, self._mask, self._people)
+        row = _put_aside(record, fault, self._columns)
         self._waiting.append(row)
         self._waiting_characters += sum(len(value) for value in row.values() if isinstance(value, str))
         self.count += 1
@@ -91,22 +82,15 @@ class Quarantine:
             self._waiting_characters = 0
 
 
-def _put_aside(
-    record: Record,
-    fault: CsvError,
-    columns: Sequence[Column],
-    mask: Callable[[str, str], str | None],
-    people: frozenset[str],
-) -> Mapping[str, object]:
+def _put_aside(record: Record, fault: CsvError, file: FileColumns) -> Mapping[str, object]:
     cells = list(_readable(record.cells))
     row: object = None
     text = None
-    keeps_people = all(mask(name, "x") == "x" for name in people.intersection(column.name for column in columns))
-    if len(cells) == len(columns) and (keeps_people or _cells_are_in_place(record, cells, columns, people)):
-        by_name = {column.name: mask(column.name, cell) for column, cell in zip(columns, cells, strict=True)}
-        row = {column.header: by_name[column.name] for column in columns}
-        text = by_name[fault.column] if fault.column and fault.column not in people else None
-    elif keeps_people:
+    if len(cells) == len(file.columns) and not (file.masks and _may_be_shifted(record, file)):
+        by_name = {column.name: file.mask(column.name, cell) for column, cell in zip(file.columns, cells, strict=True)}
+        row = {column.header or column.name: by_name[column.name] for column in file.columns}
+        text = by_name[fault.column] if fault.column and fault.column not in file.personal else None
+    elif not file.masks:
         row = cells
     # Otherwise the row's cells may stand in other columns than their own, so any of them may be a person's.
     return {
@@ -118,14 +102,16 @@ def _put_aside(
     }
 
 
-def _cells_are_in_place(
-    record: Record, cells: Sequence[str], columns: Sequence[Column], people: frozenset[str]
-) -> bool:
-    """Return whether nothing of a person seems to stand outside the columns that name one."""
-    return record.stray_quote is None and not any(
-        may_name_person(cell, has_people=column.type in ("float64", "date32"))
-        for cell, column in zip(cells, columns, strict=True)
-        if column.name not in people
+def _may_be_shifted(record: Record, file: FileColumns) -> bool:
+    """Return whether a cell seems to stand in another column than its own: text for a number, an address for a team."""
+    return (
+        record.stray_quote is not None
+        or file.may_be_shifted(record.cells)
+        or any(
+            not (looks_like_data(cell) or cell.strip().casefold() in _NO_VALUE)
+            for cell, column in zip(record.cells, file.columns, strict=True)
+            if column.type in ("float64", "date32")
+        )
     )
 
 

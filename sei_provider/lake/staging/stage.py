@@ -9,19 +9,20 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import date, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sei_provider.lake.columns import Column, arrow_type, personal_columns
+from sei_provider.lake.columns import Column, arrow_type
 from sei_provider.lake.errors import CsvError, StagingError
 from sei_provider.lake.model import Manifest, Slice
 from sei_provider.lake.periods import in_utc, sprint_name
@@ -29,7 +30,7 @@ from sei_provider.lake.staging.csv_reader import CsvReader
 from sei_provider.lake.staging.csv_records import Record
 from sei_provider.lake.staging.csv_stream import MAX_FILE_BYTES, Download
 from sei_provider.lake.staging.manifests import write_manifest
-from sei_provider.lake.staging.pii import PersonalData, Privacy
+from sei_provider.lake.staging.pii import NotRatingsError, PersonalData, Privacy, UnknownColumns
 from sei_provider.lake.staging.quarantine import Quarantine
 from sei_provider.lake.staging.staged_file import (
     COLUMNS_KEY,
@@ -68,6 +69,8 @@ def stage(
     on_bad_value: BadValue = "fail",
     personal_data: PersonalData = "keep",
     hash_key: bytes | None = None,
+    personal_columns: Collection[str] = (),
+    unknown_columns: UnknownColumns = "personal",
     max_file_bytes: int = MAX_FILE_BYTES,
 ) -> Manifest:
     """Validate and type the CSV in `file`, put it into `folder` as Parquet, then put its manifest.
@@ -77,9 +80,12 @@ def stage(
     columns. `single_writer` confirms, as in `publish`, that only one task writes where the store cannot keep two apart.
     With `on_bad_value="quarantine"` a bad row goes, with line, column and reason, to `<lake>/_quarantine/<table>/`, and
     the others are staged; `folder` must then lie in `<lake>/_staging/`.
-    `personal_data` decides about developers' names and e-mail addresses: "hash" replaces them by HMAC-SHA256 under
-    `hash_key` (16 bytes or more; hex, the same for the same person), "drop" leaves the columns out. Contributor
-    reports name people as teams: these can be hashed, not dropped.
+    `personal_data` decides about people's names and e-mail addresses: "hash" replaces them by HMAC-SHA256 under
+    `hash_key` (16 bytes or more, not easily guessed; hex, the same for the same person), "drop" leaves the columns out.
+    Contributor reports name people as teams: these can be hashed, not dropped. Both treat a column that nobody declared
+    as a person's, text or number: one that is no documented metric or dimension of the report, has no number's suffix
+    (`_tickets`, `_days`, …), and is no rating with known values only. The manifest lists these in `unknown_columns`.
+    `personal_columns` are headers that name people for sure. `unknown_columns="refuse"` raises `HeaderError` instead.
     `max_file_bytes` limits the bytes of unpacked CSV; reading stops there with `TooLargeError`.
     Memory is bounded for any number of rows. Both puts are atomic and the manifest comes last, so everything that
     `staged` lists is complete. Raises `BodyError` if the file is not one complete CSV, `CsvError` if a row or the
@@ -89,7 +95,13 @@ def stage(
     folder = lake_path(folder)
     require_safe_writes(folder, single_writer=single_writer)
     created_at, exported_at = in_utc(created_at, "created_at"), in_utc(exported_at, "exported_at")
-    privacy = Privacy(personal_data, hash_key, personal_columns(slice.report))
+    privacy = Privacy(
+        choice=personal_data,
+        report=slice.report,
+        key=hash_key,
+        personal=personal_columns,
+        unknown_columns=unknown_columns,
+    )
     if on_bad_value not in get_args(BadValue):
         msg = f"on_bad_value={on_bad_value!r} is unknown; use one of {', '.join(get_args(BadValue))}"
         raise ValueError(msg)
@@ -100,31 +112,25 @@ def stage(
         "exported_at": exported_at.isoformat(),
         "run_id": run_id,
         "quarantined": 0,
-        "reading": _reading(aliases, on_bad_value, personal_data, hash_key),
+        "reading": _reading(aliases, on_bad_value, privacy),
     }
     name = f"{_file_name(request)}-{_file_name(export_id)}"
     target = folder / f"{name}.parquet"
-    with Download(file, max_file_bytes).open() as stream, scratch_folder() as scratch, ExitStack() as stack:
-        parquet, bad = scratch / "object", scratch / "bad"
-        reader = CsvReader(stream, slice, aliases)
-        rejects = Quarantine(bad, reader.columns, slice, export_id, privacy.mask) if aside else None
-        if rejects:
-            stack.enter_context(rejects)
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            for batch in reader.batches(rejects.add if rejects else _refuse):
-                yield privacy.apply(batch)
-            export["quarantined"] = rejects.count if rejects else 0
-
-        rows = _write(parquet, _with_added(privacy.columns_left(reader.columns)), batches(), slice, export)
-        if aside and rejects and rejects.count:
-            rejects.close()
-            if not rows:  # an export without rows would clear what the table holds
-                msg = f"none of the {rejects.count} rows fits, so nothing was staged; the last fault: {rejects.last}"
-                raise CsvError(msg)
-            # Quarantine first: wherever the staged slice is visible, the rows that it lacks are too.
-            put(aside / f"{name}.parquet", bad)
-        put(target, parquet)
+    not_ratings: frozenset[str] = frozenset()
+    while True:
+        classify = partial(privacy.classify, not_ratings=not_ratings)
+        with Download(file, max_file_bytes).open() as stream, scratch_folder() as scratch:
+            reader = CsvReader(stream, slice, aliases, classify)
+            try:
+                rows, bad = _build(reader, slice, export, scratch, puts_aside=aside is not None)
+            except NotRatingsError as found:
+                not_ratings |= found.names
+                continue
+            if bad:
+                # Quarantine first: wherever the staged slice is visible, the rows that it lacks are too.
+                put(cast("LakePath", aside) / f"{name}.parquet", bad)
+            put(target, scratch / "object")
+            break
     manifest = Manifest(
         scope=slice.scope,
         start=slice.start.isoformat(),
@@ -136,18 +142,41 @@ def stage(
         created_at=created_at.isoformat(),
         error=None,
     )
+    if reader.file.unknown:
+        manifest["unknown_columns"] = list(reader.file.unknown)
     write_manifest(target.with_suffix(".json"), manifest)
     return manifest
 
 
-def _reading(
-    aliases: Mapping[str, Sequence[str]] | None, on_bad_value: str, personal_data: str, hash_key: bytes | None
-) -> str:
+def _build(
+    reader: CsvReader, slice_: Slice, export: Mapping[str, Any], scratch: Path, *, puts_aside: bool
+) -> tuple[int, Path | None]:
+    """Write the rows to `object` in the folder, and return how many these are, with the file of those put aside."""
+    file, export = reader.file, {**export, "personal_data": reader.file.policy}
+    bad = scratch / "bad"
+    with ExitStack() as stack:
+        rejects = stack.enter_context(Quarantine(bad, file, slice_, export["export_id"])) if puts_aside else None
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            with closing(reader.batches(rejects.add if rejects else _refuse)) as found:
+                yield from map(file.apply, found)
+            export["quarantined"] = rejects.count if rejects else 0
+
+        rows = _write(scratch / "object", _with_added(file.columns_left), batches(), slice_, export)
+    if rejects and rejects.count and not rows:  # an export without rows would clear what the table holds
+        msg = f"none of the {rejects.count} rows fits, so nothing was staged; the last fault: {rejects.last}"
+        raise CsvError(msg)
+    return rows, bad if rejects and rejects.count else None
+
+
+def _reading(aliases: Mapping[str, Sequence[str]] | None, on_bad_value: str, privacy: Privacy) -> str:
     """Return a hash of all that decides how a file is read; the key for personal data does not show in it."""
-    key = hmac.digest(hash_key, b"reading", "sha256").hex() if hash_key else ""
+    key = hmac.digest(privacy.key, b"reading", "sha256").hex() if privacy.key else ""
     names = {name: list(headers) for name, headers in (aliases or {}).items()}
-    chosen = json.dumps([_READER_VERSION, names, on_bad_value, personal_data, key], sort_keys=True)
-    return hashlib.sha256(chosen.encode()).hexdigest()[:16]
+    chosen: list[Any] = [_READER_VERSION, names, on_bad_value, privacy.choice, key]
+    if privacy.choice != "keep":
+        chosen += ["unknown is a person", sorted(privacy.personal)]
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _refuse(_record: Record, fault: CsvError) -> None:
@@ -238,7 +267,9 @@ def _write(
             packed_before.result()
         footer = {
             SLICE_KEY: {**slice_.to_json(), **export},
-            COLUMNS_KEY: [(column.name, column.header, column.type) for column in columns],
+            COLUMNS_KEY: [
+                (column.name, column.header, column.type, *([True] if column.hashed else [])) for column in columns
+            ],
             PATHS_KEY: sorted(paths),
             PERIODS_KEY: sorted(periods, key=str),
         }

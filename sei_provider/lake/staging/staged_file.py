@@ -19,8 +19,9 @@ from sei_provider.lake.model import Slice, SliceKey
 SLICE_KEY = b"sei.slice"
 """Footer entry: the slice, its export, its run, and how many rows went to quarantine, as JSON."""
 COLUMNS_KEY = b"sei.columns"
-"""Footer entry: [name, SEI's header, type or null] of each column, as JSON. A column without a type is text until it
-is published. The lineage columns are left out: they are the same in every row, and known from the slice."""
+"""Footer entry: [name, SEI's header, type or null] of each column, and true if it is hashed and nobody declared it, as
+JSON. A column without a type is text until it is published. The lineage columns are left out: they are the same in
+every row, and known from the slice."""
 PATHS_KEY = b"sei.paths"
 """Footer entry: the distinct [team, team hierarchy] of the rows, as JSON."""
 SPRINTS_KEY = b"sei.sprints"
@@ -176,8 +177,11 @@ def _open(path: Path) -> _Opened:
     with pa.OSFile(str(path)) as data, pq.ParquetFile(data, pre_buffer=False) as file:
         footer = file.metadata.metadata
         value = json.loads(footer[SLICE_KEY])
+        slice_ = Slice.from_json(value)
+        if policy := value.get("personal_data"):
+            slice_ = replace(slice_, definition={**slice_.definition, "personal_data": policy})
         staged = StagedFile(
-            slice=Slice.from_json(value),
+            slice=slice_,
             export_id=value["export_id"],
             created_at=datetime.fromisoformat(value["created_at"]),
             exported_at=datetime.fromisoformat(value["exported_at"]),

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from sei_provider.lake.column_metadata import HEADER_KEY, field_metadata
+from sei_provider.lake.column_metadata import HASHED_KEY, HEADER_KEY, field_metadata
 from sei_provider.lake.columns import DERIVED, LINEAGE, Column, ColumnType, arrow_type
 from sei_provider.lake.tables.schema import TableSchema
 
@@ -37,7 +37,9 @@ def arrow_schema(schema: TableSchema, columns: Iterable[Column] | None = None) -
         pa.field(
             column.name,
             arrow_type(column),
-            metadata={HEADER_KEY: column.header} | field_metadata(column, report, mode),
+            metadata={HEADER_KEY: column.header}
+            | ({HASHED_KEY: b"true"} if column.hashed else {})
+            | field_metadata(column, report, mode),
         )
         for column in columns
     ]
@@ -47,7 +49,12 @@ def arrow_schema(schema: TableSchema, columns: Iterable[Column] | None = None) -
 def columns_of(schema: pa.Schema) -> tuple[Column, ...]:
     """Return the columns of a month's object as those of a table."""
     return tuple(
-        Column(field.name, ((field.metadata or {}).get(HEADER_KEY) or b"").decode(), _TYPES[field.type])
+        Column(
+            field.name,
+            ((field.metadata or {}).get(HEADER_KEY) or b"").decode(),
+            _TYPES[field.type],
+            hashed=HASHED_KEY in (field.metadata or {}),
+        )
         for field in schema
         if field.name not in _COMPUTED
     )

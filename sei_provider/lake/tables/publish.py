@@ -121,6 +121,7 @@ class _Batch:
     already: AlreadyPublished
     exports: frozenset[tuple[str, str]]
     """Scope and export id of all its slices, published by an earlier try or not."""
+    unknown_columns: list[str]
     schema: TableSchema | None = None
     """Schema with the columns of the batch, once planned."""
     unfit: dict[tuple[str, str], LakeError] = field(default_factory=dict)
@@ -165,7 +166,8 @@ def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], publis
         entries = {key: ledger_entry(file, published_at) for key, file in staged.files.items()}
         already = AlreadyPublished.find(folder, gone)
         exports = {(entry.scope, entry.export_id) for entry in entries.values()} | already.exports
-        batch = _Batch(folder, published_at, staged, entries, already, frozenset(exports))
+        unknown = {header for manifest, _ in slices for header in manifest.get("unknown_columns", ())}
+        batch = _Batch(folder, published_at, staged, entries, already, frozenset(exports), sorted(unknown))
         for attempt in stamina.retry_context(
             on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5
         ):
@@ -317,6 +319,7 @@ def _note(batch: _Batch, month: date, ledger: Sequence[LedgerEntry], superseded:
         quarantined=sum(entry.quarantined for entry in own),
         restated=before["restated"] if before else None,
         new_columns=batch.new_columns,
+        unknown_columns=batch.unknown_columns,
         missing_columns=batch.missing_columns,
         path=str(object_path(batch.folder, month)),
     )

@@ -22,7 +22,10 @@ from sei_provider.lake.tables.layout import FORMAT
 
 _GROWING = ("metric_groups", "metrics")
 _ORIGIN = ("account", "organization", "project")
-_RECORDED_LATER = ("level", *_ORIGIN)
+PERSONAL_DATA = "personal_data"
+"""Member of the definition: `keep`, `drop`, or `hash` with a fingerprint of the key, if the table has had a column that
+names a person. Hashes and names, or hashes under two keys, in one column would count one person as two."""
+_RECORDED_LATER = ("level", PERSONAL_DATA, *_ORIGIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class TableSchema:
             if old is None:
                 known[column.name] = column
             elif old.type is None:
-                known[column.name] = replace(old, type=column.type)
+                known[column.name] = replace(old, type=column.type, hashed=column.hashed)
         return replace(self, columns=tuple(known.values()))
 
     @property
@@ -91,7 +94,7 @@ class TableSchema:
 
     def to_bytes(self) -> bytes:
         """Return the content of the schema's object, whose keys are a file format and not these names."""
-        columns = {column.name: {"type": column.type, "header": column.header} for column in self.columns}
+        columns: dict[str, JSON] = {column.name: _column_json(column) for column in self.columns}
         behind = [f"{month:%Y-%m}" for month in self.behind]
         value = {"format": FORMAT, "columns": columns, "meaning": dict(self.definition), "behind": behind}
         return json.dumps(value, indent=1, ensure_ascii=False).encode()
@@ -108,7 +111,9 @@ class TableSchema:
             check_format(version, "the schema of the table")
             behind = value["behind"] if version else ()  # 751f940 told only that some are
             return cls(
-                columns=tuple(Column(name, c["header"], c["type"]) for name, c in value["columns"].items()),
+                columns=tuple(
+                    Column(name, c["header"], c["type"], c.get("hashed", False)) for name, c in value["columns"].items()
+                ),
                 definition=dict(value["meaning"]),
                 behind=tuple(date.fromisoformat(f"{month}-01") for month in behind),
                 format=version,
@@ -122,6 +127,9 @@ class TableSchema:
         before, after = _requested_metrics(definition), _requested_metrics(other.definition)
         if other.definition and before is not None and (after is None or before < after):
             definition = other.definition
+        policies = (self.definition.get(PERSONAL_DATA), other.definition.get(PERSONAL_DATA))
+        if policy := next(filter(None, policies), None):
+            definition = {**definition, PERSONAL_DATA: policy}
         return replace(schema, definition=definition)
 
 
@@ -144,7 +152,7 @@ def infer_types(
     export, with an error that names table and column; a value is never replaced by null. These slices and those of
     `left_out` add nothing to the schema.
     """
-    unfit = _unfit_slices(staged, table, schema)
+    unfit = _otherwise_hashed(staged, table, schema) | _unfit_slices(staged, table, schema)
     others = {*left_out, *unfit}
     keys = {
         staged.columns_key[key]
@@ -185,6 +193,14 @@ def _names(value: JSON) -> Sequence[JSON]:
 
 
 def _other_definition(slice_: Slice, name: str, before: JSON, after: JSON) -> TableDefinitionError:
+    if name == PERSONAL_DATA:
+        msg = (
+            f"table {slice_.table} holds people under personal_data={_policy(before)}, but {slice_.scope} from "
+            f"{slice_.start} was exported with personal_data={_policy(after)}, and together they would count one "
+            "person as two, or leave in clear what is to be hidden: publish this export to another table with table=, "
+            "and export the older months to it again"
+        )
+        return TableDefinitionError(msg)
     msg = (
         f"table {slice_.table} has {name}={before!r}, but {slice_.scope} from {slice_.start} was exported with "
         f"{name}={after!r}: a table has one definition; publish this export to another table with table="
@@ -192,8 +208,36 @@ def _other_definition(slice_: Slice, name: str, before: JSON, after: JSON) -> Ta
     return TableDefinitionError(msg)
 
 
+def _column_json(column: Column) -> JSON:
+    if column.hashed:
+        return {"type": column.type, "header": column.header, "hashed": True}
+    return {"type": column.type, "header": column.header}
+
+
+def _policy(recorded: JSON) -> str:
+    choice, _, key = str(recorded).partition(" ")
+    return f"{choice!r} under the key {key}" if key else repr(choice)
+
+
 def _is_text(name: str) -> bool:
     return name.endswith(TEXT_SUFFIXES) or name == "id"
+
+
+def _otherwise_hashed(staged: StagedFiles, table: str, schema: TableSchema) -> dict[tuple[str, str], LakeError]:
+    """Find the slices with a column that is hashed there and clear in the table, or the other way round."""
+    hashed = {column.name: column.hashed for column in schema.columns if column.type is not None}
+    found: dict[tuple[str, str], LakeError] = {}
+    for key, file in staged.files.items():
+        for column in staged.columns[staged.columns_key[key]]:
+            if hashed.get(column.name, column.hashed) is not column.hashed:
+                there, here = ("hashes", "clear values") if hashed[column.name] else ("clear values", "hashes")
+                msg = (
+                    f"column {column.name!r} of table {table} holds {there}, but export {file.export_id} of "
+                    f"{file.slice.scope} holds {here}: name the column otherwise with columns=, or publish this export "
+                    "to another table with table="
+                )
+                found[file.slice.scope, file.export_id] = TableDefinitionError(msg)
+    return found
 
 
 def _unfit_slices(staged: StagedFiles, table: str, schema: TableSchema) -> dict[tuple[str, str], LakeError]:
