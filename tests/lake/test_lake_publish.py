@@ -26,6 +26,7 @@ def test_a_slice_lands_in_the_months_of_its_rows_start_dates(bench):
             "quarantined": 0,
             "restated": None,
             "new_columns": [],
+            "unknown_columns": [],
             "missing_columns": [],
             "path": str(folder / f"month={month}" / "data.parquet"),
         }

@@ -127,8 +127,7 @@ class TableSchema:
         before, after = _requested_metrics(definition), _requested_metrics(other.definition)
         if other.definition and before is not None and (after is None or before < after):
             definition = other.definition
-        policies = (self.definition.get(PERSONAL_DATA), other.definition.get(PERSONAL_DATA))
-        if policy := next(filter(None, policies), None):
+        if policy := self.definition.get(PERSONAL_DATA) or other.definition.get(PERSONAL_DATA):
             definition = {**definition, PERSONAL_DATA: policy}
         return replace(schema, definition=definition)
 
@@ -208,10 +207,9 @@ def _other_definition(slice_: Slice, name: str, before: JSON, after: JSON) -> Ta
     return TableDefinitionError(msg)
 
 
-def _column_json(column: Column) -> JSON:
-    if column.hashed:
-        return {"type": column.type, "header": column.header, "hashed": True}
-    return {"type": column.type, "header": column.header}
+def _column_json(column: Column) -> dict[str, JSON]:
+    hashed: dict[str, JSON] = {"hashed": True} if column.hashed else {}
+    return {"type": column.type, "header": column.header, **hashed}
 
 
 def _policy(recorded: JSON) -> str:
