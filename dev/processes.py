@@ -1,5 +1,7 @@
 """Processes that are started in a session of their own and stopped so that nothing of them stays behind.
 
+They die with the process that started them, even if it is killed: see `dev.watchdog`.
+
 Knows nothing of Airflow: what is started, and how one sees that it is ready, is the caller's.
 """
 
@@ -7,9 +9,11 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,9 +32,18 @@ class BackgroundProcess:
     """One process with its log, alone in a new session, so that all its descendants can be found again.
 
     Airflow's workers and task processes make process groups of their own, but none leaves the session it was born in.
+    `outlives` is True for a process that goes on when the one that started it has ended.
     """
 
-    def __init__(self, name: str, command: Sequence[str], *, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        log: Path,
+        outlives: bool = False,
+    ) -> None:
         self.name = name
         self.command = list(command)
         self.log = log
@@ -44,6 +57,11 @@ class BackgroundProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        if not outlives:
+            input_ = _watchdog().stdin
+            assert input_ is not None  # noqa: S101 - a pipe, for the type checker
+            input_.write(f"{self.pid}\n")
+            input_.flush()
 
     @property
     def pid(self) -> int:
@@ -75,11 +93,7 @@ class BackgroundProcess:
 
     def kill_session(self) -> None:
         """Send SIGKILL to the process and all its descendants, as when a machine loses its power."""
-        while members := self.members():  # more than once: a worker may have forked since the list was made
-            for member in members:
-                with suppress(psutil.NoSuchProcess):
-                    member.kill()
-            time.sleep(0.01)
+        kill_session(self.pid)
         self._popen.wait()
 
     def titled(self, words: str) -> list[psutil.Process]:
@@ -130,6 +144,15 @@ def session_members(session: int) -> list[psutil.Process]:
     return [process for pid in psutil.pids() if _session_of(pid) == session for process in _living(pid)]
 
 
+def kill_session(session: int) -> None:
+    """Send SIGKILL to every process of a session, until none is left."""
+    while members := session_members(session):  # more than once: a worker may have forked since the list was made
+        for member in members:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+        time.sleep(0.01)
+
+
 def exit_on_sigterm() -> None:
     """Turn SIGTERM into `SystemExit`, so that context managers stop what they started."""
 
@@ -174,6 +197,19 @@ def wait_until(
             msg = f"{what}: not so after {seconds:.0f} s.\n{tails}"
             raise StackError(msg)
         time.sleep(poll)
+
+
+@cache
+def _watchdog() -> "subprocess.Popen[str]":
+    """Return the one process that watches over this one's children. It sees the end of its input when this one ends."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dev.watchdog"],
+        cwd=Path(__file__).resolve().parents[1],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def _members(processes: Iterable[BackgroundProcess]) -> list[psutil.Process]:

@@ -1,6 +1,6 @@
 """`make up` and `make down`: the demo's Airflow and sandbox in the background, kept running to look at.
 
-A keeper process holds the stack. `--down` sends it SIGTERM, and kills what a keeper that was killed has left.
+A keeper process holds the stack, which ends with it. `--down` sends it SIGTERM.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from dev.demo import EXPORT_SECONDS, LAKE, NIGHTLY, SCORECARD, STATE, TEAMS
-from dev.processes import BackgroundProcess, StackError, exit_on_sigterm, free_ports, session_members, wait_until
+from dev.processes import BackgroundProcess, StackError, exit_on_sigterm, free_ports, wait_until
 from dev.report import say
 from dev.stack import PROJECT, START_SECONDS, Stack
 from sei_provider.sandbox.data.organisation import Organisation
@@ -47,11 +47,14 @@ def up(folder: Path) -> None:
     """
     file = folder / "up.json"
     if not file.exists() or not _is_same(_read(folder)["keeper"]):
-        if file.exists():
-            down(folder)  # a keeper that was killed may have left processes
+        file.unlink(missing_ok=True)  # of a keeper that was killed
         say("Starting the sandbox and Airflow …")
         keeper = BackgroundProcess(
-            "keeper", [sys.executable, "-m", "dev.up", "--keep"], environment=os.environ, log=folder / "keeper.log"
+            "keeper",
+            [sys.executable, "-m", "dev.up", "--keep"],
+            environment=os.environ,
+            log=folder / "keeper.log",
+            outlives=True,
         )
         wait_until(file.exists, what="the sandbox and Airflow are up", seconds=2 * START_SECONDS, processes=[keeper])
         say(f"All is up; {NIGHTLY} runs now, for the last night.")
@@ -63,7 +66,7 @@ def up(folder: Path) -> None:
 
 
 def down(folder: Path) -> None:
-    """Stop the keeper and wait until nothing is left of what it started.
+    """Stop the keeper and wait for its end.
 
     Raises:
         StackError: the keeper does not end.
@@ -81,12 +84,8 @@ def down(folder: Path) -> None:
         except psutil.TimeoutExpired as error:
             msg = f"the keeper (pid {keeper.pid}) has not ended {DOWN_SECONDS:.0f} s after SIGTERM; see {folder}"
             raise StackError(msg) from error
-    left = [member for leader in state["started"] if not _is_taken(leader) for member in session_members(leader[0])]
-    for member in left:
-        member.kill()
-    psutil.wait_procs(left, timeout=5)
     file.unlink()
-    say(f"Down.{f' {len(left)} processes were left by a killed keeper.' if left else ''} The lake stays: {LAKE}")
+    say(f"Down. The lake stays: {LAKE}")
 
 
 def keep(folder: Path) -> None:
@@ -107,7 +106,6 @@ def keep(folder: Path) -> None:
         stack.airflow.unpause(SCORECARD, NIGHTLY)
         state = {
             "keeper": _identity(os.getpid()),
-            "started": [_identity(process.pid) for process in stack.processes.values()],
             "airflow": stack.airflow.base_url,
             "sandbox": stack.sandbox_url,
         }
@@ -135,11 +133,6 @@ def _is_same(identity: tuple[int, float]) -> bool:
         return process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def _is_taken(identity: tuple[int, float]) -> bool:
-    """Return whether another process has this pid now. A session's id is not reused while a member lives."""
-    return psutil.pid_exists(identity[0]) and not _is_same(identity)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """Starting and stopping processes: nothing of them may stay behind, and what does not start says why."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
-from dev.processes import BackgroundProcess, StackError, stop_all, wait_until
+from dev.processes import BackgroundProcess, StackError, kill_session, session_members, stop_all, wait_until
+from dev.stack import PROJECT
 
 # Ignores SIGTERM, and has a child in a process group of its own which does too, as Airflow's task processes are.
 STUBBORN = """
@@ -51,6 +53,42 @@ def test_a_process_that_ends_at_sigterm_is_not_killed(tmp_path: Path) -> None:
     wait_until(lambda: "up" in process.log.read_text(), what="up", seconds=30, processes=[process])
     assert stop_all([process], grace=30) == []
     assert process.returncode is not None
+
+
+OWNER = """
+import os, sys
+from pathlib import Path
+from dev.processes import BackgroundProcess
+for name in ("child", "outlives"):
+    process = BackgroundProcess(
+        name, [sys.executable, "-c", sys.argv[2]], environment=dict(os.environ), log=Path(sys.argv[1], name),
+        outlives=name == "outlives",
+    )
+    print(process.pid, flush=True)
+input()
+"""
+
+
+def test_processes_die_with_the_one_that_started_them_even_if_it_is_killed_unless_they_outlive_it(
+    tmp_path: Path,
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(tmp_path), STUBBORN],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT,
+    ) as owner:
+        assert owner.stdout
+        child, outlives = (int(owner.stdout.readline()) for _ in range(2))
+        both_up = lambda: all(len((tmp_path / name).read_text().splitlines()) == 2 for name in ("child", "outlives"))  # noqa: E731
+        wait_until(both_up, what="both up", seconds=60, processes=[])
+        owner.kill()
+    try:
+        wait_until(lambda: session_members(child) == [], what="the child is gone", seconds=60, processes=[])
+        assert len(session_members(outlives)) == 2
+    finally:
+        kill_session(outlives)
 
 
 def test_waiting_for_a_process_that_died_ends_at_once_with_the_end_of_its_log(tmp_path: Path) -> None:
