@@ -20,8 +20,10 @@ Imports = Mapping[str, frozenset[str]]
 FLOORS: Mapping[str, Sequence[Sequence[str]]] = {
     "sei_provider": (("api", "lake"), ("sandbox", "hooks"), ("links", "triggers"), ("operators", "cli")),
     "sei_provider.api": (
-        ("errors", "reports"),
+        ("bounds",),
+        ("errors", "redaction", "reports"),
         ("validation", "periods"),
+        ("link",),
         ("request", "export", "teams"),
         ("planner", "call"),
         ("pagination",),
@@ -29,6 +31,7 @@ FLOORS: Mapping[str, Sequence[Sequence[str]]] = {
         ("list_filters",),
         ("polling",),
         ("response", "retry", "rate_limit"),
+        ("exchange",),
         ("base_client",),
         ("async_client", "client"),
     ),

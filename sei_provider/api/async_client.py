@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar, Unpack
@@ -11,7 +12,7 @@ from typing import IO, Any, Self, TypeVar, Unpack
 import httpx
 import stamina
 
-from sei_provider.api import endpoints
+from sei_provider.api import bounds, endpoints
 from sei_provider.api.base_client import BaseClient
 from sei_provider.api.call import Call, Flow, Reply
 from sei_provider.api.errors import (
@@ -20,14 +21,16 @@ from sei_provider.api.errors import (
     SeiHTTPError,
     SeiRateLimitError,
     SeiReplyError,
-    redacting,
+    detached,
 )
+from sei_provider.api.exchange import ExchangeLimits, limit_async_reads
 from sei_provider.api.export import Export
 from sei_provider.api.list_filters import ExportFilters, paginate_exports
 from sei_provider.api.pagination import Paginator
 from sei_provider.api.polling import ExportPoller
+from sei_provider.api.redaction import redacting
 from sei_provider.api.request import ExportRequest
-from sei_provider.api.response import BodyLimits, check_encoding, error_from_response, transport_error
+from sei_provider.api.response import error_from_response, transport_error
 from sei_provider.api.retry import RetryState
 from sei_provider.api.teams import OrgTree, Team
 
@@ -42,7 +45,9 @@ class AsyncSeiClient(BaseClient):
 
     def __init__(self, *, transport: httpx.AsyncBaseTransport | None = None, **settings: Any) -> None:
         super().__init__(**settings)
-        self._http = httpx.AsyncClient(transport=transport, **self._http_settings)
+        self._http = httpx.AsyncClient(
+            transport=transport, event_hooks={"response": [_drop_location]}, **self._http_settings
+        )
         self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -65,15 +70,19 @@ class AsyncSeiClient(BaseClient):
         """As `SeiClient.get_export`."""
         return await self._send(endpoints.get_export(report, export_id))
 
-    async def download_export(self, export: Export, file: IO[bytes]) -> int:
+    async def download_export(self, export: Export, file: IO[bytes], *, max_bytes: int = bounds.DOWNLOAD_BYTES) -> int:
         """As `SeiClient.download_export`."""
+        if export.has_link_query and not export.link_query:
+            export = await self.get_export(export.report, export.id)
         call = endpoints.download_export(export, self.base_url)
-        return await self._fetch(call, file, lambda: BodyLimits.for_download(call, export))
+        return await self._fetch(call, file, lambda: ExchangeLimits.for_download(call, export, max_bytes))
 
-    async def run_report(self, request: ExportRequest, file: IO[bytes]) -> int:
+    async def run_report(
+        self, request: ExportRequest, file: IO[bytes], *, max_bytes: int = bounds.DOWNLOAD_BYTES
+    ) -> int:
         """As `SeiClient.run_report`."""
         call = endpoints.run_report(request, request.body(**self._names))
-        return await self._fetch(call, file, lambda: BodyLimits.for_report(call))
+        return await self._fetch(call, file, lambda: ExchangeLimits.for_report(call, max_bytes))
 
     def list_exports(self, report: str, **filters: Unpack[ExportFilters]) -> AsyncIterator[Export]:
         """As `SeiClient.list_exports`, for `async for`."""
@@ -106,18 +115,17 @@ class AsyncSeiClient(BaseClient):
             for item in paginator.record(await self._send(paginator.next_call)):
                 yield item
 
-    async def _fetch(self, call: Call[None], file: IO[bytes], new_limits: Callable[[], BodyLimits]) -> int:
+    async def _fetch(self, call: Call[None], file: IO[bytes], new_limits: Callable[[], ExchangeLimits]) -> int:
         async def once() -> int:
             file.seek(0)
             file.truncate()
             limits = new_limits()
-            async with self._open(call) as response:
-                async for piece in response.aiter_raw():
+            async with self._open(call, limits) as response:
+                async for piece in _pieces(response):
                     await asyncio.to_thread(file.write, limits.feed(piece, response.headers))
                 return limits.finish(response.headers)
 
-        retry = RetryState(call, self._deadline)
-        return await stamina.AsyncRetryingCaller(**retry.backoff)(retry.should_retry, once)
+        return await self._attempt(call, once)
 
     async def _run(self, flow: Flow[T]) -> T:
         try:
@@ -133,30 +141,39 @@ class AsyncSeiClient(BaseClient):
             return stop.value  # type: ignore[no-any-return]
 
     async def _send(self, call: Call[T]) -> T:
-        retry = RetryState(call, self._deadline)
-        return await stamina.AsyncRetryingCaller(**retry.backoff)(retry.should_retry, self._send_once, call)
+        async def once() -> T:
+            limits = ExchangeLimits.for_reply(call, self._deadline)
+            async with self._open(call, limits) as response:
+                content = b"".join([limits.feed(piece, response.headers) async for piece in _pieces(response)])
+                reply = Reply(
+                    description=call.description, status=response.status_code, headers=response.headers, content=content
+                )
+                # Within the block, so that its errors are redacted.
+                if len(content) > bounds.THREAD_BYTES:
+                    return await asyncio.to_thread(call.parse, reply)
+                return call.parse(reply)
 
-    async def _send_once(self, call: Call[T]) -> T:
-        limits = BodyLimits.for_reply(call)
-        async with self._open(call) as response:
-            check_encoding(call, response.headers)
-            content = b"".join([limits.feed(piece, response.headers) async for piece in response.aiter_bytes()])
-            reply = Reply(
-                description=call.description, status=response.status_code, headers=response.headers, content=content
-            )
-            return call.parse(reply)  # within the block, so that its errors are redacted
+        return await self._attempt(call, once)
+
+    async def _attempt(self, call: Call[Any], once: Callable[[], Awaitable[T]]) -> T:
+        """As `SeiClient._attempt`."""
+        retry = RetryState(call, self._deadline)
+        try:
+            return await stamina.AsyncRetryingCaller(**retry.backoff)(retry.should_retry, once)
+        except SeiError as error:
+            failure = error
+        raise detached(failure)
 
     @asynccontextmanager
-    async def _open(self, call: Call[Any]) -> AsyncIterator[httpx.Response]:
-        async with self._turn:
-            while wait := await asyncio.to_thread(self._limit.try_acquire):  # noqa: ASYNC110 - other processes hold it
-                await asyncio.sleep(wait)
-        with redacting(self._key):
+    async def _open(self, call: Call[Any], limits: ExchangeLimits) -> AsyncIterator[httpx.Response]:
+        await self._wait_for_turn(call)
+        with redacting(self._key), limits.reading():
             try:
-                response = await self._headers(call)
+                response = await self._http.send(self._request(self._http, call, limit_async_reads), stream=True)
                 try:
                     if not response.is_success:
                         raise await self._error(call, response)
+                    limits.start_body(response.headers)
                     yield response
                 except SeiRateLimitError:
                     await asyncio.to_thread(self._limit.penalize)
@@ -166,24 +183,33 @@ class AsyncSeiClient(BaseClient):
             except httpx.RequestError as error:
                 raise transport_error(call, error) from error
 
-    async def _headers(self, call: Call[Any]) -> httpx.Response:
-        """Send the call and wait for the answer's headers; httpx's timeouts do not end a trickle of them."""
-        request = self._request(self._http, call)
-        seconds = request.extensions["timeout"]["read"]
+    async def _wait_for_turn(self, call: Call[Any]) -> None:
+        """As `SeiClient._wait_for_turn`."""
+        end = self._turn_end()
+        left = None if end is None else end - time.time()
         try:
-            async with asyncio.timeout(2 * seconds):  # the other half is for connecting and sending
-                return await self._http.send(request, stream=True)
+            async with asyncio.timeout(left), self._turn:
+                while wait := await asyncio.to_thread(self._limit.try_acquire):
+                    if end is not None and time.time() + wait > end:
+                        raise self._no_turn(call, wait)
+                    await asyncio.sleep(wait)
         except TimeoutError:
-            msg = f"Asked to {call.description}, SEI's answer did not begin within {2 * seconds:.0f} seconds"
-            raise SeiConnectionError(msg) from None
+            raise self._no_turn(call, left or 0.0) from None
 
     @staticmethod
     async def _error(call: Call[Any], response: httpx.Response) -> SeiHTTPError:
-        limits, body = BodyLimits.for_error(call), b""
-        with suppress(httpx.RequestError, SeiReplyError):
-            check_encoding(call, response.headers)
-            async for piece in response.aiter_bytes():
-                body += piece
-                if not limits.wants_more(piece):
-                    break
+        limits, body = ExchangeLimits.for_error(call), b""
+        with limits.reading(), suppress(httpx.RequestError, SeiReplyError, SeiConnectionError):
+            async for piece in _pieces(response):
+                body += limits.feed_error(piece, response.headers)
         return error_from_response(call.description, response.status_code, response.headers, body)
+
+
+def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
+    """As in `client`."""
+    return response.aiter_bytes() if response.is_stream_consumed else response.aiter_raw()
+
+
+async def _drop_location(response: httpx.Response) -> None:
+    """As in `client`."""
+    response.headers.pop("location", None)

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import ssl
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Any
 
 import httpx
 
 from sei_provider import __version__
+from sei_provider.api import bounds
 from sei_provider.api.call import Call
-from sei_provider.api.errors import SeiInputError
+from sei_provider.api.errors import SeiInputError, SeiRateLimitError
 from sei_provider.api.rate_limit import shared_rate_limit
+from sei_provider.api.redaction import is_redacting
 
-_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
-"""Seconds: 10 to connect, 60 between two chunks of an answer."""
-_LEGACY_TIMEOUT = httpx.Timeout(900.0, connect=10.0)
-"""SEI runs a legacy report before it sends the first byte, so that takes longer."""
-_USER_INFO = re.compile("//[^/]*@")
+_ADDRESS = re.compile(
+    r"(?P<scheme>https?)://(?P<credentials>[^/?#@\\\s]*@)?(?P<host>[\w.-]+|\[[0-9a-f:.]+\])(?::[0-9]*)?(?:[/?#][^@\\]*)?",
+    re.IGNORECASE,
+)
+"""An address whose host is certain: with another `@` it might be part of a password."""
+_LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
+"""Loggers of whole addresses and of all headers that came: of the signatures in them, and of a key that comes back."""
+
+
+def _is_of_others(_record: logging.LogRecord) -> bool:
+    return not is_redacting()
+
+
+for _name in _LOGGERS:
+    logging.getLogger(_name).addFilter(_is_of_others)
 
 
 class BaseClient:
@@ -81,7 +98,8 @@ class BaseClient:
             headers["Harness-Account"] = _validated_header("account_identifier", account_identifier)
         self._http_settings: dict[str, Any] = {
             "headers": headers,
-            "timeout": _TIMEOUT,
+            "timeout": httpx.Timeout(bounds.SILENCE_SECONDS, connect=bounds.CONNECT_SECONDS),
+            "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # SEI needs none, and they would add up
             "verify": verify,
             "follow_redirects": False,  # a redirect would take the key along
             # A proxy in the environment is the company's way out, and has no place between us and this machine.
@@ -95,8 +113,10 @@ class BaseClient:
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r}, {self._params})"
 
-    def _request(self, http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
-        url = self.base_url + call.path
+    def _request(
+        self, http: httpx.Client | httpx.AsyncClient, call: Call[Any], trace: Callable[..., Any]
+    ) -> httpx.Request:
+        url, extensions = self.base_url + call.path, {"trace": trace}
         if call.legacy:
             return http.build_request(
                 call.method,
@@ -104,9 +124,24 @@ class BaseClient:
                 params=call.params,
                 json=call.body,
                 headers={"x-api-key": self._key},  # beside `authorization`: text and curl of seed 002 differ
-                timeout=_LEGACY_TIMEOUT,
+                timeout=httpx.Timeout(bounds.REPORT_SECONDS, connect=bounds.CONNECT_SECONDS),
+                extensions=extensions,
             )
-        return http.build_request(call.method, url, params={**self._params, **call.params}, json=call.body)
+        params = {**call.params, **self._params}
+        return http.build_request(call.method, url, params=params, json=call.body, extensions=extensions)
+
+    def _turn_end(self) -> float | None:
+        """Return the Unix time until which a call may wait for the key's limit; None without a deadline."""
+        return None if self._deadline is None else max(self._deadline, time.time() + 1.0)  # as `RetryState`
+
+    @staticmethod
+    def _no_turn(call: Call[Any], wait: float) -> SeiRateLimitError:
+        msg = (
+            f"Could not {call.description} before the deadline: the key's requests per minute are used up, and the "
+            f"next is free in {wait:.0f} seconds. Its limit is shared with others; make fewer calls at a time, or "
+            "allow more time"
+        )
+        return SeiRateLimitError(msg, status=HTTPStatus.TOO_MANY_REQUESTS, retry_after=max(wait, 1.0))
 
     def _account(self) -> str:
         if not self._account_identifier:
@@ -137,24 +172,31 @@ def _validated_header(name: str, value: str) -> str:
 
 
 def _validated_base_url(base_url: str, *, allow_http: bool) -> str:
+    base_url = base_url.strip()
     try:
-        url = httpx.URL(base_url.strip())
+        url = httpx.URL(base_url)
     except httpx.InvalidURL:
         url = httpx.URL("")
-    if url.scheme not in {"http", "https"} or not url.host or url.query or url.fragment or url.userinfo:
-        shown = _USER_INFO.sub("//***@", base_url)
+    found = _ADDRESS.fullmatch(base_url)
+    if not found or found["credentials"] or not url.host or "?" in base_url or "#" in base_url:
         msg = (
-            f"{shown!r} is not a base URL; it must be the cluster's URL with its path and nothing more, "
-            "as in https://app.harness.io/prod1/sei/api"
+            f"{_shown(base_url)} is not a base URL; it must be the cluster's URL with its path and nothing more, "
+            "as in https://app.harness.io/prod1/sei/api: the key belongs into the connection's password"
         )
         raise SeiInputError(msg)
     if url.scheme != "https" and not allow_http and not _is_local(url.host):
         msg = (
-            f"{base_url!r} would send the API key unencrypted; use https or, on a network that you trust, "
+            f"{_shown(base_url)} would send the API key unencrypted; use https or, on a network that you trust, "
             "set the connection's extra allow_http to true"
         )
         raise SeiInputError(msg)
     return str(url).rstrip("/")
+
+
+def _shown(base_url: str) -> str:
+    """Return scheme and host, because people put keys into every other part; neither if they are unclear."""
+    found = _ADDRESS.fullmatch(base_url)
+    return repr(f"{found['scheme']}://{found['host']}") if found else "the given address"
 
 
 def _is_local(host: str) -> bool:

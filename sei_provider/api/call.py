@@ -7,7 +7,9 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from sei_provider.api.errors import SeiConnectionError, SeiReplyError, sanitize
+from sei_provider.api import bounds
+from sei_provider.api.errors import SeiConnectionError, SeiReplyError
+from sei_provider.api.redaction import sanitize
 
 T = TypeVar("T")
 
@@ -18,11 +20,11 @@ class Reply:
 
     description: str
     status: int
-    content: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Call(Generic[T]):
     """One HTTP call and how its reply is parsed.
 
@@ -32,6 +34,7 @@ class Call(Generic[T]):
     - `retry_on_404` means that a 404 may come too early and pass.
     - `legacy` calls carry the key in both headers and no identifiers in the query. They have a longer timeout because
       SEI works before it answers (CONTRACT, "Every V2 call", and row 32).
+    - `max_bytes` is the limit on a JSON reply.
     """
 
     description: str
@@ -43,6 +46,11 @@ class Call(Generic[T]):
     idempotent: bool = True
     retry_on_404: bool = False
     legacy: bool = False
+    max_bytes: int = bounds.REPLY_BYTES
+
+    def __repr__(self) -> str:
+        """Show the description only: `params` may hold a link's signature, and stamina logs what it calls again."""
+        return f"{type(self).__name__}({self.description!r})"
 
 
 Flow = Generator[Call[Any], Any, T]
@@ -50,22 +58,35 @@ Flow = Generator[Call[Any], Any, T]
 result."""
 
 
-def parse_json(reply: Reply) -> Any:
+def parse_json(reply: Reply, *, max_values: int = bounds.REPLY_VALUES) -> Any:
     """Return the JSON of a reply.
 
     Raises `SeiConnectionError` for JSON that was cut short, which is transient, and `SeiReplyError` for anything that
-    is not JSON or is nested too deeply.
+    is not JSON, is nested too deeply, or has more than `max_values` values, which are counted before it is parsed.
     """
+    content, size = reply.content, f"{len(reply.content)} bytes"
+    # At least as many as there are: a comma within a text counts too.
+    values = 1 + content.count(b",") + content.count(b"[") + content.count(b"{")
+    if values > max_values:
+        msg = f"Asked to {reply.description}, SEI sent more than {max_values} JSON values ({size})"
+        raise SeiReplyError(msg)
     try:
-        return json.loads(reply.content)
+        return json.loads(content, parse_constant=_refuse_constant)
     except RecursionError:
-        msg = f"Asked to {reply.description}, SEI sent JSON that is nested too deep ({len(reply.content)} bytes)"
+        msg = f"Asked to {reply.description}, SEI sent JSON that is nested too deep ({size})"
         raise SeiReplyError(msg) from None
-    except ValueError:
-        start = sanitize(reply.content[:200].decode("utf-8", "replace"))
-        got = f"({len(reply.content)} bytes, starting {start!r})"
-        if reply.content.lstrip()[:1] in {b"", b"{", b"["}:
-            msg = f"Asked to {reply.description}, SEI sent JSON that is not whole {got}"
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        start = sanitize(content[:200].decode("utf-8", "replace"))
+        if content.lstrip()[:1] in {b"", b"{", b"["}:
+            msg = f"Asked to {reply.description}, SEI sent JSON that is not whole ({size}, starting {start!r})"
             raise SeiConnectionError(msg) from None
-        msg = f"Asked to {reply.description}, SEI sent what is not JSON {got}"
+        msg = f"Asked to {reply.description}, SEI sent what is not JSON ({size}, starting {start!r})"
         raise SeiReplyError(msg) from None
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        msg = f"Asked to {reply.description}, SEI sent JSON with a number that is none or too long ({size})"
+        raise SeiReplyError(msg) from None
+
+
+def _refuse_constant(name: str) -> None:
+    """Refuse `NaN` and `Infinity`, which are not JSON although Python reads them."""
+    raise ValueError(name)

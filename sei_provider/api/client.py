@@ -16,17 +16,26 @@ from typing import IO, Any, Self, TypeVar, Unpack
 import httpx
 import stamina
 
-from sei_provider.api import endpoints
+from sei_provider.api import bounds, endpoints
 from sei_provider.api.async_client import AsyncSeiClient as AsyncSeiClient  # noqa: PLC0414 - both are found here
 from sei_provider.api.base_client import BaseClient
 from sei_provider.api.call import Call, Flow, Reply
-from sei_provider.api.errors import SeiError, SeiHTTPError, SeiRateLimitError, SeiReplyError, redacting
+from sei_provider.api.errors import (
+    SeiConnectionError,
+    SeiError,
+    SeiHTTPError,
+    SeiRateLimitError,
+    SeiReplyError,
+    detached,
+)
+from sei_provider.api.exchange import ExchangeLimits, limit_reads
 from sei_provider.api.export import Export
 from sei_provider.api.list_filters import ExportFilters, paginate_exports
 from sei_provider.api.pagination import Paginator
 from sei_provider.api.polling import MAX_WORKERS, ExportPoller
+from sei_provider.api.redaction import redacting
 from sei_provider.api.request import ExportRequest
-from sei_provider.api.response import BodyLimits, check_encoding, error_from_response, transport_error
+from sei_provider.api.response import error_from_response, transport_error
 from sei_provider.api.retry import RetryState
 from sei_provider.api.teams import OrgTree, Team
 
@@ -42,7 +51,9 @@ class SeiClient(BaseClient):
 
     def __init__(self, *, transport: httpx.BaseTransport | None = None, **settings: Any) -> None:
         super().__init__(**settings)
-        self._http = httpx.Client(transport=transport, **self._http_settings)
+        self._http = httpx.Client(
+            transport=transport, event_hooks={"response": [_drop_location]}, **self._http_settings
+        )
         self._turn = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -69,23 +80,28 @@ class SeiClient(BaseClient):
         """Read the status of an export. Raises `SeiNotFoundError` if SEI does not know it (any more)."""
         return self._send(endpoints.get_export(report, export_id))
 
-    def download_export(self, export: Export, file: IO[bytes]) -> int:
+    def download_export(self, export: Export, file: IO[bytes], *, max_bytes: int = bounds.DOWNLOAD_BYTES) -> int:
         """Write a completed export's bytes, as SEI stored them, to `file` (seekable) and return their number.
 
         The number is checked against Content-Length and `sizeBytes`. A reader of the file must check that a gzip
-        stream is complete. Raises `SeiDownloadError` for an empty or cut body, `SeiAuthError` for an HTML page.
+        stream is complete. If the export was read from `Export.to_reply`, and its link had a query, its status is read
+        once more to learn that. Raises `SeiDownloadError` for an empty, cut or longer body, `SeiTooLargeError` for more
+        than `max_bytes`, of which no more are read, and `SeiAuthError` for an HTML page.
         """
+        if export.has_link_query and not export.link_query:
+            export = self.get_export(export.report, export.id)
         call = endpoints.download_export(export, self.base_url)
-        return self._fetch(call, file, lambda: BodyLimits.for_download(call, export))
+        return self._fetch(call, file, lambda: ExchangeLimits.for_download(call, export, max_bytes))
 
-    def run_report(self, request: ExportRequest, file: IO[bytes]) -> int:
+    def run_report(self, request: ExportRequest, file: IO[bytes], *, max_bytes: int = bounds.DOWNLOAD_BYTES) -> int:
         """Run a legacy report, write its CSV to `file` (seekable) and return the number of bytes.
 
         The call takes as long as SEI needs, which may be minutes. 0 bytes mean no rows (CONTRACT row 21).
-        Raises `SeiInputError` for a report that has exports, `SeiAuthError` for an HTML page.
+        Raises `SeiInputError` for a report that has exports, `SeiTooLargeError` for more than `max_bytes`, of which no
+        more are read, and `SeiAuthError` for an HTML page.
         """
         call = endpoints.run_report(request, request.body(**self._names))
-        return self._fetch(call, file, lambda: BodyLimits.for_report(call))
+        return self._fetch(call, file, lambda: ExchangeLimits.for_report(call, max_bytes))
 
     def list_exports(self, report: str, **filters: Unpack[ExportFilters]) -> Iterator[Export]:
         """Iterate over the exports of productivity or sprint, newest first; pages are read as needed.
@@ -130,18 +146,17 @@ class SeiClient(BaseClient):
         while paginator.next_call:
             yield from paginator.record(self._send(paginator.next_call))
 
-    def _fetch(self, call: Call[None], file: IO[bytes], new_limits: Callable[[], BodyLimits]) -> int:
+    def _fetch(self, call: Call[None], file: IO[bytes], new_limits: Callable[[], ExchangeLimits]) -> int:
         def once() -> int:
             file.seek(0)
             file.truncate()
             limits = new_limits()
-            with self._open(call) as response:
-                for piece in response.iter_raw():  # as it comes, so that a trickle is noticed
+            with self._open(call, limits) as response:
+                for piece in _pieces(response):
                     file.write(limits.feed(piece, response.headers))
                 return limits.finish(response.headers)
 
-        retry = RetryState(call, self._deadline)
-        return stamina.RetryingCaller(**retry.backoff)(retry.should_retry, once)
+        return self._attempt(call, once)
 
     def _run(self, flow: Flow[T]) -> T:
         try:
@@ -157,30 +172,36 @@ class SeiClient(BaseClient):
             return stop.value  # type: ignore[no-any-return]
 
     def _send(self, call: Call[T]) -> T:
-        retry = RetryState(call, self._deadline)
-        return stamina.RetryingCaller(**retry.backoff)(retry.should_retry, self._send_once, call)
+        def once() -> T:
+            limits = ExchangeLimits.for_reply(call, self._deadline)
+            with self._open(call, limits) as response:
+                content = b"".join(limits.feed(piece, response.headers) for piece in _pieces(response))
+                reply = Reply(
+                    description=call.description, status=response.status_code, headers=response.headers, content=content
+                )
+                return call.parse(reply)  # within the block, so that its errors are redacted
 
-    def _send_once(self, call: Call[T]) -> T:
-        limits = BodyLimits.for_reply(call)
-        with self._open(call) as response:
-            check_encoding(call, response.headers)
-            content = b"".join(limits.feed(piece, response.headers) for piece in response.iter_bytes())
-            reply = Reply(
-                description=call.description, status=response.status_code, headers=response.headers, content=content
-            )
-            return call.parse(reply)  # within the block, so that its errors are redacted
+        return self._attempt(call, once)
+
+    def _attempt(self, call: Call[Any], once: Callable[[], T]) -> T:
+        """Make the attempts that the retry policy allows; an error has no causes and no frames from in here."""
+        retry = RetryState(call, self._deadline)
+        try:
+            return stamina.RetryingCaller(**retry.backoff)(retry.should_retry, once)
+        except SeiError as error:
+            failure = error
+        raise detached(failure)
 
     @contextmanager
-    def _open(self, call: Call[Any]) -> Iterator[httpx.Response]:
-        with self._turn:  # one thread at a time, so that threads do not crowd the limit's file lock
-            while wait := self._limit.try_acquire():
-                time.sleep(wait)
-        with redacting(self._key):
+    def _open(self, call: Call[Any], limits: ExchangeLimits) -> Iterator[httpx.Response]:
+        self._wait_for_turn(call)
+        with redacting(self._key), limits.reading():
             try:
-                response = self._http.send(self._request(self._http, call), stream=True)
+                response = self._http.send(self._request(self._http, call, limit_reads), stream=True)
                 try:
                     if not response.is_success:
                         raise self._error(call, response)
+                    limits.start_body(response.headers)
                     yield response
                 except SeiRateLimitError:
                     self._limit.penalize()
@@ -190,13 +211,35 @@ class SeiClient(BaseClient):
             except httpx.RequestError as error:
                 raise transport_error(call, error) from error
 
+    def _wait_for_turn(self, call: Call[Any]) -> None:
+        """Wait for the key's limit. One thread at a time, so that threads do not crowd the limit's file lock."""
+        end = self._turn_end()
+        left = threading.TIMEOUT_MAX if end is None else min(end - time.time(), threading.TIMEOUT_MAX)
+        if not self._turn.acquire(timeout=left):
+            raise self._no_turn(call, left)
+        try:
+            while wait := self._limit.try_acquire():
+                if end is not None and time.time() + wait > end:
+                    raise self._no_turn(call, wait)
+                time.sleep(wait)
+        finally:
+            self._turn.release()
+
     @staticmethod
     def _error(call: Call[Any], response: httpx.Response) -> SeiHTTPError:
-        limits, body = BodyLimits.for_error(call), b""
-        with suppress(httpx.RequestError, SeiReplyError):  # the status is enough, however the body ends
-            check_encoding(call, response.headers)
-            for piece in response.iter_bytes():
-                body += piece
-                if not limits.wants_more(piece):
-                    break
+        limits, body = ExchangeLimits.for_error(call), b""
+        # The status is enough, however the body ends.
+        with limits.reading(), suppress(httpx.RequestError, SeiReplyError, SeiConnectionError):
+            for piece in _pieces(response):
+                body += limits.feed_error(piece, response.headers)
         return error_from_response(call.description, response.status_code, response.headers, body)
+
+
+def _pieces(response: httpx.Response) -> Iterator[bytes]:
+    """Iterate over the body as it comes, so that a trickle is noticed; a transport for tests may have read it."""
+    return response.iter_bytes() if response.is_stream_consumed else response.iter_raw()
+
+
+def _drop_location(response: httpx.Response) -> None:
+    """Hide the Location of a redirect: httpx would read it, and take one that is no address for a lost answer."""
+    response.headers.pop("location", None)

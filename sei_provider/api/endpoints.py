@@ -7,18 +7,21 @@ of its own (CONTRACT, "Base URL").
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
+from sei_provider.api import bounds
 from sei_provider.api.call import Call, Flow, Reply, parse_json
-from sei_provider.api.errors import SeiHTTPError, SeiInputError, SeiReplyError, sanitize
+from sei_provider.api.errors import SeiHTTPError, SeiInputError, SeiReplyError
 from sei_provider.api.export import Export, ExportStatus
+from sei_provider.api.link import path_below
 from sei_provider.api.pagination import Page, Paginator
+from sei_provider.api.redaction import sanitize
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest
 from sei_provider.api.teams import OrgTree, Team
@@ -99,6 +102,7 @@ def download_export(export: Export, base_url: str) -> Call[None]:
         description=f"download {export.report} export {export.id}",
         method="GET",
         path=_download_path(export, base_url),
+        params=export.link_query,
         parse=lambda _: None,
         # An export that is not complete is a 404 too (CONTRACT, "Limits"); a completed one may need a moment.
         retry_on_404=export.status is ExportStatus.COMPLETED,
@@ -167,7 +171,8 @@ def list_teams(tree: OrgTree | int | str, account: str) -> Flow[Team]:
         method="GET",
         path=f"/v2/org-trees/{tree_id:d}/teams",
         params={"accountIdentifier": account},
-        parse=lambda reply: Team.from_reply(parse_json(reply)),
+        parse=lambda reply: Team.from_reply(parse_json(reply, max_values=bounds.TREE_VALUES)),
+        max_bytes=bounds.TREE_BYTES,
     )
     return teams
 
@@ -189,7 +194,7 @@ def _export_page(report: str, reply: Any, http_reply: Reply) -> Page[Export]:
     if not isinstance(said, Mapping):
         msg = f"SEI's {what} has a pagination that is not a JSON object but {type(said).__name__}"
         raise SeiReplyError(msg)
-    exports = _readable_exports(report, entries, http_reply)
+    exports = _usable(what, entries, lambda entry: _not_after_reply(Export.from_reply(report, entry), http_reply))
     return Page(
         items=exports,
         skipped=len(entries) - len(exports),
@@ -199,31 +204,30 @@ def _export_page(report: str, reply: Any, http_reply: Reply) -> Page[Export]:
     )
 
 
-def _readable_exports(report: str, entries: list[Any], reply: Reply) -> tuple[Export, ...]:
-    """Return the valid entries. A list holds other people's exports too, so one invalid entry must not hide the rest.
+def _usable(what: str, entries: list[Any], read: Callable[[Any], T]) -> tuple[T, ...]:
+    """Return the valid entries. A list holds what others made too, so one invalid entry must not hide the rest.
 
     Raises `SeiReplyError` if no entry is valid.
     """
-    exports: list[Export] = []
-    errors: list[SeiReplyError] = []
+    usable: list[T] = []
+    first: SeiReplyError | None = None
     for entry in entries:
         try:
-            exports.append(_not_after_reply(Export.from_reply(report, entry), reply))
+            usable.append(read(entry))
         except SeiReplyError as error:
-            errors.append(error)
-    if errors and not exports:
-        raise errors[0]
-    if errors:
-        log.warning(
-            "SEI's list of %s exports: skipped %d invalid entries; the first: %s", report, len(errors), errors[0]
-        )
-    return tuple(exports)
+            first = first or error
+    if first and not usable:
+        raise first
+    if first:
+        log.warning("SEI's %s: skipped %d invalid entries; the first: %s", what, len(entries) - len(usable), first)
+    return tuple(usable)
 
 
 def _tree_page(reply: Any) -> Page[OrgTree]:
     what = "list of org trees"
     entries = _entries(what, reply, "records")
-    return Page(items=tuple(map(OrgTree.from_reply, entries)), total=_field(what, reply, "totalCount", int))
+    trees = _usable(what, entries, OrgTree.from_reply)
+    return Page(items=trees, skipped=len(entries) - len(trees), total=_field(what, reply, "totalCount", int))
 
 
 def _entries(what: str, reply: Any, name: str) -> list[Any]:
@@ -232,6 +236,9 @@ def _entries(what: str, reply: Any, name: str) -> list[Any]:
         got = ", ".join(sorted(map(str, reply))) if isinstance(reply, Mapping) else type(reply).__name__
         msg = f"SEI's {what} has no list {name!r} but: {sanitize(got)}"
         raise SeiReplyError(msg)
+    if len(entries) > bounds.PAGE_ENTRIES:
+        msg = f"SEI's {what} has {len(entries)} entries on one page; at most {bounds.PAGE_ENTRIES} are read"
+        raise SeiReplyError(msg)
     return entries
 
 
@@ -239,7 +246,7 @@ def _field(what: str, reply: Mapping[str, Any], name: str, kind: type[T]) -> T |
     """Return a field of a list's pagination; None if SEI does not send it."""
     value = reply.get(name)
     if value is not None and type(value) is not kind:
-        msg = f"SEI's {what} has no usable {name}: got {sanitize(str(value))!r}"
+        msg = f"SEI's {what} has no usable {name}: got {sanitize(value)!r}"
         raise SeiReplyError(msg)
     return value
 
@@ -249,17 +256,7 @@ def _download_path(export: Export, base_url: str) -> str:
     link = export.download_link
     if link is None:
         return f"{REPORTS[export.report].path}/{quote(export.id, safe='')}/download"
-    path = link.removeprefix(base_url) if link.startswith(f"{base_url}/") else link
-    path, _, _ = path.partition("?")
-    # Unquoted first, because that is how the server reads it.
-    before_first_slash, *parts = unquote(path).split("/")
-    if before_first_slash or "\\" in unquote(path) or {"", ".", ".."}.intersection(parts):
-        msg = (
-            f"the download link of {export.report} export {export.id} leads elsewhere: {sanitize(link)!r}. "
-            f"The key is sent to {base_url} only; if that link is right, make its host the connection's host"
-        )
-        raise SeiReplyError(msg)
-    return path
+    return path_below(base_url, export.id, link)
 
 
 def _is_reused(export: Export, reply: Reply) -> bool:
@@ -290,6 +287,6 @@ def _answered_at(reply: Reply) -> datetime | None:
     """Return the reply's own time, from its `Date` header; None if it has none."""
     try:
         answered_at = parsedate_to_datetime(reply.headers.get("date", ""))
-    except ValueError:
+        return answered_at.astimezone(UTC) if answered_at.tzinfo else answered_at.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):  # the last for a year that has no UTC, or an offset beyond all
         return None
-    return answered_at if answered_at.tzinfo else answered_at.replace(tzinfo=UTC)

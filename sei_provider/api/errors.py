@@ -4,7 +4,8 @@
     ├── SeiInputError          permanent   refused before any call: the message names the allowed values
     ├── SeiConnectionError     transient   no whole answer: refused, reset, cut short, timed out
     ├── SeiReplyError                      an answer that the documents do not describe
-    │   └── SeiDownloadError   transient   a download that is not the whole export
+    │   ├── SeiDownloadError   transient   a download that is not the whole export
+    │   └── SeiTooLargeError   permanent   a file of more bytes than the caller takes
     └── SeiHTTPError                       an HTTP status that says no: `status`, `server_message`, `request_id`
         ├── SeiBadRequestError permanent   400, 405, 409, 415, 422
         ├── SeiAuthError       permanent   401, 403 or a redirect; not permanent: a page with 200 (CONTRACT row 24)
@@ -12,48 +13,13 @@
         ├── SeiRateLimitError  transient   429; carries `retry_after`
         └── SeiServerError     transient   5xx; carries `retry_after`
 
-Messages never hold the key, even if the server repeats it. E-mail addresses in the server's words are masked
-(CONTRACT row 27).
+Messages never hold the key, even if the server repeats it, nor e-mail addresses (CONTRACT row 27; see `redaction`).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any
-
-_LONGEST_MESSAGE = 300
-_LONGEST_SEARCHED = 2000
-"""Characters that are searched for addresses: the search takes time by the square of a word's length."""
-_EMAIL = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\.[^\s@<>\"']+")
-_secret: ContextVar[str] = ContextVar("secret", default="")
-
-
-@contextmanager
-def redacting(secret: str) -> Iterator[None]:
-    """Have `sanitize` mask `secret` within the block, wherever an error is built from an answer."""
-    before = _secret.set(secret)
-    try:
-        yield
-    finally:
-        _secret.reset(before)
-
-
-def sanitize(text: str) -> str:
-    """Return the server's text made safe for logs and databases.
-
-    It becomes one line of printable text, cut at 300 characters, with e-mail addresses and the redacted secret masked.
-    """
-    if secret := _secret.get():
-        text = text.replace(secret, "<key>")
-    if len(text) > _LONGEST_SEARCHED:  # cut at a word's end, because half an address would not be found
-        text = " ".join(text[:_LONGEST_SEARCHED].rsplit(maxsplit=1)[:1])
-    line = _EMAIL.sub("<e-mail>", " ".join(text.split()))
-    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
-    return line if len(line) <= _LONGEST_MESSAGE else line[:_LONGEST_MESSAGE] + "…"
 
 
 class SeiError(Exception):
@@ -106,6 +72,12 @@ class SeiDownloadError(SeiReplyError):
 
     is_transient = True
     invalidates_export_if_repeated = True
+
+
+class SeiTooLargeError(SeiReplyError):
+    """A file has more bytes than the caller takes."""
+
+    is_permanent = True
 
 
 class SeiHTTPError(SeiError):
@@ -166,3 +138,12 @@ class SeiServerError(SeiHTTPError):
     """SEI, or a gateway in front of it, failed."""
 
     is_transient = True
+
+
+def detached(error: SeiError) -> SeiError:
+    """Return the error without its causes and its traceback, which hold what the server sent and what was sent to it.
+
+    The message tells all of it that is safe.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

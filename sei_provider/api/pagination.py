@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from sei_provider.api import bounds
 from sei_provider.api.errors import SeiReplyError
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MAX_PAGES = 1000
 _MAX_REPEATS = 10
 """Consecutive pages without a new item after which a list counts as endless. Exports that are created while the list is
 read push older ones to later pages, which then hold nothing new."""
@@ -84,7 +84,7 @@ class Paginator(Generic[T]):
             why = f"SEI reported {page.total} entries in all, has sent {self._received}, and reports more to come"
         elif self._repeats >= _MAX_REPEATS:
             why = f"the last {self._repeats} pages held nothing new"
-        elif self._next_page >= _MAX_PAGES:
+        elif self._next_page >= bounds.LIST_PAGES:
             why = "this provider reads no more pages; use narrower filters"
         else:
             return

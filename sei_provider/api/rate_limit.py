@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 
 from pyrate_limiter import AbstractBucket, Rate, RateItem, RedisBucket, SQLiteBucket
 
-from sei_provider.api.errors import SeiConnectionError, SeiInputError, sanitize
+from sei_provider.api.errors import SeiConnectionError, SeiInputError
+from sei_provider.api.redaction import sanitize
 
 # Longer than SEI's minute by the time a request may spend on its way: two requests that leave a full minute
 # apart may arrive less than a minute apart.

@@ -1,4 +1,4 @@
-"""Limits on a response's body, and the error that a response or a broken connection stands for. Reads nothing itself.
+"""The error that a response or a broken connection stands for. Reads nothing itself.
 
 SEI's errors come as `{status, error, message}`, `{status, code, message, correlationId}`, plain text or HTML
 (CONTRACT row 25), and a wrong key may end at a login page with status 200 (row 24).
@@ -12,127 +12,26 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
+from sei_provider.api import bounds
 from sei_provider.api.call import Call
 from sei_provider.api.errors import (
     SeiAuthError,
     SeiBadRequestError,
     SeiConnectionError,
-    SeiDownloadError,
     SeiHTTPError,
     SeiNotFoundError,
     SeiRateLimitError,
-    SeiReplyError,
     SeiServerError,
-    sanitize,
 )
-from sei_provider.api.export import Export
-
-_REPLY_SECONDS = 120.0
-_DOWNLOAD_SECONDS = 3600.0
-_ERROR_SECONDS = 10.0
-_MAX_REPLY_BYTES = 16 * 1024 * 1024
-_MAX_ERROR_BYTES = 64 * 1024
-_MAX_RETRY_AFTER = 300.0
-_KNOWN_ENCODINGS = {"", "identity", "gzip", "deflate"}
-"""Encodings that a JSON reply may have. They expand a thousandfold at most; others that httpx may decode have no such
-bound."""
+from sei_provider.api.redaction import sanitize
 
 _CHECK_KEY = "Check the API key (the connection's password), and that it may read this organization and project"
 _CHECK_PLACE = "Check that it exists, and that the connection's host is the cluster's base URL with its path"
 _LOWER_RATE = "The key's limit is shared with others; lower requests_per_minute in the connection"
-
-
-class BodyLimits:
-    """Limits on the size and duration of one response's body, and the checks that it is data and complete."""
-
-    def __init__(
-        self,
-        call: Call[Any],
-        *,
-        seconds: float,
-        max_bytes: int | None = None,
-        exact_bytes: int | None = None,
-        may_be_empty: bool = False,
-    ) -> None:
-        self._call = call
-        self._seconds = seconds
-        self._end = time.monotonic() + seconds
-        self._max_bytes = max_bytes
-        self._exact_bytes = exact_bytes
-        self._may_be_empty = may_be_empty
-        self._received = 0
-
-    @classmethod
-    def for_reply(cls, call: Call[Any]) -> Self:
-        """Limits for a JSON reply."""
-        return cls(call, seconds=_REPLY_SECONDS, max_bytes=_MAX_REPLY_BYTES)
-
-    @classmethod
-    def for_download(cls, call: Call[Any], export: Export) -> Self:
-        """Limits for a download, whose size SEI may have told."""
-        return cls(call, seconds=_DOWNLOAD_SECONDS, exact_bytes=export.size_bytes)
-
-    @classmethod
-    def for_report(cls, call: Call[Any]) -> Self:
-        """Limits for a legacy report; an empty body means no rows (CONTRACT row 21)."""
-        return cls(call, seconds=_DOWNLOAD_SECONDS, may_be_empty=True)
-
-    @classmethod
-    def for_error(cls, call: Call[Any]) -> Self:
-        """Limits for the body of an error, of which the beginning is enough."""
-        return cls(call, seconds=_ERROR_SECONDS, max_bytes=_MAX_ERROR_BYTES)
-
-    def wants_more(self, chunk: bytes) -> bool:
-        """Count a chunk of an error's body and tell whether to read on."""
-        self._received += len(chunk)
-        return self._received < (self._max_bytes or 0) and time.monotonic() < self._end
-
-    def feed(self, chunk: bytes, headers: Mapping[str, str]) -> bytes:
-        """Count a chunk and return it.
-
-        Raises `SeiAuthError` if the body starts as an HTML page, `SeiConnectionError` if it takes too long, and
-        `SeiReplyError` if it is too large.
-        """
-        if self._received == 0 and (error := html_page_error(self._call.description, 200, headers, chunk)):
-            raise error
-        self._received += len(chunk)
-        if time.monotonic() > self._end:
-            msg = f"Asked to {self._call.description}, SEI's answer was not complete after {self._seconds:.0f} seconds"
-            raise SeiConnectionError(msg)
-        if self._max_bytes is not None and self._received > self._max_bytes:
-            msg = f"Asked to {self._call.description}, SEI's answer is larger than {self._max_bytes} bytes"
-            raise SeiReplyError(msg)
-        return chunk
-
-    def finish(self, headers: Mapping[str, str]) -> int:
-        """Return the size of a complete download in bytes.
-
-        Raises `SeiDownloadError` if it is empty or not as long as SEI told, and `SeiAuthError` for an empty HTML page.
-        """
-        if self._received == 0 and (error := html_page_error(self._call.description, 200, headers, b"")):
-            raise error
-        if self._received == 0 and not self._may_be_empty:  # CONTRACT row 21
-            msg = (
-                f"Asked to {self._call.description}, SEI sent an empty body; "
-                "an export without rows still has a header line"
-            )
-            raise SeiDownloadError(msg)
-        if self._exact_bytes is not None and self._received != self._exact_bytes:
-            msg = f"Asked to {self._call.description}, SEI sent {self._received} bytes of {self._exact_bytes}"
-            raise SeiDownloadError(msg)
-        return self._received
-
-
-def check_encoding(call: Call[Any], headers: Mapping[str, str]) -> None:
-    """Raise `SeiReplyError` for a Content-Encoding that we did not ask for and cannot decode within bounds."""
-    encoding = headers.get("content-encoding", "").strip().lower()
-    if encoding not in _KNOWN_ENCODINGS:
-        msg = f"Asked to {call.description}, SEI answered with the unknown Content-Encoding {sanitize(encoding)!r}"
-        raise SeiReplyError(msg)
 
 
 def transport_error(call: Call[Any], error: httpx.RequestError) -> SeiConnectionError:
@@ -207,7 +106,7 @@ def _server_message(headers: Mapping[str, str], body: bytes) -> tuple[str, str |
         error = error.get("message") or error.get("code")
     message = reply.get("message") or error or reply.get("code") or ""
     correlation_id = reply.get("correlationId")
-    return sanitize(str(message)), sanitize(str(correlation_id)) if correlation_id else request_id
+    return sanitize(message), sanitize(correlation_id) if correlation_id else request_id
 
 
 def _retry_after(value: str | None) -> float | None:
@@ -219,8 +118,8 @@ def _retry_after(value: str | None) -> float | None:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except (ValueError, OverflowError, OSError):  # the last two for years that no clock has
+        except (TypeError, ValueError, OverflowError, OSError):  # the last two for years that no clock has
             return None
     if math.isnan(seconds):
         return None
-    return min(max(seconds, 0.1), _MAX_RETRY_AFTER)
+    return min(max(seconds, 0.1), bounds.RETRY_AFTER_SECONDS)

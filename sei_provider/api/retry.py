@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from sei_provider.api import bounds
 from sei_provider.api.errors import SeiError, SeiNotFoundError, SeiRateLimitError
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ log = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS = 5
 _MAX_REPEATED_CREATES = 2
-_PATIENCE_SECONDS = 300.0
-"""Time limit for the attempts of a call when the client has no deadline."""
+_MIN_PAUSE = 0.05
+"""Seconds before the deadline in which no further attempt is made."""
 _BACKOFF: dict[str, Any] = {"attempts": None, "wait_initial": 0.5, "wait_max": 30.0, "wait_jitter": 1.0}
 
 
@@ -32,25 +33,36 @@ class RetryState:
         self._call = call
         self._clock = clock
         # At least a second, so that one reset does not lose a result that was ready at the deadline.
-        patience = _PATIENCE_SECONDS if deadline is None else max(1.0, deadline - clock())
+        patience = bounds.PATIENCE_SECONDS if deadline is None else max(1.0, deadline - clock())
         self.backoff: dict[str, Any] = {**_BACKOFF, "timeout": patience}
         """Arguments for stamina's callers: exponential backoff with jitter, within the time limit."""
         self._end = clock() + patience
+        self._retries = 0
         self._failures = 0
         self._repeats = 0
 
     def should_retry(self, error: Exception) -> bool | float:
-        """Tell whether to try again after `error`; returns the seconds to wait if SEI sent a Retry-After."""
+        """Tell whether to try again after `error`; returns the seconds to wait if the backoff does not tell them.
+
+        They are those of SEI's Retry-After, or fewer than the backoff's if that might last past the deadline.
+        """
         if not isinstance(error, SeiRateLimitError):  # a 429 is never the scope's error (DESIGN, decision 3)
             if not self._is_transient(error):
                 return False
             self._failures += 1
             if self._failures >= _MAX_ATTEMPTS or not self._may_repeat(error):
                 return False
-        wait = getattr(error, "retry_after", None)
-        if wait and self._clock() + wait > self._end:
+        left = self._end - self._clock()
+        wait: float | None = getattr(error, "retry_after", None)
+        if left < max(wait or 0.0, _MIN_PAUSE):
             return False  # the next attempt would come after the deadline
-        return wait or True
+        self._retries += 1
+        return wait or left >= self._longest_backoff() or left / 2
+
+    def _longest_backoff(self) -> float:
+        """Return the longest that stamina may wait before this retry, in seconds."""
+        longest: float = _BACKOFF["wait_initial"] * 2 ** (self._retries - 1) + _BACKOFF["wait_jitter"]
+        return min(float(_BACKOFF["wait_max"]), longest)
 
     def _is_transient(self, error: Exception) -> bool:
         if isinstance(error, SeiNotFoundError):

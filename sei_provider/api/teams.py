@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sei_provider.api.errors import SeiReplyError, sanitize
-
-_MAX_LEVELS = 100
-"""The deepest tree that is accepted, in levels: far more than an organization has."""
+from sei_provider.api import bounds
+from sei_provider.api.errors import SeiReplyError
+from sei_provider.api.redaction import sanitize
+from sei_provider.api.validation import is_sent_id, is_sent_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class OrgTree:
         if not isinstance(reply, Mapping):
             raise _tree_error(reply)
         tree_id, name, root = reply.get("id"), reply.get("name"), reply.get("rootTeamRefId")
-        if not isinstance(tree_id, int) or isinstance(tree_id, bool) or not isinstance(name, str) or not name:
+        if not isinstance(tree_id, int) or not is_sent_id(tree_id) or not is_sent_name(name):
             raise _tree_error(reply)
         return cls(
             id=tree_id,
@@ -73,7 +73,7 @@ def _read(reply: object, above: tuple[str, ...], seen: set[str]) -> Team:
     team_id = _team_id(reply.get("refId"), reply)
     name = reply.get("name") or reply.get("displayName")
     children = reply.get("children") or []
-    if not isinstance(name, str) or not isinstance(children, list):
+    if not is_sent_name(name) or not isinstance(children, list):
         raise _team_error(reply)
     if team_id in above:
         msg = f"SEI's tree of teams goes in a circle: team {team_id} is below itself"
@@ -81,8 +81,8 @@ def _read(reply: object, above: tuple[str, ...], seen: set[str]) -> Team:
     if team_id in seen:
         msg = f"SEI's tree of teams names team {team_id} twice, the second time below team {above[-1]}"
         raise SeiReplyError(msg)
-    if len(above) >= _MAX_LEVELS:
-        msg = f"SEI's tree of teams is deeper than {_MAX_LEVELS} levels; the deepest read is team {team_id}"
+    if len(above) >= bounds.TREE_LEVELS:
+        msg = f"SEI's tree of teams is deeper than {bounds.TREE_LEVELS} levels; the deepest read is team {team_id}"
         raise SeiReplyError(msg)
     seen.add(team_id)
     leaf = reply.get("leaf")
@@ -97,13 +97,13 @@ def _read(reply: object, above: tuple[str, ...], seen: set[str]) -> Team:
 
 def _team_id(ref_id: object, reply: Mapping[str, Any]) -> str:
     """Return the `teamId` of an export's scope for a `refId`: its text, which SEI documents nowhere (CONTRACT [?])."""
-    if isinstance(ref_id, bool) or not isinstance(ref_id, str | int) or not str(ref_id):
+    if not is_sent_id(ref_id):
         raise _team_error(reply)
     return str(ref_id)
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and is_sent_id(value) else None
 
 
 def _tree_error(reply: object) -> SeiReplyError:

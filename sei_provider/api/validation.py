@@ -1,17 +1,40 @@
-"""Validation of names, days and ids that users write. Each error names the allowed values. Knows no request."""
+"""Validation of names, days and ids that users write, and of those that SEI sends. Knows no request.
+
+Errors about what users write name the allowed values.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime
+from typing import TypeGuard
 
+from sei_provider.api import bounds
 from sei_provider.api.errors import SeiInputError
+from sei_provider.api.redaction import holds_secret
 from sei_provider.api.reports import Report
 
 
 def is_id(value: object) -> bool:
     """Tell whether a value can be an id: ids are text or numbers (CONTRACT row 14)."""
     return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def is_sent_id(value: object) -> bool:
+    """Tell whether an id that SEI sent can be used: short printable text or a number, and not the API key."""
+    text = str(value) if is_id(value) else ""
+    return 0 < len(text) <= bounds.ID_CHARS and text.isprintable() and text == text.strip() and not holds_secret(text)
+
+
+def is_sent_name(value: object) -> TypeGuard[str]:
+    """Tell whether a name that SEI sent can be used: text that can be stored, and not the API key."""
+    if not isinstance(value, str) or not 0 < len(value) <= bounds.LINK_CHARS or "\0" in value or holds_secret(value):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
 
 
 def normalize_choice(kind: str, name: object, allowed: Iterable[str], report: Report | None = None) -> str:

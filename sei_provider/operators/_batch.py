@@ -186,7 +186,10 @@ class ExportBatch:
 
             def download(request: ExportRequest) -> Path:
                 export = exports[request.fingerprint]
-                return spool(Path(folder, request.fingerprint), lambda file: self.client.download_export(export, file))
+                return spool(
+                    Path(folder, request.fingerprint),
+                    lambda file: self.client.download_export(export, file, max_bytes=self.stager.max_file_bytes),
+                )
 
             for request, file in map_concurrently(download, requests):
                 export = exports[request.fingerprint]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from sei_provider import lake as sei_lake
+from sei_provider.api.bounds import DOWNLOAD_BYTES
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest
 
@@ -45,6 +46,11 @@ class Stager:
     """The folder in which each file is also kept as SEI sent it, or None."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of `lake.stage`."""
+
+    @property
+    def max_file_bytes(self) -> int:
+        """The bytes of a file above which it is not read on: packed or not, it would be refused."""
+        return int(self.options.get("max_file_bytes", DOWNLOAD_BYTES))
 
     def stage(self, path: Path, request: ExportRequest, export: Export) -> sei_lake.LakeError | None:
         """Stage one file and remove it; returns the error that keeps it out of the lake, if there is one.

@@ -37,11 +37,11 @@ EXPORT_SECONDS = 0.3
 def hurried() -> Iterator[None]:
     """Shrink minutes to seconds; the rules stay as they are."""
     shorter = {
-        "retry._PATIENCE_SECONDS": 8.0,
+        "bounds.PATIENCE_SECONDS": 8.0,
         "retry._BACKOFF": {"attempts": None, "wait_initial": 0.1, "wait_max": 1.0, "wait_jitter": 0.1},
-        "response._REPLY_SECONDS": 3.0,
-        "response._DOWNLOAD_SECONDS": 3.0,
-        "response._ERROR_SECONDS": 1.0,
+        "bounds.REPLY_SECONDS": 3.0,
+        "bounds.DOWNLOAD_SECONDS": 3.0,
+        "bounds.ERROR_SECONDS": 1.0,
     }
     with ExitStack() as patches:
         for name, value in shorter.items():
