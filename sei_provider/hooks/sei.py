@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ from airflow.sdk.log import mask_secret
 
 from sei_provider.api.errors import SeiError, SeiInputError
 from sei_provider.api.periods import weekday
+from sei_provider.lake.errors import LakeError
+from sei_provider.lake.personal_key import MAKE_A_KEY, require_strong_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -117,19 +119,28 @@ class SeiHook(BaseHook):
     def get_personal_data_key(self) -> bytes:
         """Return the key for hashing names and e-mail addresses: the extra `personal_data_secret`.
 
-        Raises `SeiInputError` if there is none.
+        Raises `SeiInputError` if there is none, or if it could be guessed.
         """
-        _, extra = self._resolved
-        secret = extra.get("personal_data_secret")
+        secret = self._personal_data_secret()
         if not secret:
-            msg = f"personal_data='hash' needs the extra personal_data_secret in the connection {self.sei_conn_id!r}"
+            msg = (
+                f"personal data cannot be hashed without the extra personal_data_secret in the connection "
+                f"{self.sei_conn_id!r}; {MAKE_A_KEY}"
+            )
             raise SeiInputError(msg)
-        return str(secret).encode()
+        return secret
+
+    def has_personal_data_key(self) -> bool:
+        """Return whether `get_personal_data_key` returns a key."""
+        with suppress(SeiInputError):
+            return self._personal_data_secret() is not None
+        return False
 
     def test_connection(self) -> tuple[bool, str]:
         """List SEI's newest productivity export: the cheapest call that needs all of a connection to be right."""
         try:
             self.get_calendar()
+            self._personal_data_secret()
             with self.get_conn() as client:
                 next(client.list_exports("productivity", limit=1), None)
         except SeiError as error:
@@ -149,6 +160,17 @@ class SeiHook(BaseHook):
         from sei_provider.hooks.connection_form import field_behaviour
 
         return field_behaviour()
+
+    def _personal_data_secret(self) -> bytes | None:
+        _, extra = self._resolved
+        secret = str(extra.get("personal_data_secret") or "").encode()
+        if not secret:
+            return None
+        try:
+            named = f"the extra personal_data_secret of the connection {self.sei_conn_id!r}"
+            return require_strong_key(secret, named=named)
+        except LakeError as error:
+            raise SeiInputError(str(error)) from None
 
     @cached_property
     def _resolved(self) -> tuple[Connection, dict[str, Any]]:

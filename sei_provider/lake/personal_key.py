@@ -15,7 +15,7 @@ from sei_provider.lake.errors import PersonalDataError
 MIN_KEY_BYTES = 16
 _MIN_BITS = 44
 """Guesses, as a power of two, that a key is worth at least. Sixteen random hex digits are worth 64."""
-_REMEDY = 'make one with: python -c "import secrets; print(secrets.token_hex(32))"'
+MAKE_A_KEY = 'make one with: python -c "import secrets; print(secrets.token_hex(32))"'
 
 _WORD_BITS = 8.0
 _TEXT = """
@@ -46,18 +46,18 @@ def require_strong_key(key: bytes | None, *, named: str) -> bytes:
     `named` is what the user gave it as. The message holds nothing of the key.
     """
     if not key:
-        msg = f"{named} is missing: names and e-mail addresses are hashed under a secret key; {_REMEDY}"
+        msg = f"{named} is missing: names and e-mail addresses are hashed under a secret key; {MAKE_A_KEY}"
         raise PersonalDataError(msg)
     if len(key) < MIN_KEY_BYTES:
         msg = (
             f"{named} needs at least {MIN_KEY_BYTES} bytes, got {len(key)}: without a secret key, anybody could "
-            f"recover names and addresses by hashing guesses; {_REMEDY}"
+            f"recover names and addresses by hashing guesses; {MAKE_A_KEY}"
         )
         raise PersonalDataError(msg)
     if guess_bits(key) < _MIN_BITS:
         msg = (
             f"{named} is easy to guess, because it repeats a pattern or is made of common words, so anybody could "
-            f"recover names and addresses by hashing guesses; {_REMEDY}"
+            f"recover names and addresses by hashing guesses; {MAKE_A_KEY}"
         )
         raise PersonalDataError(msg)
     return key

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sei_provider.lake import Manifest
-    from sei_provider.lake.staging.pii import PersonalData
+    from sei_provider.lake.staging.pii import PersonalData, UnknownColumns
     from sei_provider.lake.staging.stage import BadValue
 
 REQUEST_ARGUMENTS = ("metrics", "granularity", "options")
@@ -58,6 +60,11 @@ class SeiBatchOperator(BaseOperator):
         `quarantine` puts the row into `<lake>/_quarantine/<table>/`.
     :param personal_data: The policy for developers' names and e-mail addresses: `keep` them, `drop` their columns, or
         `hash` them under the connection's extra `personal_data_secret`.
+        Under `drop` and `hash` a column that nobody declared is treated as a person's, listed in the result, and told
+        by `SeiCheckOperator`.
+    :param personal_columns: Headers of SEI's columns that name a person, beside those that are known. (templated)
+    :param unknown_columns: The policy for a column that nobody declared: `personal`, as said above, or `refuse` its
+        scope.
     :param max_file_bytes: Bytes of one unpacked file above which its scope fails, because a small file can unpack to
         terabytes. The lake's own limit if None.
     :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
@@ -71,7 +78,16 @@ class SeiBatchOperator(BaseOperator):
     as a refused key, ends it at once: with `AirflowFailException` if it is permanent, otherwise with a retry.
     """
 
-    template_fields: Sequence[str] = ("scopes", "start", "end", "metrics", "lake", "raw_path", "sei_conn_id")
+    template_fields: Sequence[str] = (
+        "scopes",
+        "start",
+        "end",
+        "metrics",
+        "lake",
+        "raw_path",
+        "personal_columns",
+        "sei_conn_id",
+    )
     ui_color = "#dcebf7"
     _legacy = False
     """The task requests legacy reports."""
@@ -91,6 +107,8 @@ class SeiBatchOperator(BaseOperator):
         raw_path: str | None = None,
         on_bad_value: BadValue = "fail",
         personal_data: PersonalData = "keep",
+        personal_columns: Sequence[str] | None = None,
+        unknown_columns: UnknownColumns = "personal",
         max_file_bytes: int | None = None,
         single_writer: bool = False,
         sei_conn_id: str = SeiHook.default_conn_name,
@@ -108,6 +126,8 @@ class SeiBatchOperator(BaseOperator):
         self.raw_path = raw_path
         self.on_bad_value = on_bad_value
         self.personal_data = personal_data
+        self.personal_columns = personal_columns
+        self.unknown_columns = unknown_columns
         self.max_file_bytes = max_file_bytes
         self.single_writer = single_writer
         self.sei_conn_id = sei_conn_id
@@ -157,9 +177,12 @@ class SeiBatchOperator(BaseOperator):
         options: dict[str, Any] = {
             "on_bad_value": self.on_bad_value,
             "personal_data": self.personal_data,
+            "personal_columns": _headers(self.personal_columns),
+            "unknown_columns": self.unknown_columns,
             "single_writer": self.single_writer,
         }
-        if self.personal_data == "hash":
+        # Under any policy, because it tells also which people have been erased from the lake.
+        if self.personal_data == "hash" or hook.has_personal_data_key():
             options["hash_key"] = hook.get_personal_data_key()
         if self.max_file_bytes is not None:
             options["max_file_bytes"] = self.max_file_bytes
@@ -220,3 +243,23 @@ class SeiBatchOperator(BaseOperator):
             msg = f"{msg}. A retry would fail in the same way: correct the cause, then clear the task"
             raise SeiPermanentExportError(msg)
         raise SeiExportError(msg)
+
+
+def _headers(value: Any) -> list[str]:
+    """Return a list of headers from a list, or from a template that was rendered to text: JSON, Python, or one header.
+
+    Raises `SeiInputError` for anything else.
+    """
+    found = value or []
+    if isinstance(value, str) and value:
+        found = [value]
+        for parse in (json.loads, ast.literal_eval):
+            with suppress(ValueError, SyntaxError):
+                found = parse(value)
+                break
+    if isinstance(found, str):
+        found = [found]
+    if not isinstance(found, Sequence | set | frozenset) or not all(isinstance(header, str) for header in found):
+        msg = f"personal_columns must be a list of SEI's headers, got {type(value).__name__}"
+        raise SeiInputError(msg)
+    return list(found)

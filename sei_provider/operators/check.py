@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class SeiCheckOperator(BaseOperator):
     """Fail if anything that was asked for is missing from the lake, and name it. Make it the run's last task.
 
+    Columns that nobody declared, and that were dropped or hashed therefore, are told in a warning.
+
     Airflow judges a run by its last tasks and sends asset events only for tasks that succeed. Therefore publishing
     succeeds, and this task fails. It makes no retry, because its input would not change. To repair a run, clear the
     export tasks that failed together with their downstream tasks.
@@ -35,9 +37,23 @@ class SeiCheckOperator(BaseOperator):
         if not results or None in results:
             msg = "nothing was published, because the publish task before this one failed: see its log"
             raise AirflowFailException(msg)
+        self._warn_of_unknown_columns(results)
         missing = [lack for result in results for lack in result["missing"]]
         if missing:
             named = "; ".join(f"{lack['scope']}: {lack['error']}" for lack in missing)
             msg = f"{len(missing)} scopes are missing from the lake and keep their older rows: {named}"
             raise AirflowFailException(msg)
         self.log.info("All that was asked for is in the lake")
+
+    def _warn_of_unknown_columns(self, results: Sequence[Mapping[str, Any]]) -> None:
+        by_table: dict[str, set[str]] = {}
+        for month in (month for result in results for month in result.get("published", ())):
+            by_table.setdefault(month["table"], set()).update(month.get("unknown_columns", ()))
+        for table, headers in sorted(by_table.items()):
+            if headers:
+                self.log.warning(
+                    "Table %s: %d columns that nobody has declared were treated as if they named a person "
+                    "(personal_data): %s. Name each in columns= if it is something else, or in personal_columns= if it "
+                    "does name people; a number stands for a header that may be a name itself",
+                    table, len(headers), ", ".join(sorted(headers)),
+                )  # fmt: skip

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import re
 from pathlib import Path
+from typing import IO
 
 import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from sei_provider.api import Export, SeiClient
+from sei_provider.api.errors import SeiInputError
+from sei_provider.hooks.sei import SeiHook
+from sei_provider.operators._base import SeiExportError, _headers
+from sei_provider.operators.export import SeiExportOperator
 from sei_provider.sandbox.control import SandboxControl
 from tests.connections import connect
 from tests.operators.conftest import Task
+from tests.operators.test_publish_and_check import check, publish
 
 DEVELOPERS = {"report": "productivity", "level": "developer", "scopes": ["11"]}
 
@@ -51,3 +60,56 @@ def test_people_can_be_hashed_under_the_connections_secret(
         hashes.append(pq.read_table(manifest["path"])["developer"].to_pylist())
     assert all(re.fullmatch("[0-9a-f]{64}", each) for each in hashes[0])
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_issue_15_6_a_column_that_nobody_declared_is_told_by_check_until_it_is_named(
+    sandbox: SandboxControl, lake: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    download = SeiClient.download_export
+
+    def with_a_manager(client: SeiClient, export: Export, file: IO[bytes]) -> int:
+        text = io.BytesIO()
+        download(client, export, text)
+        body = text.getvalue()
+        head, *rows = (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body).decode().splitlines()
+        rows = [f"{head},Manager,Planted Person", *(f"{row},Planted Person,7" for row in rows)]
+        return file.write("\n".join(rows).encode())
+
+    monkeypatch.setattr(SeiClient, "download_export", with_a_manager)
+    arguments = {**DEVELOPERS, "personal_data": "drop"}
+    result = publish(lake, Task(lake, state=None, **arguments).run(), ["11"])
+    capsys.readouterr()
+    check(result)
+    told = capsys.readouterr().out
+    assert re.search("2 columns that nobody has declared .* Manager, column [0-9]+. Name each in columns=", told)
+    assert "Planted" not in str(result) + told
+    named = Task(lake, state=None, **arguments, personal_columns='["Manager", "Planted Person"]').run()
+    check(publish(lake, named, ["11"]))
+    assert "nobody has declared" not in capsys.readouterr().out
+    with pytest.raises(SeiExportError, match="unknown_columns='refuse'"):
+        Task(lake, state=None, **arguments, unknown_columns="refuse").run()
+
+
+@pytest.mark.parametrize("rendered", [["Manager"], '["Manager"]', "['Manager']", "Manager", ("Manager",)], ids=repr)
+def test_issue_15_6_personal_columns_may_come_from_a_template(lake: Path, rendered: object) -> None:
+    assert "personal_columns" in SeiExportOperator.template_fields
+    assert _headers(rendered) == ["Manager"]
+    assert _headers(None) == _headers("") == []
+
+
+def test_issue_15_6_personal_columns_of_another_kind_are_refused() -> None:
+    with pytest.raises(SeiInputError, match="must be a list"):
+        _headers("7")
+
+
+@pytest.mark.parametrize("secret", ["aaaaaaaaaaaaaaaa", "short", "abcdabcdabcdabcd", "passwordpassword"])
+def test_issue_15_13_a_weak_secret_is_refused_before_any_call(
+    sandbox: SandboxControl, lake: Path, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    connect(monkeypatch, sandbox.base_url, personal_data_secret=secret)
+    with pytest.raises(AirflowFailException, match=r"personal_data_secret.*import secrets") as caught:
+        Task(lake, state=None, **DEVELOPERS, personal_data="hash").run()
+    assert secret not in str(caught.value)
+    assert sandbox.requests() == []
+    good, said = SeiHook().test_connection()
+    assert (good, "import secrets" in said) == (False, True)

@@ -171,7 +171,7 @@ def _build(
 
 def _reading(aliases: Mapping[str, Sequence[str]] | None, on_bad_value: str, privacy: Privacy) -> str:
     """Return a hash of all that decides how a file is read; the key for personal data does not show in it."""
-    key = hmac.digest(privacy.key, b"reading", "sha256").hex() if privacy.key else ""
+    key = hmac.digest(privacy.key or b"", b"reading", "sha256").hex() if privacy.choice == "hash" else ""
     names = {name: list(headers) for name, headers in (aliases or {}).items()}
     chosen: list[Any] = [_READER_VERSION, names, on_bad_value, privacy.choice, key]
     if privacy.choice != "keep":
