@@ -83,6 +83,19 @@ def instant(instant_sandbox: SandboxControl) -> Iterator[Api]:
         yield api
 
 
+@pytest.fixture(scope="session")
+def _faulty_sandbox() -> Iterator[SandboxControl]:
+    with serve(teams=10, seconds=0, reuse=False) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def faulty(_faulty_sandbox: SandboxControl) -> Iterator[SandboxControl]:
+    """A sandbox whose exports are done at once, none an older one, and whose faults are cleared after the test."""
+    yield _faulty_sandbox
+    _faulty_sandbox.clear_faults()
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

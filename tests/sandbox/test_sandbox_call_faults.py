@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
 import pytest
@@ -17,19 +16,6 @@ from tests.sandbox import raw
 from tests.sandbox.raw import CALLS, Heard
 
 JSON_CALLS = ("create", "status", "list", "trees")
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[SandboxControl]:
-    with serve(teams=10, seconds=0, reuse=False) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def faulty(shared: SandboxControl) -> Iterator[SandboxControl]:
-    """A sandbox whose exports are done at once, and whose faults are cleared after the test."""
-    yield shared
-    shared.clear_faults()
 
 
 class Struck:

@@ -9,13 +9,11 @@ import io
 import lzma
 import re
 import zipfile
-from collections.abc import Iterator
 
 import pytest
 
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.faults import BROKEN_FILES, EVERY_FAULT, VALID_FILES
-from sei_provider.sandbox.server import serve
 from tests.sandbox import raw
 
 EXPORTS = ("productivity", "sprint", "business_alignment")
@@ -27,20 +25,6 @@ TEXTS = {
 LENGTHS = (512, 600, 5_000, 100_000)
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[SandboxControl]:
-    with serve(teams=10, seconds=0) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(shared: SandboxControl) -> Iterator[SandboxControl]:
-    """A sandbox whose exports are done at once; what was made before is not reused."""
-    yield shared
-    shared.clear_faults()
-    shared.advance(1801)
-
-
 def download(sandbox: SandboxControl, report: str, fault: str | None = None, team: str = "12") -> bytes:
     """The bytes of a new export or legacy report, made with a fault."""
     if fault:
@@ -48,9 +32,7 @@ def download(sandbox: SandboxControl, report: str, fault: str | None = None, tea
     if report not in EXPORTS:
         return raw.ask(sandbox, *raw.request("report", report, team)).body
     export_id = raw.create(sandbox, report, team)
-    body = raw.ask(sandbox, *raw.request("download", report, export_id=export_id)).body
-    sandbox.advance(1801)
-    return body
+    return raw.ask(sandbox, *raw.request("download", report, export_id=export_id)).body
 
 
 def content(file: bytes) -> bytes:
@@ -79,9 +61,9 @@ def read(file: bytes) -> list[list[str]]:
 
 @pytest.mark.parametrize("report", REPORTS)
 @pytest.mark.parametrize("fault", VALID_FILES)
-def test_an_unusual_file_is_valid_and_holds_what_the_right_one_does(fault: str, report: str, sandbox) -> None:
-    header, *rows = read(download(sandbox, report))
-    unusual_header, *unusual_rows = read(download(sandbox, report, fault))
+def test_an_unusual_file_is_valid_and_holds_what_the_right_one_does(fault: str, report: str, faulty) -> None:
+    header, *rows = read(download(faulty, report))
+    unusual_header, *unusual_rows = read(download(faulty, report, fault))
     shared = [name for name in header if name in unusual_header]
     assert unusual_header[: len(shared)] == shared == header[: len(shared)]
     assert len(shared) >= (1 if header[0] == "Collection Name" else 5)
@@ -92,9 +74,9 @@ def test_an_unusual_file_is_valid_and_holds_what_the_right_one_does(fault: str, 
 @pytest.mark.parametrize(
     ("fault", "report"), [(fault, report) for fault in BROKEN_FILES for report in EVERY_FAULT[fault].reports]
 )
-def test_a_broken_file_is_refused_by_a_strict_reader(fault: str, report: str, sandbox) -> None:
+def test_a_broken_file_is_refused_by_a_strict_reader(fault: str, report: str, faulty) -> None:
     with pytest.raises((ValueError, csv.Error)):
-        read(download(sandbox, report, fault))
+        read(download(faulty, report, fault))
 
 
 def test_the_faults_say_of_a_file_whether_it_is_valid() -> None:
@@ -105,8 +87,8 @@ def test_the_faults_say_of_a_file_whether_it_is_valid() -> None:
 
 @pytest.mark.parametrize("report", REPORTS)
 @pytest.mark.parametrize("length", LENGTHS)
-def test_a_header_is_as_long_as_ordered_plain_or_gzip(length: int, report: str, sandbox) -> None:
-    plain, packed = (download(sandbox, report, f"header_{length}_{packing}") for packing in ("plain", "gzip"))
+def test_a_header_is_as_long_as_ordered_plain_or_gzip(length: int, report: str, faulty) -> None:
+    plain, packed = (download(faulty, report, f"header_{length}_{packing}") for packing in ("plain", "gzip"))
     assert len(plain.partition(b"\n")[0]) == length
     assert (packed[:2], gzip.decompress(packed)) == (b"\x1f\x8b", plain)
     header, *rows = read(plain)
@@ -115,8 +97,8 @@ def test_a_header_is_as_long_as_ordered_plain_or_gzip(length: int, report: str, 
 
 
 @pytest.mark.parametrize("report", REPORTS)
-def test_a_crlf_lies_across_every_512_bytes_of_the_notes(report: str, sandbox) -> None:
-    file = content(download(sandbox, report, "crlf_in_cells", team="10"))
+def test_a_crlf_lies_across_every_512_bytes_of_the_notes(report: str, faulty) -> None:
+    file = content(download(faulty, report, "crlf_in_cells", team="10"))
     inside = [edge for edge in range(512, len(file), 512) if file[edge - 1 : edge + 1] == b"\r\n"]
     assert len(inside) > 4 * 580, "four rows have long notes"
     assert 512 * 1024 in inside
@@ -128,10 +110,10 @@ def test_a_crlf_lies_across_every_512_bytes_of_the_notes(report: str, sandbox) -
 
 
 @pytest.mark.parametrize("report", REPORTS)
-def test_stray_quotes_open_the_first_and_the_last_of_four_rows(report: str, sandbox) -> None:
-    header, *lines = content(download(sandbox, report, "stray_opening_quotes")).decode().splitlines()
+def test_stray_quotes_open_the_first_and_the_last_of_four_rows(report: str, faulty) -> None:
+    header, *lines = content(download(faulty, report, "stray_opening_quotes")).decode().splitlines()
     assert [line.startswith('"') for line in lines] == [True, False, False, True]
-    whole = content(download(sandbox, report)).decode().splitlines()
+    whole = content(download(faulty, report)).decode().splitlines()
     assert header == whole[0]
     assert {line.removeprefix('"') for line in lines} <= set(whole)
 
@@ -141,50 +123,50 @@ def test_stray_quotes_open_the_first_and_the_last_of_four_rows(report: str, sand
     [("backslash_before_quote", r'"say \"hi\" now"'), ("bare_quote_in_quoted_cell", '"say "hi" now"')],
 )
 @pytest.mark.parametrize("report", REPORTS)
-def test_a_team_is_written_with_quotes_that_are_not_doubled(fault: str, cell: str, report: str, sandbox) -> None:
-    _, first, *_ = content(download(sandbox, report, fault)).decode().splitlines()
+def test_a_team_is_written_with_quotes_that_are_not_doubled(fault: str, cell: str, report: str, faulty) -> None:
+    _, first, *_ = content(download(faulty, report, fault)).decode().splitlines()
     assert first.split(",")[1 if report in EXPORTS else 0] == cell
 
 
 @pytest.mark.parametrize("report", REPORTS)
-def test_a_nul_stands_in_the_header(report: str, sandbox) -> None:
-    whole = content(download(sandbox, report))
-    broken = content(download(sandbox, report, "nul_in_header"))
+def test_a_nul_stands_in_the_header(report: str, faulty) -> None:
+    whole = content(download(faulty, report))
+    broken = content(download(faulty, report, "nul_in_header"))
     assert broken.partition(b"\n")[0].count(b"\0") == 1
     assert broken.replace(b"\0", b"") == whole
 
 
 @pytest.mark.parametrize("report", REPORTS)
-def test_a_file_in_utf_16_has_a_byte_order_mark_or_none(report: str, sandbox) -> None:
-    whole = content(download(sandbox, report)).decode()
-    assert content(download(sandbox, report, "utf_16")) == b"\xff\xfe" + whole.encode("utf-16-le")
-    assert content(download(sandbox, report, "utf_16_without_bom")) == whole.encode("utf-16-le")
+def test_a_file_in_utf_16_has_a_byte_order_mark_or_none(report: str, faulty) -> None:
+    whole = content(download(faulty, report)).decode()
+    assert content(download(faulty, report, "utf_16")) == b"\xff\xfe" + whole.encode("utf-16-le")
+    assert content(download(faulty, report, "utf_16_without_bom")) == whole.encode("utf-16-le")
 
 
 @pytest.mark.parametrize("report", EXPORTS)
-def test_a_number_has_40_000_digits_and_a_letter(report: str, sandbox) -> None:
-    _, first, *_ = content(download(sandbox, report, "digits_and_a_letter")).decode().splitlines()
+def test_a_number_has_40_000_digits_and_a_letter(report: str, faulty) -> None:
+    _, first, *_ = content(download(faulty, report, "digits_and_a_letter")).decode().splitlines()
     assert re.search(r",9{40000}x$", first)
 
 
 @pytest.mark.parametrize("report", REPORTS)
-def test_a_file_begins_with_the_separator_or_is_packed_otherwise(report: str, sandbox) -> None:
-    whole = content(download(sandbox, report))
-    assert content(download(sandbox, report, "separator_line")) == b"sep=,\n" + whole
-    assert bz2.decompress(download(sandbox, report, "bz2")) == whole
-    assert lzma.decompress(download(sandbox, report, "xz")) == whole
-    assert gzip.decompress(gzip.decompress(download(sandbox, report, "gzip_in_gzip"))) == whole
-    with zipfile.ZipFile(io.BytesIO(download(sandbox, report, "zip"))) as archive:
+def test_a_file_begins_with_the_separator_or_is_packed_otherwise(report: str, faulty) -> None:
+    whole = content(download(faulty, report))
+    assert content(download(faulty, report, "separator_line")) == b"sep=,\n" + whole
+    assert bz2.decompress(download(faulty, report, "bz2")) == whole
+    assert lzma.decompress(download(faulty, report, "xz")) == whole
+    assert gzip.decompress(gzip.decompress(download(faulty, report, "gzip_in_gzip"))) == whole
+    with zipfile.ZipFile(io.BytesIO(download(faulty, report, "zip"))) as archive:
         assert [archive.read(name) for name in archive.namelist()] == [whole]
 
 
 @pytest.mark.parametrize("fault", [*VALID_FILES, *BROKEN_FILES])
-def test_a_file_without_rows_can_be_ordered_too(fault: str, sandbox) -> None:
-    sandbox.fault(fault, times=1)
+def test_a_file_without_rows_can_be_ordered_too(fault: str, faulty) -> None:
+    faulty.fault(fault, times=1)
     scope = {"scope": {"teamId": "5"}, "dateRange": {"start": "2026-01-01", "end": "2026-01-31"}}
     options = {"options": {"granularity": "monthly", "metricLevel": "developer"}}
     method, path, _ = raw.request("create", "productivity")
-    answer = raw.ask(sandbox, method, path, scope | options)
+    answer = raw.ask(faulty, method, path, scope | options)
     assert answer.status == 202
     export_id = re.search(r"exp_\w+", answer.body.decode())[0]
-    assert raw.ask(sandbox, *raw.request("download", "productivity", export_id=export_id)).status == 200
+    assert raw.ask(faulty, *raw.request("download", "productivity", export_id=export_id)).status == 200
