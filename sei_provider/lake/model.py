@@ -167,3 +167,13 @@ class Published(TypedDict):
 def default_table(report: str, level: str | None, granularity: str) -> str:
     """Return the table that an export goes to unless the user names one, e.g. `sprint_team_monthly`."""
     return "_".join(part.lower() for part in (report, level, granularity) if part)
+
+
+def run_key(run_id: str, clear_number: int) -> str:
+    """Return the name of a run, which keeps its run id when it is cleared, together with how often it was cleared."""
+    return f"{run_id}\n{clear_number}" if clear_number else run_id
+
+
+def run_id_of(key: str) -> str:
+    """Return the run id of what `run_key` returned."""
+    return key.partition("\n")[0]

@@ -189,6 +189,7 @@ class SeiBatchOperator(BaseOperator):
         return Stager(
             folder=checkpoint.folder,
             run_id=context["run_id"],
+            clear_number=getattr(context["dag_run"], "clear_number", None) or 0,
             origin=hook.get_origin(),
             raw_path=open_lake(str(self.raw_path)) if keeps_raw else None,
             options=options,

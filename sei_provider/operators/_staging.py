@@ -40,6 +40,8 @@ class Stager:
 
     folder: Any
     run_id: str
+    clear_number: int = 0
+    """How often the run has been cleared."""
     origin: Mapping[str, str | None] = field(default_factory=dict)
     """Account, organization and project of the connection."""
     raw_path: Any = None
@@ -69,6 +71,7 @@ class Stager:
                 export_id=export.id,
                 created_at=export.created_at,
                 run_id=self.run_id,
+                clear_number=self.clear_number,
                 exported_at=datetime.now(UTC),
                 **self.options,
             )

@@ -1,7 +1,17 @@
 """Judge of what a table must hold after a history. It knows the org tree as it was, and not the owner rule.
 
 Decision 12's property: after a complete run that reached as far as every run before it, each living team has exactly
-one row for each period, by the name it had then, from that run, and nothing else of its scopes is left.
+one row for each period, by today's name, from that run, and nothing else of its scopes is left. What the judge leaves
+out, because the words do not promise it:
+
+- A run whose exports show two trees, since SEI gave back some that it had made before: these lack today's names.
+- A run that is lower than others of that period: it did not reach as far, or some of its exports are older than theirs.
+- A row of a scope that was not asked for, at a path that no scope of the run has or lies above, unless one of them
+  named it in a run that brought both: nothing in the exports tells that it is of these scopes, such as the children of
+  a team that had its last child moved away and is exported no more. `coverage` marks such a scope stale, and `retire`
+  ends it.
+- A sprint that moved to other days, where the team was renamed as well or the sprint is not in the answer: "otherwise
+  absence tells nothing".
 """
 
 from __future__ import annotations
@@ -37,6 +47,14 @@ def asked(entry: Entry, period: Row) -> bool:
     return whole or any(row[2:] == period[2:] for row in entry.rows)
 
 
+def asked_for_row(entry: Entry, kept: Survivor, request: Entry) -> bool:
+    """Whether an entry asked for the sprint of a row, which came with this request, by decision 12's words."""
+    row = kept.row
+    names_it = any((row.path, row.sprint) == (other.path, other.sprint) for other in entry.rows)
+    contains = entry.start <= request.start and request.end <= entry.end
+    return row.sprint is None or asked(entry, row) or names_it or contains
+
+
 def newest_whole_run(world: World, runs: list[Run], period: Row, last: date) -> Run | None:
     """Return the complete run that reached as far into the period as every other and is the newest, or None.
 
@@ -61,6 +79,8 @@ def newest_whole_run(world: World, runs: list[Run], period: Row, last: date) -> 
     if lowest is None or not fresh:
         return None
     others = [entry for key, entry in asking.items() if key not in own and higher(entry, last) > lowest]
+    if period.sprint and any(row.sprint == period.sprint for entry in others for row in entry.rows):
+        return None  # on other days by now
     if any(entry.scope not in together.scopes or world.tree_of[entry.export_id] != world.tree for entry in others):
         return None
     return together
@@ -78,14 +98,11 @@ def judge(world: World, runs: list[Run], state: Iterable[Survivor]) -> Counter[s
     return faults
 
 
-def was_deleted_below(world: World, runs: list[Run], run: Run, scopes: set[str], kept: Survivor) -> bool:
-    """Whether a row is of a deleted team that one of the scopes named before, in a run that handed on both."""
-    if world.truth[kept.export_id, kept.row.path] in world.teams:
-        return False
+def was_named_below(runs: list[Run], scopes: set[str], kept: Survivor) -> bool:
+    """Whether one of the scopes named the row's team before, in a run that handed on both."""
     return any(
         entry.scope in scopes and kept.row in entry.rows and any(other.key == kept[:3] for other in earlier.entries)
         for earlier in runs
-        if earlier.complete and earlier.run_id != run.run_id
         for entry in earlier.entries
     )
 
@@ -93,6 +110,7 @@ def was_deleted_below(world: World, runs: list[Run], run: Run, scopes: set[str],
 def judge_period(world: World, runs: list[Run], run: Run, period: Row, state: list[Survivor]) -> Counter[str]:
     faults: Counter[str] = Counter()
     own = {entry.key for entry in run.entries}
+    requests = {entry.key: entry for earlier in runs for entry in earlier.entries}
     scopes = {entry.scope for entry in run.entries if asked(entry, period)}
     expected: dict[int, str] = {}
     roots = set()
@@ -109,16 +127,16 @@ def judge_period(world: World, runs: list[Run], run: Run, period: Row, state: li
         team = world.truth[kept.export_id, kept.row.path]
         if kept[:3] in own:
             held[team] += kept.row[2:] == period[2:]
-        elif not any(asked(entry, kept.row) for entry in run.entries):
-            continue  # a sprint that moved, of a team that moved: nobody can know that it is the same
-        elif kept.row.path in expected.values() or (team in expected and kept.scope in scopes):
+        elif not any(asked_for_row(entry, kept, requests[kept[:3]]) for entry in run.entries):
+            continue
+        elif kept.row.path in expected.values():
             faults["twice"] += 1
         elif (
             kept.scope in scopes
             or roots & world.above[kept.export_id, kept.row.path]
-            or was_deleted_below(world, runs, run, scopes, kept)
+            or was_named_below(runs, scopes, kept)
         ):
-            faults["stale"] += 1
+            faults["twice" if team in expected else "stale"] += 1
     faults["lost"] += sum(not held[team] for team in expected)
     faults["twice"] += sum(held[team] > 1 for team in expected)
     return faults

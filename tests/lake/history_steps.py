@@ -34,7 +34,8 @@ class Change:
 
 @dataclass(frozen=True)
 class Night:
-    """A run: of the next days, of some minutes later, or an earlier run cleared."""
+    """A run: of the next days (`night`), of some minutes later (`soon`), an earlier run cleared (`clear`), or only its
+    failed scopes (`clear_failed`)."""
 
     kind: str = "night"
     days: int = 1
@@ -84,7 +85,7 @@ changes = st.builds(
 )
 nights = st.builds(
     Night,
-    kind=st.sampled_from(["night", "night", "night", "soon", "clear"]),
+    kind=st.sampled_from(["night", "night", "night", "soon", "clear", "clear_failed"]),
     days=st.sampled_from([1, 1, 2, 6, 13, 30]),
     failing=masks,
     order=numbers,

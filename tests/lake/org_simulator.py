@@ -40,6 +40,8 @@ class Run:
     start: date
     end: date
     scopes: list[str]
+    clear_number: int = 0
+    """How often it had been cleared: it keeps its id then."""
     entries: list[Entry] = field(default_factory=list)
     trees: set[int] = field(default_factory=set)
     complete: bool = True
@@ -175,13 +177,15 @@ class World:
         return date(months // 12, months % 12 + 1, 1), today
 
     def run(self, night: Night) -> None:
-        if night.kind == "clear" and not self.runs:
+        clears, old = night.kind in {"clear", "clear_failed"}, None
+        if clears and not self.runs:
             return
-        if night.kind == "clear":
+        if clears:
             self.now += timedelta(hours=1, days=night.days)
-            old = self.runs[night.cleared % len(self.runs)]
-            # A run of its own, since tombstones take what came in one run for what one tree showed.
-            run = Run(f"{old.run_id}, cleared {len(self.runs)}", old.start, old.end, [])
+            run_id = self.runs[night.cleared % len(self.runs)].run_id
+            tries = [run for run in self.runs if run.run_id == run_id]
+            old = tries[-1]
+            run = Run(run_id, old.start, old.end, [], clear_number=len(tries))
         elif night.kind == "soon" and self.runs:
             self.now += timedelta(minutes=15)
             run = Run(f"manual{len(self.runs)}", self.runs[-1].start, self.runs[-1].end, [])
@@ -191,8 +195,14 @@ class World:
         numbers = self.asked_scopes() + (self.dead if night.dead_scopes else [])
         turn = night.order % len(numbers) if numbers else 0
         numbers = numbers[turn:] + numbers[:turn]
+        if old and night.kind == "clear_failed":
+            run.entries, run.trees = list(old.entries), set(old.trees)
+            run.complete = all(self.tree_of[entry.export_id] >= 0 for entry in old.entries)
+        done = {entry.scope for entry in run.entries}
         for position, number in enumerate(numbers[:: -1 if night.order % 2 else 1]):
             run.scopes.append(f"team:{number}")
+            if f"team:{number}" in done:
+                continue
             if night.failing >> number & 1:
                 run.complete = False
                 continue
@@ -209,7 +219,7 @@ class World:
                     created_at=export.created_at,
                     staged_at=at + timedelta(minutes=5),
                     reading=night.reading,
-                    runs=frozenset({run.run_id}),
+                    runs=frozenset({(run.run_id, run.clear_number)}),
                     rows=export.rows,
                     unknown_paths=bool(export.faulty and export.rows),
                 )

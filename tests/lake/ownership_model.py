@@ -35,7 +35,8 @@ class Entry:
     created_at: datetime
     staged_at: datetime
     reading: str
-    runs: frozenset[str]
+    runs: frozenset[tuple[str, int]]
+    """(Run id, how often the run had been cleared)."""
     rows: frozenset[Row]
     unknown_paths: bool = False
     """Whether rows of unknown teams are in quarantine."""
@@ -201,12 +202,20 @@ class OwnerRule:
             and row.path in self.paths(d, row)
             and self.asked(d, x, row)
             and self.precedence(d, row) < self.precedence(e, row)
-            and (self.precedence(x, row) <= self.precedence(d, row) or self.came_in_run_of(d, x))
+            and (self.precedence(x, row) <= self.precedence(d, row) or self.came_in_run_of(d, x, e))
             for d in self.entries
         )
 
-    def came_in_run_of(self, d: Entry, x: Entry) -> bool:
-        return bool(x.runs & d.runs)
+    def came_in_run_of(self, d: Entry, x: Entry, e: Entry) -> bool:
+        """Whether `x` came in a run of `d`, and not with `e` when that run was cleared or in another run.
+
+        A run is taken for one and the same for three days.
+        """
+        return any(
+            of_x[0] == of_d[0] and e.runs & x.runs <= {of_d} and abs(x.created_at - d.created_at) <= timedelta(days=3)
+            for of_d in d.runs
+            for of_x in x.runs
+        )
 
 
 class WithoutReach(OwnerRule):
@@ -231,8 +240,16 @@ class WithEveryTombstone(OwnerRule):
     """Tombstones that hold for newer rows too, as those of 751f940."""
 
     @override
-    def came_in_run_of(self, d: Entry, x: Entry) -> bool:
+    def came_in_run_of(self, d: Entry, x: Entry, e: Entry) -> bool:
         return True
+
+
+class WithoutClearNumber(OwnerRule):
+    """A cleared run is not told from the run before, whose id it has."""
+
+    @override
+    def came_in_run_of(self, d: Entry, x: Entry, e: Entry) -> bool:
+        return bool({run for run, _ in d.runs} & {run for run, _ in x.runs})
 
 
 class WithSlashes(OwnerRule):
@@ -254,6 +271,7 @@ MUTANTS = [
     WithoutWhatLiesBelow,
     WithoutTombstones,
     WithEveryTombstone,
+    WithoutClearNumber,
     WithSlashes,
     WithoutDaysOfSprints,
 ]

@@ -15,6 +15,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from sei_provider.api import SeiInputError
 from sei_provider.lake import read_table
+from sei_provider.lake.model import run_key
+from sei_provider.lake.staging.staged_file import StagedFiles
 from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.operators.report import SeiReportOperator
@@ -162,3 +164,16 @@ def test_every_figure_is_as_sent(sandbox: SandboxControl, lake: Path) -> None:
         for row in rows(lake, "team_report_weekly")
     )
     assert landed == expected
+
+
+def test_a_staged_file_holds_the_run_and_how_often_it_had_been_cleared(sandbox: SandboxControl, lake: Path) -> None:
+    operator = SeiReportOperator(
+        task_id="report", report="team_report", scopes=[GROUP.id], granularity="weekly", lake=str(lake), **WEEK
+    )
+    of_run = context({})
+    of_run["dag_run"].clear_number = 2
+    (manifest,) = operator.execute(of_run)
+    (staged,) = StagedFiles([Path(manifest["path"])]).files.values()
+    assert staged.runs == {run_key("run", 2)} != {run_key("run", 1)}
+    publish(lake, [manifest])
+    assert {row["_run_id"] for row in rows(lake, "team_report_weekly")} == {"run"}

@@ -63,6 +63,7 @@ def stage(
     export_id: str,
     created_at: datetime,
     run_id: str,
+    clear_number: int = 0,
     exported_at: datetime,
     aliases: Mapping[str, Sequence[str]] | None = None,
     single_writer: bool = False,
@@ -76,8 +77,10 @@ def stage(
     """Validate and type the CSV in `file`, put it into `folder` as Parquet, then put its manifest.
 
     `file` is local, gzip or plain. `request` is the fingerprint of the request. `created_at` is when SEI made the
-    export, by SEI's clock, and orders exports; `exported_at` is our own time. `aliases` adds names for dimension
-    columns. `single_writer` confirms, as in `publish`, that only one task writes where the store cannot keep two apart.
+    export, by SEI's clock, and orders exports; `exported_at` is our own time. `clear_number` is how often the run had
+    been cleared, because a cleared run keeps its `run_id`, and teams may have swapped names in between. `aliases` adds
+    names for dimension columns. `single_writer` confirms, as in `publish`, that only one task writes where the store
+    cannot keep two apart.
     With `on_bad_value="quarantine"` a bad row goes, with line, column and reason, to `<lake>/_quarantine/<table>/`, and
     the others are staged; `folder` must then lie in `<lake>/_staging/`.
     `personal_data` decides about people's names and e-mail addresses: "hash" replaces them by HMAC-SHA256 under
@@ -111,6 +114,7 @@ def stage(
         "created_at": created_at.isoformat(),
         "exported_at": exported_at.isoformat(),
         "run_id": run_id,
+        "clear_number": clear_number,
         "quarantined": 0,
         "reading": _reading(aliases, on_bad_value, privacy),
     }

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sei_provider.lake.columns import LINEAGE, Column
-from sei_provider.lake.model import Slice, SliceKey
+from sei_provider.lake.model import Slice, SliceKey, run_key
 
 SLICE_KEY = b"sei.slice"
 """Footer entry: the slice, its export, its run, and how many rows went to quarantine, as JSON."""
@@ -52,8 +52,10 @@ class StagedFile:
     export_id: str
     created_at: datetime
     exported_at: datetime
+    run_id: str
+    """The run that staged it, the first by name of several that staged one export at one moment."""
     runs: frozenset[str]
-    """The run that staged it, or several that staged one export at one moment."""
+    """The same, or all of them, as `run_key` names them."""
     reading: str
     """How the export was read, as a hash; "" if 751f940 staged it."""
     quarantined: int
@@ -73,7 +75,7 @@ class StagedFile:
     @property
     def lineage(self) -> tuple[str, str, datetime, str]:
         """Return the values of the columns `LINEAGE`, the same in every row."""
-        return self.slice.scope, self.export_id, self.exported_at, min(self.runs)
+        return self.slice.scope, self.export_id, self.exported_at, self.run_id
 
     @property
     def months(self) -> frozenset[date]:
@@ -136,7 +138,9 @@ class StagedFiles:
         staged, rows = opened.staged, opened.rows
         # SEI reuses one export for identical requests, so two tasks may have staged it: its rows count once.
         if (known := self.files.get(staged.slice_key)) is not None:
-            self.files[staged.slice_key] = replace(known, runs=known.runs | staged.runs)
+            self.files[staged.slice_key] = replace(
+                known, run_id=min(known.run_id, staged.run_id), runs=known.runs | staged.runs
+            )
             return
         self.files[staged.slice_key] = staged
         self.columns_key[staged.slice_key] = opened.columns_key
@@ -185,7 +189,8 @@ def _open(path: Path) -> _Opened:
             export_id=value["export_id"],
             created_at=datetime.fromisoformat(value["created_at"]),
             exported_at=datetime.fromisoformat(value["exported_at"]),
-            runs=frozenset([value["run_id"]]),
+            run_id=value["run_id"],
+            runs=frozenset([run_key(value["run_id"], value.get("clear_number", 0))]),
             reading=value.get("reading", ""),
             quarantined=value["quarantined"],
             unknown_paths=value.get("unknown_paths", value["quarantined"] > 0),

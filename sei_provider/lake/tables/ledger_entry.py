@@ -8,12 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sei_provider.lake.model import SliceKey
 from sei_provider.lake.tables.hierarchy import parent_path
 
 _UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+class EarlierRun(NamedTuple):
+    """Run that handed on an older slice, which is pruned."""
+
+    run: str
+    start: date
+    end: date
+    """First and last day that the slice asked for."""
+    created_at: datetime
+    """When SEI made its export."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +62,9 @@ class LedgerEntry:
     reading: str = ""
     """How the export was read (columns, policy, version of the reader), as a hash; "" if 751f940 read it."""
     runs: frozenset[str] = frozenset()
-    """Runs that handed it on; several if SEI reused the export."""
-    earlier_runs: frozenset[tuple[str, date, date]] = frozenset()
-    """(Run, first and last day asked for) of older entries of the scope that named the same teams and are pruned."""
+    """Runs that handed it on, as `run_key` names them; several if SEI reused the export."""
+    earlier_runs: frozenset[EarlierRun] = frozenset()
+    """Runs of older entries of the scope that named the same teams and are pruned."""
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -116,7 +127,10 @@ class LedgerEntry:
         value |= {"exact": True} if self.replace_exact_range else {}
         value |= {"unknown_paths": True} if self.unknown_paths else {}
         if self.earlier_runs:
-            value["earlier_runs"] = sorted((run, f"{start}", f"{end}") for run, start, end in self.earlier_runs)
+            value["earlier_runs"] = [
+                (run, f"{start}", f"{end}", created_at.isoformat())
+                for run, start, end, created_at in sorted(self.earlier_runs)
+            ]
         if self.sprints is not None:
             value["sprints"] = sorted(self.sprints)
             value["sprint_days"] = sorted((*names, f"{start}", f"{end}") for *names, start, end in self.sprint_days)
@@ -150,8 +164,8 @@ class LedgerEntry:
             reading=value.get("reading", ""),
             runs=frozenset(value.get("runs", ())),
             earlier_runs=frozenset(
-                (run, date.fromisoformat(start), date.fromisoformat(end))
-                for run, start, end in value.get("earlier_runs", ())
+                EarlierRun(run, *map(date.fromisoformat, days), datetime.fromisoformat(created_at))
+                for run, *days, created_at in value.get("earlier_runs", ())
             ),
         )
 

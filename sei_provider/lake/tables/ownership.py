@@ -8,17 +8,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
+from sei_provider.lake.model import run_id_of
 from sei_provider.lake.periods import period_end, sprint_name
 from sei_provider.lake.tables.hierarchy import Parents, parent_path
-from sei_provider.lake.tables.ledger_entry import LedgerEntry, parents_of
+from sei_provider.lake.tables.ledger_entry import EarlierRun, LedgerEntry, parents_of
 
 __all__ = ["LedgerEntry", "Owners", "RowPlace", "prune", "surviving_rows", "with_names"]
 
 Precedence: TypeAlias = tuple[date, datetime, str, datetime]
+
+RUN_LASTS = timedelta(days=3)
+"""How far apart SEI makes the exports of one run at most: from a failed Friday night to its clear on Monday. So a
+ledger holds the runs of a few days and not of all nights."""
 
 
 class RowPlace(NamedTuple):
@@ -226,10 +231,13 @@ class _Asking:
             if not period.asked(named.start, named.end, named):
                 continue
             buried = precedence(named, period.last)
-            if own > buried and not entry.runs & _runs(named, period):
+            shared = _shared_runs(entry, named, period) if own > buried else frozenset()
+            if own > buried and not shared:
                 continue
             for other in self._by_scope[named.scope]:
-                if path not in other.teams and not other.unknown_paths and precedence(other, period.last) > buried:
+                if path in other.teams or other.unknown_paths or precedence(other, period.last) <= buried:
+                    continue
+                if own <= buried or any(entry.runs & other.runs <= {run} for run in shared):
                     yield other
 
 
@@ -280,13 +288,20 @@ def _with_runs_of(later: LedgerEntry, entry: LedgerEntry, granularity: str, firs
     def asked(start: date, end: date) -> tuple[date, date]:
         return (start, end) if granularity == "sprint" else (max(start, first), min(end, last))
 
-    runs = {(run, *asked(entry.start, entry.end)) for run in entry.runs} | entry.earlier_runs | later.earlier_runs
-    own = asked(later.start, later.end)
+    def says_all(run: EarlierRun, other: EarlierRun) -> bool:
+        newer = run.created_at >= other.created_at
+        return run.run == other.run and run.start <= other.start and other.end <= run.end and newer
+
+    begins, ends = asked(entry.start, entry.end)
+    runs = {EarlierRun(run, begins, ends, entry.created_at) for run in entry.runs}
+    runs |= entry.earlier_runs | later.earlier_runs
+    own = {EarlierRun(run, *asked(later.start, later.end), later.created_at) for run in later.runs}
     needed = {
-        (run, start, end)
-        for run, start, end in runs
-        if not (run in later.runs and own[0] <= start and end <= own[1])
-        and not any(r == run and s <= start and end <= e and (s, e) != (start, end) for r, s, e in runs)
+        run
+        for run in runs
+        # Rows that are not newer than the later entry fall to a tombstone whatever their run.
+        if later.created_at <= run.created_at + RUN_LASTS
+        and not any(says_all(other, run) for other in (runs | own) - {run})
     }
     return replace(later, earlier_runs=frozenset(needed))
 
@@ -295,5 +310,17 @@ def _is_one_reading(entry: LedgerEntry, other: LedgerEntry) -> bool:
     return (entry.export_id, entry.reading) == (other.export_id, other.reading)
 
 
-def _runs(entry: LedgerEntry, period: _Period) -> frozenset[str]:
-    return entry.runs | {run for run, start, end in entry.earlier_runs if period.asked(start, end, entry)}
+def _shared_runs(entry: LedgerEntry, named: LedgerEntry, period: _Period) -> frozenset[str]:
+    """Return the runs in which an earlier answer of a scope came, if what another scope brought came in one of them.
+
+    A run that was cleared brings things twice, maybe of two trees; the caller tells these apart.
+    """
+    runs = {EarlierRun(run, named.start, named.end, named.created_at) for run in named.runs} | named.earlier_runs
+    run_ids = {run_id_of(run) for run in entry.runs}
+    return frozenset(
+        run.run
+        for run in runs
+        if run_id_of(run.run) in run_ids
+        and abs(entry.created_at - run.created_at) <= RUN_LASTS
+        and period.asked(run.start, run.end, named)
+    )
