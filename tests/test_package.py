@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,7 @@ def test_reading_an_example_dag_loads_nothing_heavy(dag: str) -> None:
     assert "sei_provider.api.client" not in ours
 
 
+@cache
 def modules_after(script: str) -> set[str]:
     command = [sys.executable, "-c", f"import sys; {script}; print(*sys.modules)"]
     return set(subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split())

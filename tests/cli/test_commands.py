@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,13 +28,36 @@ from tests.operators.test_publish_and_check import publish
 SETTINGS = {"api_key": "sandbox", "org_identifier": "acme", "project_identifier": "web"}
 
 
+@dataclass
+class Done:
+    """A command that has ended."""
+
+    returncode: int | None
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> ForkServerContext:
+    """Forks processes that have imported Airflow's command line already."""
+    context = multiprocessing.get_context("forkserver")
+    # pytest too: each process imports the main module of the one that asks for it.
+    context.set_forkserver_preload(["pytest", "tests.cli.warm_airflow"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
+        patch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+        forkserver.ensure_running()
+    return context
+
+
 class Terminal:
     """A terminal with Airflow at hand and one connection in its environment."""
 
-    def __init__(self, home: Path, host: str, **changed: str) -> None:
+    def __init__(self, home: Path, host: str, warm: ForkServerContext, **changed: str) -> None:
         extra = {"org_identifier": "acme", "project_identifier": "web", "account_identifier": "acc"}
         connection = {"conn_type": "sei", "host": host, "password": "sandbox", "extra": extra} | changed
         self.home = home
+        self._warm = warm
         self.environment = {
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -38,16 +66,26 @@ class Terminal:
             "TMPDIR": os.environ["TMPDIR"],
         }
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "airflow", "sei", *arguments]
-        return subprocess.run(
-            command, env=self.environment, cwd=self.home, capture_output=True, text=True, timeout=120, check=False
-        )
+    def run(self, *arguments: str) -> Done:
+        said = [self.home / name for name in ("stdout", "stderr")]
+        for file in said:
+            file.unlink(missing_ok=True)
+        asked = (["sei", *arguments], self.environment, self.home, *said)
+        process = self._warm.Process(target=run_in_warm_airflow, args=asked)
+        process.start()
+        process.join(120)
+        return Done(process.exitcode, *(file.read_text() for file in said))
 
     def json(self, *arguments: str) -> list[dict[str, object]]:
         done = self.run(*arguments, "--output", "json")
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
+
+
+def run_in_warm_airflow(*asked: Any) -> None:
+    from tests.cli import warm_airflow
+
+    warm_airflow.run(*asked)
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +95,8 @@ def sandbox() -> Iterator[SandboxControl]:
 
 
 @pytest.fixture
-def terminal(sandbox: SandboxControl, tmp_path: Path) -> Terminal:
-    return Terminal(tmp_path, sandbox.base_url)
+def terminal(sandbox: SandboxControl, tmp_path: Path, warm: ForkServerContext) -> Terminal:
+    return Terminal(tmp_path, sandbox.base_url, warm)
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +179,10 @@ def test_a_scope_is_retired_from_all_tables(terminal: Terminal, sandbox: Sandbox
     assert {part["scope"] for part in coverage(lake, "sprint_team_monthly") if part["rows"]} == {"team:11"}
 
 
-def test_a_good_connection_is_good(terminal: Terminal) -> None:
-    (said,) = terminal.json("check")
+def test_a_good_connection_is_good_to_a_process_that_starts_from_nothing(terminal: Terminal) -> None:
+    command = [sys.executable, "-m", "airflow", "sei", "check", "--output", "json"]
+    done = subprocess.run(command, env=terminal.environment, cwd=terminal.home, capture_output=True, check=True)
+    (said,) = json.loads(done.stdout)
     assert (said["good"], said["SEI"]) == ("True", "SEI answered and accepted the API key")
 
 
@@ -154,9 +194,9 @@ def test_a_good_connection_is_good(terminal: Terminal) -> None:
     ],
 )
 def test_a_bad_connection_ends_with_what_is_wrong_with_it(
-    sandbox: SandboxControl, tmp_path: Path, changed: dict[str, str], words: str
+    sandbox: SandboxControl, tmp_path: Path, warm: ForkServerContext, changed: dict[str, str], words: str
 ) -> None:
-    done = Terminal(tmp_path, sandbox.base_url, **changed).run("check", "--output", "plain")
+    done = Terminal(tmp_path, sandbox.base_url, warm, **changed).run("check", "--output", "plain")
     assert done.returncode == 1
     assert words in done.stdout
     assert "sesame" not in done.stdout + done.stderr
