@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException  # whose place differs between 3.1 and 3.3
 from airflow.sdk import DAG, Param, task, task_group
 from sei_common import (
     ASSETS,
@@ -23,6 +22,7 @@ from sei_common import (
     TASKS_AT_ONCE,
     configured_scopes,
     list_scopes,
+    table_of,
 )
 
 from sei_provider.operators.check import SeiCheckOperator
@@ -44,7 +44,8 @@ PARAMS = {
     "teams": Param(
         [],
         type="array",
-        items={"type": "string", "pattern": r"^\s*\S+\s*$"},
+        # What a scope is, the task `plan` checks; items of one type would keep out what operators take.
+        items={"anyOf": [{"type": "string", "pattern": r"^\s*\S+\s*$"}, {"type": "integer"}, {"type": "object"}]},
         uniqueItems=True,
         title="Teams",
         description="Ids, one a line. None: those of the org tree below, or those of every night.",
@@ -81,16 +82,14 @@ def plan(lake: str, params: Mapping[str, Any], dag_run: Any) -> dict[str, list[d
 
     Fails at once, before any call, if what the form asks for makes no sense.
     """
-    from sei_provider.api.errors import SeiInputError
+    from sei_provider.hooks.permanent import no_retry_if_permanent
     from sei_provider.hooks.sei import SeiHook
 
-    today = dag_run.run_after.astimezone(SeiHook().get_calendar().timezone).date()
-    try:
+    with no_retry_if_permanent():
+        today = dag_run.run_after.astimezone(SeiHook().get_calendar().timezone).date()
         chunks = list(chunks_of(params["from"], params["to"], params["chunk"], not_after=today))
         scopes = scopes_of(params["teams"], params["tree"])
-    except SeiInputError as error:
-        raise AirflowFailException(str(error)) from error
-    work = {report: list(work_of(lake, report, scopes, chunks, params["which"])) for report in params["reports"]}
+        work = {report: list(work_of(lake, report, scopes, chunks, params["which"])) for report in params["reports"]}
     show(work, scopes, chunks)
     if params["dry_run"]:
         log.info("Nothing is exported, because this run only shows the plan")
@@ -107,24 +106,26 @@ def part(work: Mapping[str, list[dict[str, Any]]], report: str) -> list[dict[str
 def chunks_of(start: str, end: str, chunk: str, *, not_after: date) -> Iterator[tuple[date, date]]:
     """Return first and last day of each month or quarter from `start` to `end`, whole months up to the run's day."""
     from sei_provider.api.periods import period_of, whole_periods
-    from sei_provider.api.validation import parse_day
+    from sei_provider.api.validation import parse_end, parse_start
 
-    first, last = whole_periods(parse_day("from", start), parse_day("to", end), "monthly", not_after=not_after)
+    first, last = whole_periods(parse_start(start, UTC), parse_end(end, UTC), "monthly", not_after=not_after)
     while first <= last:
         _, chunk_end = period_of(first, f"{chunk}ly")
         yield first, min(chunk_end, last)
         first = chunk_end + timedelta(days=1)
 
 
-def scopes_of(teams: list[str], tree: str | None) -> list[Any]:
-    """Return the scopes that the form names."""
+def scopes_of(teams: Any, tree: str | None) -> list[Any]:
+    """Return the scopes that the form names: a list as the operators take it, or a tree; empty fields name none."""
     from sei_provider.api.errors import SeiInputError
 
-    if teams and tree:
-        msg = f"teams {', '.join(teams)} and the org tree {tree} are both given; give one of them"
+    named = teams not in (None, [], "")
+    tree = tree.strip() if tree else None
+    if named and tree:
+        msg = f"teams {teams} and the org tree {tree} are both given; give one of them"
         raise SeiInputError(msg)
-    if teams or tree:
-        return list_scopes([team.strip() for team in teams], tree)
+    if named or tree:
+        return list_scopes(teams if named else None, tree)
     return configured_scopes()
 
 
@@ -142,7 +143,7 @@ def work_of(
     if which == "missing":
         place = open_lake(lake)
         try:
-            parts = coverage(place, TABLES[report], start=chunks[0][0], end=chunks[-1][1])
+            parts = coverage(place, table_of(report), start=chunks[0][0], end=chunks[-1][1])
         except UnknownTableError:  # nothing has landed there yet
             parts = []
         held = {(part["scope"], part["month"]) for part in parts if part["complete"]}

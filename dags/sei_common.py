@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import airflow.sdk
 from airflow.sdk import Asset, AssetAll, AssetAny, Variable, task
@@ -24,17 +25,24 @@ REPORTS: dict[str, list[str] | None] = {
 }
 """Metric groups by report; None asks for all there is."""
 
-TABLE_PREFIX = os.environ.get("SEI_TABLE_PREFIX", "")
-"""What the tables' names begin with. Give each project its own if several share a lake: two cannot share a table."""
+ZONE = "UTC"
+"""The time zone of the schedules, and of the days on which they run: a name such as Europe/Berlin."""
 
-TABLES = {
-    "productivity": f"{TABLE_PREFIX}productivity_team_monthly",
-    "sprint": f"{TABLE_PREFIX}sprint_team_monthly",
-    "business_alignment": f"{TABLE_PREFIX}business_alignment_monthly",
+START = datetime(2026, 1, 1, tzinfo=ZoneInfo(ZONE))
+"""The first day of the schedules; its zone is the DAGs' own."""
+
+TABLE_NAMES = {
+    "productivity": "productivity_team_monthly",
+    "sprint": "sprint_team_monthly",
+    "business_alignment": "business_alignment_monthly",
 }
-"""Tables of the reports, without a prefix the operators' defaults: one row per team and month."""
+"""Tables of the reports: one row per team and month."""
 
-ASSETS = {report: Asset(f"sei_{table}", group="sei") for report, table in TABLES.items()}
+TABLES = {report: f"{{{{ var.value.get('sei_table_prefix', '') }}}}{table}" for report, table in TABLE_NAMES.items()}
+"""Templates of the tables' full names, which begin with the Variable `sei_table_prefix`, if there is one. Give each
+project its own if several share a lake: two cannot share a table."""
+
+ASSETS = {report: Asset(f"sei_{table}", group="sei") for report, table in TABLE_NAMES.items()}
 """The assets that publishing updates: one for each table, with a partition per month."""
 
 TEAMS_PER_EXPORT = 25
@@ -59,17 +67,27 @@ CHECK_DOC = """Turns the run red if anything that was asked for is missing from 
 To mend it, clear the red export tasks together with what is downstream of them."""
 
 
+def table_of(report: str) -> str:
+    """Return the full name of a report's table, in a task that runs."""
+    return Variable.get("sei_table_prefix", default="") + TABLE_NAMES[report]
+
+
 # --8<-- [start:teams]
-def list_scopes(teams: list[Any] | None = None, org_tree: str | None = None) -> list[Any]:
+def list_scopes(teams: Any = None, org_tree: str | None = None) -> list[Any]:
     """List the scopes to export: these teams as they are, or those of the named org tree, or those of all trees.
 
     A tree gives whole subtrees of up to `TEAMS_PER_EXPORT` teams, and the teams above them for their own rows.
     """
+    from sei_provider.api.errors import SeiInputError
     from sei_provider.api.planner import plan_scopes
+    from sei_provider.api.scopes import parse_batch
     from sei_provider.hooks.sei import SeiHook
 
-    if teams:
-        return teams
+    if teams is not None:
+        return [scope.value for scope in parse_batch(teams, "teams")]
+    if org_tree is not None and not org_tree.strip():
+        msg = "the org tree's name is empty; name one, or delete the Variable sei_org_tree for all trees"
+        raise SeiInputError(msg)
     roots = SeiHook().list_teams(org_tree)
     return [scope for root in roots for scope in plan_scopes(root, TEAMS_PER_EXPORT)]
 
@@ -80,13 +98,14 @@ def configured_scopes() -> list[Any]:
     They come from the Variable `sei_teams` (a JSON list of team ids) if there is one, otherwise from `sei_teams.yaml`
     beside this file, otherwise from all of SEI's org trees, or from the one that the Variable `sei_org_tree` names.
     """
-    import yaml
+    from sei_provider.hooks.scopes import scopes_from_file, scopes_from_variable
 
-    teams = Variable.get("sei_teams", default=None, deserialize_json=True)
-    file = Path(__file__).with_name("sei_teams.yaml")
-    if teams is None and file.exists():
-        teams = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return teams if teams is not None else list_scopes(org_tree=Variable.get("sei_org_tree", default=None))
+    scopes = scopes_from_variable("sei_teams")
+    if scopes is None:
+        scopes = scopes_from_file(Path(__file__).with_name("sei_teams.yaml"))
+    if scopes is not None:
+        return [scope.value for scope in scopes]
+    return list_scopes(org_tree=Variable.get("sei_org_tree", default=None))
 
 
 @task(**RETRIES)
@@ -96,8 +115,10 @@ def teams() -> list[list[Any]]:
     They come from the Variable `sei_teams`, from `sei_teams.yaml` beside the DAGs, or from SEI's org trees.
     """
     from sei_provider.api.planner import batches
+    from sei_provider.hooks.permanent import no_retry_if_permanent
 
-    return batches(configured_scopes(), SCOPES_PER_TASK)
+    with no_retry_if_permanent():
+        return batches(configured_scopes(), SCOPES_PER_TASK)
 
 
 # --8<-- [end:teams]
@@ -144,10 +165,29 @@ def export_all_reports(start: str, end: str) -> None:
 def intervals(cron: str) -> Any:
     """Return a schedule whose runs each cover the interval between two of these moments, and start at its end."""
     if hasattr(airflow.sdk, "CronDataIntervalTimetable"):
-        return airflow.sdk.CronDataIntervalTimetable(cron, timezone="UTC")
+        return airflow.sdk.CronDataIntervalTimetable(cron, timezone=ZONE)
     from airflow.timetables.interval import CronDataIntervalTimetable  # Airflow 3.1
 
-    return CronDataIntervalTimetable(cron, timezone="UTC")
+    return CronDataIntervalTimetable(cron, timezone=ZONE)
+
+
+def day_of_run(dag: Any, dag_run: Any) -> date:
+    """Return the day on which a run's data interval ends, or the run was to start, in the DAG's time zone."""
+    from sei_provider.hooks.dag_zone import dag_zone
+
+    moment = getattr(dag_run, "data_interval_end", None) or dag_run.run_after
+    return moment.astimezone(dag_zone(dag)).date()
+
+
+def period_before(dag: Any, dag_run: Any, granularity: str) -> tuple[date, date]:
+    """Return first and last day of the last whole period (`monthly`, `weekly`) before a run.
+
+    Also for a run by hand or by an asset, which has no data interval.
+    """
+    from sei_provider.api.periods import period_of
+
+    this, _ = period_of(day_of_run(dag, dag_run), granularity)
+    return period_of(this - timedelta(days=1), granularity)
 
 
 # --8<-- [start:consumer]

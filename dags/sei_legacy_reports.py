@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from airflow.sdk import DAG, Asset
-from sei_common import BATCH_NAME, CHECK_DOC, LAKE, PUBLISH_DOC, RETRIES, intervals, teams
+from sei_common import (
+    BATCH_NAME,
+    CHECK_DOC,
+    LAKE,
+    PUBLISH_DOC,
+    RETRIES,
+    START,
+    intervals,
+    period_before,
+    teams,
+)
 
 from sei_provider.operators.check import SeiCheckOperator
 from sei_provider.operators.publish import SeiPublishOperator
@@ -18,13 +26,15 @@ with DAG(
     description=__doc__,
     doc_md="""
 SEI's legacy reports, kept for backward compatibility there; prefer the exports of `sei_nightly` where they have the
-same figures. Each week's report is one slice of its own in `team_report_weekly` and `contributor_report_weekly`.
+same figures. Each run takes the last whole week before it, also one that was started by hand. Each week's report
+is one slice of its own in `team_report_weekly` and `contributor_report_weekly`.
 The contributor report holds developers' names.
 """,
     schedule=intervals("0 5 * * 1"),
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    start_date=START,
     catchup=False,
     max_active_runs=1,
+    user_defined_macros={"period_before": period_before},
     tags=["sei"],
 ) as dag:
     batches = teams()
@@ -33,8 +43,8 @@ The contributor report holds developers' names.
         ask = SeiReportOperator.partial(
             task_id=f"ask_{report}",
             report=report,
-            start="{{ data_interval_start | ds }}",
-            end="{{ macros.ds_add(data_interval_end | ds, -1) }}",
+            start="{{ period_before(dag, dag_run, 'weekly').start }}",
+            end="{{ period_before(dag, dag_run, 'weekly').end }}",
             granularity="weekly",
             options=options,
             lake=LAKE,

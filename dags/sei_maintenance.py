@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, task
-from sei_common import LAKE, RETRIES
+from sei_common import LAKE, RETRIES, START
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ Keeps the lake tidy, and reports what needs a person.
   does not fail for them.
 """,
     schedule="0 6 * * 0",
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    start_date=START,
     catchup=False,
     max_active_runs=1,
     tags=["sei"],

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG
-from sei_common import export_all_reports
+from sei_common import START, export_all_reports
+
+from sei_provider.api.errors import SeiInputError
+from sei_provider.hooks.dag_zone import dag_zone
+
+MOST_MONTHS = 120
 
 
-def yesterday(run_after: datetime) -> str:
-    """Return the last whole day before a run."""
-    return f"{run_after - timedelta(days=1):%Y-%m-%d}"
+def yesterday(run_after: datetime, dag: Any = None) -> str:
+    """Return the last whole day before a run, in the DAG's time zone."""
+    return f"{run_after.astimezone(dag_zone(dag)) - timedelta(days=1):%Y-%m-%d}"
 
 
-def month_before(run_after: datetime) -> str:
-    """Return the first day of the month before yesterday's."""
-    first = (run_after - timedelta(days=1)).replace(day=1)
-    return f"{(first - timedelta(days=1)).replace(day=1):%Y-%m-%d}"
+def month_before(run_after: datetime, dag: Any = None, months: int | str = 1) -> str:
+    """Return the first day of the month so many months before yesterday's, in the DAG's time zone.
+
+    Raises `SeiInputError` if `months` is not a whole number from 0 to 120.
+    """
+    if not re.fullmatch("[0-9]{1,3}", str(months).strip()) or int(months) > MOST_MONTHS:
+        msg = f"the Variable sei_lookback_months must be a whole number from 0 to {MOST_MONTHS}, not {months!r}"
+        raise SeiInputError(msg)
+    day = run_after.astimezone(dag_zone(dag)) - timedelta(days=1)
+    year, month = divmod(day.year * 12 + day.month - 1 - int(months), 12)
+    return f"{year}-{month + 1:02}-01"
 
 
 with DAG(
@@ -32,10 +46,13 @@ Exports productivity, sprint and business alignment for all teams and publishes 
   their downstream tasks: only what is missing is asked for again.
 """,
     schedule="30 2 * * *",
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    start_date=START,
     catchup=False,
     max_active_runs=1,
     user_defined_macros={"yesterday": yesterday, "month_before": month_before},
     tags=["sei"],
 ) as dag:
-    export_all_reports(start="{{ month_before(dag_run.run_after) }}", end="{{ yesterday(dag_run.run_after) }}")
+    export_all_reports(
+        start="{{ month_before(dag_run.run_after, dag, var.value.get('sei_lookback_months', 1)) }}",
+        end="{{ yesterday(dag_run.run_after, dag) }}",
+    )

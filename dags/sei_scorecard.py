@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException  # whose place differs between 3.1 and 3.3
 from airflow.sdk import DAG, task
-from sei_common import ASSETS, LAKE, RETRIES, TABLES, months_of, published_months
+from sei_common import ASSETS, LAKE, RETRIES, START, months_of, published_months, table_of
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +34,10 @@ def cards(lake: str, **context: Any) -> list[str]:
     root = open_lake(lake)
     written = []
     try:
-        for month in published_months(context) or sorted(ledger(root, TABLES["productivity"]))[-MONTHS_SHOWN:]:
+        for month in published_months(context) or sorted(ledger(root, table_of("productivity")))[-MONTHS_SHOWN:]:
             start, end = period_of(date.fromisoformat(f"{month}-01"), "monthly")
             card = card_of_month(
-                *(read_table(root, TABLES[report], start=start, end=end).to_pandas() for report in ASSETS)
+                *(read_table(root, table_of(report), start=start, end=end).to_pandas() for report in ASSETS)
             )
             parquet = BytesIO()
             card.to_parquet(parquet, index=False)
@@ -67,7 +67,7 @@ def page(lake: str) -> str:
     months = [name.removeprefix("month=") for name in names(folder) if name.startswith("month=")][-MONTHS_SHOWN:]
     parts = (read(folder / f"month={month}" / "data.parquet", pd.read_parquet) for month in months)
     card = pd.concat([rows.assign(month=month) for rows, month in zip(parts, months, strict=True) if rows is not None])
-    no_rows = read_table(root, TABLES["business_alignment"], start=date.max)
+    no_rows = read_table(root, table_of("business_alignment"), start=date.max)
     headers = {field.name: field.metadata[HEADER_KEY].decode() for field in no_rows.schema if field.metadata}
     target = folder / "scorecard.html"
     put_bytes(target, page_of(card, headers).encode())
@@ -86,7 +86,7 @@ published, for the months it names. After a backfill of one report only, start i
 (`pip install 'airflow-provider-sei[pandas]'`).
 """,
     schedule=months_of(*ASSETS.values()),
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    start_date=START,
     catchup=False,
     max_active_runs=1,  # each run writes the page anew
     tags=["sei"],

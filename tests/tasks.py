@@ -60,5 +60,6 @@ def task_context(
         xcom_push=push,
     )
     run = SimpleNamespace(run_after=RUN_AFTER, start_date=run_began)
-    context = {"ti": ti, "run_id": "run", "dag_run": run, "outlet_events": {}}
+    dag = SimpleNamespace(timezone=UTC)
+    context = {"ti": ti, "run_id": "run", "dag_run": run, "dag": dag, "outlet_events": {}}
     return context if state is None else context | {"task_state_store": state}

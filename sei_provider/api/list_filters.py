@@ -11,7 +11,7 @@ from sei_provider.api.errors import SeiInputError
 from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.pagination import Paginator
 from sei_provider.api.reports import REPORTS
-from sei_provider.api.validation import is_id, normalize_choice, parse_day
+from sei_provider.api.validation import ID_RULE, is_id, normalize_choice, parse_day, quoted, team_id
 
 MAX_PER_PAGE = 100
 """The largest page that SEI sends, in exports."""
@@ -85,8 +85,8 @@ def _params(
         if status is None
         else normalize_choice("status", status, [each.upper() for each in ExportStatus]),
         "scope": normalize_choice("scope", scope, _SCOPES),
-        "teamId": _id("team_id", team_id),
-        "createdBy": _id("created_by", created_by),
+        "teamId": _team(team_id),
+        "createdBy": _person(created_by),
         "dateFrom": first and first.isoformat(),
         "dateTo": last and last.isoformat(),
         "limit": limit,
@@ -96,10 +96,19 @@ def _params(
     return {name: str(value) for name, value in asked.items() if value is not None}
 
 
-def _id(name: str, value: object) -> str | None:
+def _team(value: object) -> str | None:
+    if value is None:
+        return None
+    if found := team_id(value):
+        return found
+    msg = f"team_id must be an id, not {quoted(value)}; {ID_RULE}"
+    raise SeiInputError(msg)
+
+
+def _person(value: object) -> str | None:
     if value is None:
         return None
     if not is_id(value) or not str(value).strip():
-        msg = f"{name} must be an id, as text or number, not {value!r}"
+        msg = f"created_by must be an id, as text or number, not {quoted(value)}"
         raise SeiInputError(msg)
     return str(value).strip()

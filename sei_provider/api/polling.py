@@ -67,7 +67,7 @@ class ExportPoller:
         clock: Callable[[], float] = time.time,
         vary: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        if interval <= 0 or (initial_delay is not None and initial_delay < 0) or backoff < 1 or not 0 <= jitter < 1:
+        if not (interval > 0 and (initial_delay or 0) >= 0 and backoff >= 1 and 0 <= jitter < 1):
             msg = (
                 "polling needs interval > 0, initial delay >= 0, backoff >= 1 and 0 <= jitter < 1; "
                 f"got interval={interval}, initial delay={initial_delay}, backoff={backoff}, jitter={jitter}"

@@ -16,7 +16,7 @@ from typing import Any
 
 from sei_provider.api.errors import SeiInputError
 from sei_provider.api.reports import REPORTS, Report
-from sei_provider.api.validation import is_id, normalize_choice, normalize_choices, parse_day
+from sei_provider.api.validation import ID_RULE, normalize_choice, normalize_choices, parse_day, quoted, team_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +33,36 @@ class Scope:
     def parse(cls, value: object) -> Scope:
         """Parse a scope as users write it: a team id (str or int), or a mapping with `teamId`, `orgTreeName` or both.
 
-        Raises `SeiInputError` for anything else (CONTRACT row 14: ids are str or int).
+        Spaces around an id are dropped. Raises `SeiInputError` for anything else (CONTRACT row 14: ids are str or int),
+        also for text that is no id, such as a list written as text, and for a key without a value: a team that is
+        not there must not become the whole tree.
         """
         if isinstance(value, Scope):
             return value
-        if isinstance(value, Mapping):
-            unknown = set(value) - {"teamId", "orgTreeName"}
-            team, tree = value.get("teamId"), value.get("orgTreeName")
-            if not unknown and (is_id(team) or team is None) and (isinstance(tree, str) or tree is None):
-                team_id = str(team).strip() if team is not None else None
-                if team_id or tree:
-                    return cls(team_id or None, tree or None)
-        elif is_id(value) and str(value).strip():
-            return cls(team_id=str(value).strip())
-        msg = f"{value!r} is not a scope; a scope is a team id, or {{'teamId': …}}, {{'orgTreeName': …}} or both"
+        fields = value if isinstance(value, Mapping) else {"teamId": value}
+        team = team_id(fields.get("teamId"))
+        tree: Any = fields.get("orgTreeName")
+        if (
+            fields
+            and set(fields) <= {"teamId", "orgTreeName"}
+            and (team or "teamId" not in fields)
+            and ("orgTreeName" not in fields or (isinstance(tree, str) and tree.strip() and tree.isprintable()))
+        ):
+            return cls(team, tree)
+        msg = (
+            f"{quoted(value)} is not a scope; a scope is a team id, or {{'teamId': …}}, {{'orgTreeName': …}} or "
+            f"both, and {ID_RULE}. Several teams are a list of ids, not a text; if a template gives the text, set "
+            "render_template_as_native_obj=True on the DAG"
+        )
         raise SeiInputError(msg)
+
+    @property
+    def value(self) -> str | dict[str, str]:
+        """The scope as `parse` takes it, as a JSON value: a team's id, or a mapping."""
+        if self.team_id and not self.org_tree:
+            return self.team_id
+        fields = {"teamId": self.team_id, "orgTreeName": self.org_tree}
+        return {name: value for name, value in fields.items() if value}
 
     @property
     def label(self) -> str:
@@ -97,12 +112,13 @@ class ExportRequest:
         if start > end:
             msg = f"the {report.name} request ends ({end}) before it starts ({start}); both are inclusive"
             raise SeiInputError(msg)
-        granularity = self.granularity or report.default_granularity
-        if granularity:
+        granularity = report.default_granularity if self.granularity in (None, "") else self.granularity
+        if granularity != "":
             granularity = normalize_choice("granularity", granularity, report.granularities, report)
         level = mode = None
         if report.levels:
-            level = normalize_choice("level", self.level or report.default_level, report.levels, report)
+            level = report.default_level if self.level in (None, "") else self.level
+            level = normalize_choice("level", level, report.levels, report)
         if self.computation_mode is not None:
             mode = normalize_choice("computation mode", self.computation_mode, report.computation_modes, report)
         groups = normalize_choices("metric group", self.metric_groups, report.metric_groups, report)
@@ -113,7 +129,13 @@ class ExportRequest:
         elif report.takes_metrics and not (groups or report.legacy):
             groups = tuple(report.metric_groups)
         aggregation = self.aggregation
-        aggregation = report.default_aggregation if aggregation is None else aggregation.strip().lower()
+        if aggregation is None:
+            aggregation = report.default_aggregation
+        elif isinstance(aggregation, str) and aggregation.strip():
+            aggregation = aggregation.strip().lower()
+        else:
+            msg = f"aggregation must be text, such as mean, not {quoted(aggregation)}"
+            raise SeiInputError(msg)
         normalized = {
             "report": report.name,
             "scope": scope,
@@ -236,6 +258,9 @@ _NAMED_OPTIONS = {
 
 def _check_taken(report: Report, request: ExportRequest) -> None:
     """Raise `SeiInputError` for an argument or an option that the report does not take."""
+    if not isinstance(request.options, Mapping | None):
+        msg = f"options must be a mapping of names and values, not {quoted(request.options)}"
+        raise SeiInputError(msg)
     if report.legacy and request.metric_groups:
         got = request.metric_groups
         msg = f"{report.name} has no metric groups; name single metrics, or leave both out for all (got {got!r})"

@@ -19,7 +19,7 @@ from airflow.utils.cli import suppress_logs_and_warning
 from sei_provider.api.client import SeiClient
 from sei_provider.api.errors import SeiError, SeiInputError
 from sei_provider.api.export import Export, ExportStatus
-from sei_provider.api.request import Scope
+from sei_provider.api.scopes import parse_label
 from sei_provider.api.teams import Team
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.lake.errors import LakeError
@@ -96,7 +96,7 @@ def show_coverage(args: Namespace) -> None:
     with _errors_as_lines():
         start = parse_day("--from", args.start) if args.start else None
         end = parse_day("--to", args.end) if args.end else None
-        for part in sei_lake.coverage(open_lake(args.lake), args.table, start=start, end=end):
+        for part in sei_lake.coverage(open_lake(_place(args.lake)), args.table, start=start, end=end):
             row = grid.setdefault(part["scope"], {"scope": part["scope"]})
             shown = "-" if part["published_at"] is None else part["rows"]
             row[part["month"]] = f"{shown} stale" if part["stale"] else shown
@@ -114,8 +114,8 @@ def retire(args: Namespace) -> None:
     from sei_provider.lake.tables.stored_schema import table_names
 
     with _errors_as_lines():
-        place = open_lake(args.lake)
-        scope = Scope.parse(args.scope).label if ":" not in args.scope else args.scope
+        place = open_lake(_place(args.lake))
+        scope = parse_label(args.scope).label
         tables = [args.table] if args.table else table_names(lake_path(place))
         now, single = datetime.now(UTC), args.single_writer
         found = [
@@ -153,6 +153,11 @@ def _errors_as_lines() -> Iterator[None]:
         yield
     except (SeiError, LakeError, AirflowNotFoundException, OSError) as error:
         sys.exit(f"{error}")
+
+
+def _place(lake: str) -> str:
+    """Return the address of a lake; a path may be relative, or begin with ~, as everywhere in a shell."""
+    return str(Path(lake).expanduser().absolute()) if lake.strip() and ":/" not in lake else lake
 
 
 def _as_server() -> None:

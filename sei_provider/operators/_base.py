@@ -6,7 +6,8 @@ import ast
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date
+from datetime import UTC, date
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (  # whose place differs between 3.1 and 3.3
@@ -20,12 +21,28 @@ from sei_provider.api.errors import SeiError, SeiInputError
 from sei_provider.api.periods import whole_periods
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest, Scope
+from sei_provider.api.scopes import parse_batch
+from sei_provider.api.validation import parse_end, parse_range, parse_start
+from sei_provider.hooks.dag_zone import dag_zone
 from sei_provider.hooks.sei import SeiHook
+from sei_provider.operators._arguments import (
+    Check,
+    argument_errors,
+    check_count,
+    check_flag,
+    check_names,
+    check_place,
+    check_text,
+    is_template,
+    one_of,
+    optional,
+)
 from sei_provider.operators._staging import Stager, manifests_of
 from sei_provider.operators._state import BatchState, TaskCheckpoint
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
     from sei_provider.lake import Manifest
     from sei_provider.lake.staging.pii import PersonalData, UnknownColumns
@@ -48,10 +65,13 @@ class SeiBatchOperator(BaseOperator):
     """Base of the tasks that request one report of a batch of scopes from SEI.
 
     :param report: The report's name.
-    :param scopes: The batch: team ids (str or int), or `{"teamId": …}`, `{"orgTreeName": …}` or both. (templated)
-    :param start: First day, inclusive, as a date or `yyyy-MM-dd`. (templated)
-    :param end: Last day, inclusive. (templated)
-    :param lake: The lake's place: a path or an address, as in `s3://conn@bucket/lake`. (templated)
+    :param scopes: The batch: a list of team ids (str or int), or of `{"teamId": …}`, `{"orgTreeName": …}` or both. A
+        single one is a batch of one; a text is one id and is never taken apart. (templated)
+    :param start: First day, inclusive, as a date or `yyyy-MM-dd`; or a moment (a datetime, or ISO time as
+        `{{ data_interval_start }}` gives it), which counts by its day in the DAG's time zone. (templated)
+    :param end: Last day, inclusive. A moment ends an interval: the last day is that of the moment before it, so
+        `{{ data_interval_end }}` at midnight never requests the next day. (templated)
+    :param lake: The lake's place: an absolute path or an address, as in `s3://conn@bucket/lake`. (templated)
     :param metrics: Names of single metrics. (templated)
     :param granularity: The length of a period, in any case; the report's own default if None.
     :param options: Further members of the request, sent as they are.
@@ -70,9 +90,10 @@ class SeiBatchOperator(BaseOperator):
     :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
     :param sei_conn_id: The connection. (templated)
 
-    Arguments that are not templated are checked when the DAG is parsed, and raise `SeiInputError`. Templated ones and
-    the connection are checked before any call. If a scope fails, the others are staged and handed on all the same; then
-    the task fails with one `SeiExportError` that names those that failed, and its retry requests these only. If every
+    Arguments are checked when the DAG is read, those of `.partial` too, and raise `SeiInputError`. Templates, and
+    values that the task is mapped over, are checked before any call, as is the connection. If a scope fails, the others
+    are staged and handed on all the same; then the task fails with one `SeiExportError` that names those that failed,
+    and its retry requests these only. If every
     later try would fail in the same way, the error is a `SeiPermanentExportError` and Airflow makes no retry: SEI
     refused the request or the key, does not know a name, or sent rows that do not fit. An error of the whole task, such
     as a refused key, ends it at once: with `AirflowFailException` if it is permanent, otherwise with a retry.
@@ -92,15 +113,29 @@ class SeiBatchOperator(BaseOperator):
     _legacy = False
     """The task requests legacy reports."""
     _asked: Sequence[str] = REQUEST_ARGUMENTS
+    _checks: Mapping[str, Check] = {
+        "scopes": lambda name, value: parse_batch(value, name),
+        "start": lambda _, value: parse_start(value, UTC),
+        "end": lambda _, value: parse_end(value, UTC),
+        "metrics": optional(check_names),
+        "lake": check_place,
+        "raw_path": optional(check_place),
+        "on_bad_value": one_of("fail", "quarantine"),
+        "personal_data": one_of("keep", "drop", "hash"),
+        "max_file_bytes": optional(check_count),
+        "single_writer": check_flag,
+        "sei_conn_id": check_text,
+    }
+    """By argument, the check of its value alone."""
 
     def __init__(
         self,
         *,
         report: str,
-        scopes: Sequence[Any],
+        scopes: Any,
         start: str | date,
         end: str | date,
-        lake: str,
+        lake: str | PathLike[str],
         metrics: Sequence[str] | None = None,
         granularity: str | None = None,
         options: Mapping[str, Any] | None = None,
@@ -132,14 +167,41 @@ class SeiBatchOperator(BaseOperator):
         self.single_writer = single_writer
         self.sei_conn_id = sei_conn_id
 
-    def _check_untemplated(self) -> None:
-        """Check arguments when the DAG is parsed: a wrong name is an import error then, not a failed night."""
-        templated = {name: None for name in self._asked if name in self.template_fields}
-        report = self._request(_ANY_SCOPE, date.min, date.min, **templated).report
-        if REPORTS[report].legacy is not self._legacy:
-            mine = ", ".join(name for name, each in REPORTS.items() if each.legacy is self._legacy)
-            msg = f"{type(self).__name__} takes the reports {mine}; got {report}"
+    @classmethod
+    def partial(cls, **arguments: Any) -> OperatorPartial:
+        """Map the task, as every operator's `partial` does; what is given here is checked when the DAG is read."""
+        cls._check(arguments)
+        return super().partial(**arguments)
+
+    @classmethod
+    def _check(cls, arguments: Mapping[str, Any]) -> None:
+        """Check arguments when the DAG is read: a wrong one is an import error then, not a failed night.
+
+        Templates, results of other tasks, and arguments that are not given, are left out.
+        """
+        known = {
+            name: value for name, value in arguments.items() if not (name in cls.template_fields and is_template(value))
+        }
+        with argument_errors():
+            for name, check in cls._checks.items():
+                if name in known:
+                    check(name, known[name])
+            if "report" in known:
+                asked: dict[str, Any] = {name: known.get(name) for name in cls._asked}
+                for scope in parse_batch(known.get("scopes", _ANY_SCOPE)):
+                    request = ExportRequest(report=known["report"], scope=scope, start=date.min, end=date.min, **asked)
+                    cls._check_report(request.report)
+
+    @classmethod
+    def _check_report(cls, report: str) -> None:
+        if REPORTS[report].legacy is not cls._legacy:
+            mine = ", ".join(name for name, each in REPORTS.items() if each.legacy is cls._legacy)
+            msg = f"{cls.__name__} takes the reports {mine}; got {report}"
             raise SeiInputError(msg)
+
+    def _check_arguments(self) -> None:
+        """Check all arguments: those that are literal in `__init__`, and all of them once templates are rendered."""
+        self._check({name: getattr(self, name) for name in ("report", "scopes", *self._asked, *self._checks)})
 
     def _request(self, scope: Scope, start: Any, end: Any, **instead: Any) -> ExportRequest:
         asked = {name: getattr(self, name) for name in self._asked} | instead
@@ -147,8 +209,8 @@ class SeiBatchOperator(BaseOperator):
 
     def _requests(self, context: Context, hook: SeiHook) -> list[ExportRequest]:
         """Return one request per scope, each scope once, over whole periods up to the day of the run."""
-        asked = self._request(_ANY_SCOPE, self.start, self.end)
-        start, end = asked.start, asked.end
+        start, end = parse_range(self.start, self.end, dag_zone(context.get("dag") or self.get_dag()))
+        asked = self._request(_ANY_SCOPE, start, end)
         if REPORTS[asked.report].widens:
             calendar = hook.get_calendar()
             start, end = whole_periods(
@@ -159,11 +221,7 @@ class SeiBatchOperator(BaseOperator):
                 not_after=context["dag_run"].run_after.astimezone(calendar.timezone).date(),
                 week_starts_on=calendar.week_starts_on,
             )
-        requests = [self._request(scope, start, end) for scope in dict.fromkeys(map(Scope.parse, self.scopes))]
-        if not requests:
-            msg = "there is no scope to export; give at least one team or org tree"
-            raise SeiInputError(msg)
-        return requests
+        return [self._request(scope, start, end) for scope in parse_batch(self.scopes)]
 
     def _stager(self, context: Context, hook: SeiHook, checkpoint: TaskCheckpoint) -> Stager:
         from sei_provider.hooks.lake import open_lake

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sei_provider import lake as sei_lake
 from sei_provider.api.polling import ExportPoller
 from sei_provider.api.request import Scope
+from sei_provider.hooks.permanent import no_retry_if_permanent
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.links import SeiExportLink, record_call
+from sei_provider.operators._arguments import (
+    Check,
+    check_factor,
+    check_flag,
+    check_names,
+    check_seconds,
+    check_words,
+    optional,
+)
 from sei_provider.operators._base import REQUEST_ARGUMENTS, SeiBatchOperator
 from sei_provider.operators._batch import ExportBatch
 from sei_provider.operators._splitting import TIMED_OUT, Splitter
@@ -61,6 +72,17 @@ class SeiExportOperator(SeiBatchOperator):
 
     template_fields: Sequence[str] = (*SeiBatchOperator.template_fields, "metric_groups")
     _asked = (*REQUEST_ARGUMENTS, "metric_groups", "level", "aggregation", "computation_mode")
+    _checks: Mapping[str, Check] = {
+        **SeiBatchOperator._checks,  # noqa: SLF001 - its subclass
+        "metric_groups": optional(check_names),
+        "poll_interval": partial(check_seconds, above=True),
+        "poll_initial_delay": optional(check_seconds),
+        "poll_backoff": check_factor,
+        "poll_max_interval": partial(check_seconds, above=True),
+        "timeout": partial(check_seconds, above=True),
+        "split_on": check_words,
+        "deferrable": check_flag,
+    }
     operator_extra_links = (SeiExportLink(),)
     link = ""
     """The link's address; known once there are exports."""
@@ -91,21 +113,22 @@ class SeiExportOperator(SeiBatchOperator):
         self.poll_backoff = poll_backoff
         self.poll_max_interval = poll_max_interval
         self.timeout = timeout
-        self.split_on = split_on or ()
+        self.split_on = () if split_on is None else split_on
         self.deferrable = deferrable
-        self._check_untemplated()
+        self._check_arguments()
         self._polling: Polling = {
-            "interval": poll_interval,
-            "initial_delay": poll_initial_delay,
+            "interval": check_seconds("poll_interval", poll_interval),
+            "initial_delay": None
+            if poll_initial_delay is None
+            else check_seconds("poll_initial_delay", poll_initial_delay),
             "backoff": poll_backoff,
-            "max_interval": poll_max_interval,
+            "max_interval": check_seconds("poll_max_interval", poll_max_interval),
         }
-        ExportPoller(self.report, (), deadline=0.0, **self._polling)
 
     def execute(self, context: Context) -> list[Manifest]:
         """Resume the exports that an earlier try created, create the others, and wait."""
-        timeout = self.timeout if isinstance(self.timeout, timedelta) else timedelta(seconds=self.timeout)
-        deadline = time.time() + timeout.total_seconds()
+        deadline = time.time() + check_seconds("timeout", self.timeout)
+        self._check_arguments()
         return self._run(context, BatchState(), deadline, None)
 
     def execute_complete(
@@ -121,7 +144,8 @@ class SeiExportOperator(SeiBatchOperator):
         )
 
     def _run(self, context: Context, state: BatchState, deadline: float, event: ExportEvent | None) -> list[Manifest]:
-        checkpoint = TaskCheckpoint(context, self.lake)
+        with no_retry_if_permanent():
+            checkpoint = TaskCheckpoint(context, str(self.lake))
         # After the wait what has ended is downloaded however late it is.
         hook = SeiHook(self.sei_conn_id, deadline=None if event else deadline)
         with self._handing_on_staged(context, checkpoint):

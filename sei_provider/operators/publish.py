@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
 from sei_provider import lake as sei_lake
 from sei_provider.api.request import Scope
+from sei_provider.operators._arguments import (
+    argument_errors,
+    check_flag,
+    check_place,
+    check_text,
+    is_template,
+    optional,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,13 +58,17 @@ class SeiPublishOperator(BaseOperator):
         *,
         staged: Any,
         expected: Any,
-        lake: str,
+        lake: str | PathLike[str],
         table: str | None = None,
         single_writer: bool = False,
         trigger_rule: str = "all_done",
         **kwargs: Any,
     ) -> None:
         super().__init__(trigger_rule=trigger_rule, **kwargs)
+        with argument_errors():
+            if not is_template(table):  # the lake is that of the export, which checks it when the DAG is read
+                optional(check_text)("table", table)
+            check_flag("single_writer", single_writer)
         self.staged = staged
         self.expected = expected
         self.lake = lake
@@ -66,7 +79,9 @@ class SeiPublishOperator(BaseOperator):
         """Publish, then name what is missing."""
         from sei_provider.hooks.lake import open_lake
 
-        lake = open_lake(self.lake)
+        with argument_errors():
+            check_place("lake", self.lake)
+            lake = open_lake(str(self.lake))
         manifests: list[Manifest] = list(_flat(self.staged))
         if self.table:
             manifests = [{**manifest, "table": self.table} for manifest in manifests]

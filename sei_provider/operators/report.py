@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 from sei_provider.api.errors import SeiError
 from sei_provider.api.export import Export
 from sei_provider.api.request import ExportRequest
+from sei_provider.hooks.permanent import no_retry_if_permanent
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.operators._base import SeiBatchOperator
 from sei_provider.operators._staging import Stager, spool
@@ -47,11 +48,14 @@ class SeiReportOperator(SeiBatchOperator):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._check_untemplated()
+        self._check_arguments()
 
     def execute(self, context: Context) -> list[Manifest]:
         """Request what no earlier try has staged."""
-        state, checkpoint, hook = BatchState(), TaskCheckpoint(context, self.lake), SeiHook(self.sei_conn_id)
+        self._check_arguments()
+        with no_retry_if_permanent():
+            checkpoint = TaskCheckpoint(context, str(self.lake))
+        state, hook = BatchState(), SeiHook(self.sei_conn_id)
         with self._handing_on_staged(context, checkpoint):
             requests = self._requests(context, hook)
             with hook.get_conn() as client:

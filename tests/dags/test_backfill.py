@@ -114,8 +114,46 @@ def test_the_teams_may_come_from_a_tree(
 
 
 @pytest.mark.parametrize(
+    ("teams", "scopes"),
+    [
+        ([11, " 12 "], ["11", "12"]),
+        ([{"teamId": 11}, {"orgTreeName": "Research"}], ["11", {"orgTreeName": "Research"}]),
+        ("12", ["12"]),
+        (12, ["12"]),
+    ],
+)
+def test_the_form_takes_scopes_as_the_operators_do(
+    sandbox: SandboxControl, backfill: ModuleType, tmp_path: Path, teams: Any, scopes: list[Any]
+) -> None:
+    (december,) = plan(backfill, tmp_path, teams=teams, to="2025-12-31")["sprint"]
+    assert december["scopes"] == scopes
+
+
+def test_the_form_may_leave_its_fields_empty_and_takes_the_teams_of_every_night(
+    sandbox: SandboxControl, backfill: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_SEI_TEAMS", '["13"]')
+    for teams, tree in (([], None), (None, ""), ("", " ")):
+        (december,) = plan(backfill, tmp_path, teams=teams, tree=tree, to="2025-12-31")["sprint"]
+        assert december["scopes"] == ["13"]
+
+
+def test_the_plan_looks_into_the_tables_that_the_prefix_names(
+    sandbox: SandboxControl, backfill: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged = Task(tmp_path, state=None, scopes=["11"], start="2025-12-01", end="2025-12-31").run()
+    publish(tmp_path, staged, ["11"], table="web_sprint_team_monthly")
+    assert len(plan(backfill, tmp_path, teams=["11"], to="2025-12-31")["sprint"]) == 1
+    monkeypatch.setenv("AIRFLOW_VAR_SEI_TABLE_PREFIX", "web_")
+    assert plan(backfill, tmp_path, teams=["11"], to="2025-12-31")["sprint"] == []
+
+
+@pytest.mark.parametrize(
     ("form", "why"),
     [
+        ({"teams": ["11,12"]}, "'11,12' is not a scope"),
+        ({"teams": "['11', '12']"}, "is not a scope"),
+        ({"teams": [0]}, "0 is not a scope"),
         ({"from": "2026-02-01", "to": "2026-01-31"}, "ends before it starts"),
         ({"from": "2026-04-01", "to": "2026-04-30"}, "lies entirely after 2026-03-18"),
         ({"from": "2026-02-30"}, "2026-02-30"),

@@ -15,6 +15,8 @@ from sei_provider.lake.errors import LakeAddressError
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "az": "abfs", "abfss": "abfs", "adl": "abfs", "local": "file"}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/+)(.*)", re.DOTALL)
 _ON_DISK = ("", "file")
+_SCHEMES = ("file", "s3", "gs", "abfs", "memory")
+"""Stores whose puts are atomic."""
 
 
 def split_address(address: str) -> tuple[str, str, str]:
@@ -39,11 +41,36 @@ def split_address(address: str) -> tuple[str, str, str]:
 
 
 def normalize_address(address: str) -> str:
-    """Return the one spelling of an address, or raise `LakeAddressError` as `split_address` does."""
+    """Return the one spelling of an address, or raise `LakeAddressError` as `split_address` does.
+
+    Also refuses what names no place, or another one for each process: an empty text, a relative path, `~`, and schemes
+    of stores that a lake cannot use.
+    """
+    if why := _no_place(address):
+        msg = (
+            f"cannot use {address!r} as the address of a lake, because it {why}: write an absolute path, such as "
+            f"/data/lake, or an address that begins with one of: {', '.join(f'{each}://' for each in _SCHEMES)}"
+        )
+        raise LakeAddressError(msg)
     scheme, bucket, key = split_address(address)
     if scheme in _ON_DISK:
         return f"file://{key}" if scheme else key
     return f"{scheme}://{bucket}/{key}".rstrip("/")
+
+
+def _no_place(address: str) -> str | None:
+    """Return what is wrong with an address that names no place; None for one that does."""
+    if not address.strip():
+        return "is empty"
+    found = _SCHEME.fullmatch(address.strip())
+    if found:
+        scheme = found[1].lower()
+        return None if _ALIASES.get(scheme, scheme) in _SCHEMES else "has a scheme that is not known here"
+    if address.startswith("~"):
+        return "is another folder for each user"
+    if not address.startswith("/"):
+        return "is relative to the folder of whatever process reads it"
+    return None if address == address.strip() and address.isprintable() else "has spaces or line breaks around it"
 
 
 def _one_spelling(key: str) -> str:

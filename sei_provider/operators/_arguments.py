@@ -1,0 +1,134 @@
+"""Arguments of operators: what is checked when a DAG is read, and what only once templates are rendered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException  # whose place differs between 3.1 and 3.3
+
+from sei_provider.api.errors import SeiError, SeiInputError
+from sei_provider.api.validation import quoted
+from sei_provider.lake.errors import LakeError
+from sei_provider.lake.storage.address import normalize_address
+
+Check = Callable[[str, Any], object]
+"""Takes an argument's name and value, and raises `SeiInputError` or a `LakeError` for a wrong value."""
+_LONGEST = timedelta(days=365)
+
+
+class SeiArgumentError(SeiInputError, AirflowFailException):
+    """An argument is wrong: an import error where a DAG is read; no retry where a mapped task gets it at run time."""
+
+
+@contextmanager
+def argument_errors() -> Iterator[None]:
+    """Raise a permanent error of the block as `SeiArgumentError`."""
+    try:
+        yield
+    except (SeiError, LakeError) as error:
+        if isinstance(error, SeiArgumentError) or not error.is_permanent:
+            raise
+        raise SeiArgumentError(str(error)) from error
+
+
+def is_template(value: object) -> bool:
+    """Tell whether a value of a templated argument is known only at run time: a template, an XCom, a mapped value."""
+    if isinstance(value, str):
+        return any(mark in value for mark in ("{{", "{%", "{#"))
+    if isinstance(value, Mapping):
+        return any(map(is_template, [*value, *value.values()]))
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(map(is_template, value))
+    # XComs, mapped values and DAG parameters; functions and objects that Airflow renders itself.
+    return hasattr(value, "iter_references") or hasattr(value, "template_fields") or callable(value)
+
+
+def check_place(name: str, value: object) -> None:
+    """Raise an error unless `value` is the place of a lake: an absolute path, or the address of a store."""
+    if isinstance(value, bytes) or not (isinstance(value, str) or hasattr(value, "__fspath__") or _is_upath(value)):
+        msg = f"{name} must be a path like /data/lake or an address like s3://conn@bucket/lake, not {quoted(value)}"
+        raise SeiInputError(msg)
+    normalize_address(str(value))
+
+
+def check_seconds(name: str, value: object, *, least: float = 0, above: bool = False) -> float:
+    """Return seconds given as a number or a timedelta, up to a year. Raises `SeiInputError` for anything else."""
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(value) if value <= _LONGEST.total_seconds() else math.inf
+    else:
+        seconds = math.nan
+    if not (least < seconds if above else least <= seconds) or seconds > _LONGEST.total_seconds():
+        bound = f"more than {least:g}" if above else f"{least:g} or more"
+        msg = f"{name} must be seconds as a number ({bound}, up to a year) or a timedelta, not {quoted(value)}"
+        raise SeiInputError(msg)
+    return seconds
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raise `SeiInputError` unless `value` is True or False: the text "false" would count as true."""
+    if not isinstance(value, bool):
+        msg = f"{name} must be True or False, not {quoted(value)}"
+        raise SeiInputError(msg)
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise `SeiInputError` unless `value` is a whole number from 1 on."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        msg = f"{name} must be a whole number from 1 on, not {quoted(value)}"
+        raise SeiInputError(msg)
+
+
+def check_factor(name: str, value: object) -> None:
+    """Raise `SeiInputError` unless `value` is a finite number from 1 on."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value < math.inf:
+        msg = f"{name} must be a number, 1 or more, not {quoted(value)}"
+        raise SeiInputError(msg)
+
+
+def check_words(name: str, value: object) -> None:
+    """Raise `SeiInputError` unless `value` is a list of texts, none of them blank; it may be empty."""
+    if not isinstance(value, list | tuple | set | frozenset) or not all(
+        isinstance(w, str) and w.strip() for w in value
+    ):
+        msg = f"{name} must be a list of words, not {quoted(value)}"
+        raise SeiInputError(msg)
+
+
+def check_text(name: str, value: object) -> None:
+    """Raise `SeiInputError` unless `value` is text that is not blank."""
+    if not isinstance(value, str) or not value.strip():
+        msg = f"{name} must be text, and not empty, not {quoted(value)}"
+        raise SeiInputError(msg)
+
+
+def check_names(name: str, value: object) -> None:
+    """Raise `SeiInputError` unless `value` is a list of texts; an empty one would be taken for "all"."""
+    if not isinstance(value, list | tuple | set | frozenset) or not value or not all(isinstance(n, str) for n in value):
+        msg = f"{name} must be a list of names, not {quoted(value)}; leave it out for all"
+        raise SeiInputError(msg)
+
+
+def optional(check: Check) -> Check:
+    """Return a check that lets None pass."""
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def one_of(*allowed: str) -> Check:
+    """Return a check that raises `SeiInputError` for all but these words."""
+
+    def check(name: str, value: object) -> None:
+        if value not in allowed:
+            msg = f"{name}={quoted(value)} is unknown; use one of {', '.join(allowed)}"
+            raise SeiInputError(msg)
+
+    return check
+
+
+def _is_upath(value: object) -> bool:
+    return hasattr(value, "protocol") and hasattr(value, "joinpath")

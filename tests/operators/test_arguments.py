@@ -1,0 +1,344 @@
+"""Arguments of the operators: batches, ranges, places and time limits, and what is refused before any call."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pendulum
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.sdk import DAG, ObjectStoragePath
+from airflow.sdk.definitions.mappedoperator import MappedOperator
+
+from sei_provider.api import SeiInputError
+from sei_provider.api.request import Scope
+from sei_provider.hooks.dag_zone import dag_zone
+from sei_provider.operators.export import SeiExportOperator
+from sei_provider.operators.publish import SeiPublishOperator
+from sei_provider.operators.report import SeiReportOperator
+from sei_provider.sandbox.control import SandboxControl
+from tests.operators.conftest import Task
+
+ARGUMENTS: dict[str, Any] = {
+    "task_id": "export",
+    "report": "sprint",
+    "scopes": ["11"],
+    "start": "2026-01-01",
+    "end": "2026-01-31",
+    "lake": "/data/lake",
+}
+BERLIN, LORD_HOWE, BEIRUT = ZoneInfo("Europe/Berlin"), ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Asia/Beirut")
+
+
+def refused(**arguments: Any) -> str:
+    """Return the error of an operator that must not come about, neither by itself nor mapped."""
+    with pytest.raises(SeiInputError) as error:
+        pytest.fail(f"accepted: {SeiExportOperator(**(ARGUMENTS | arguments))}")
+    assert isinstance(error.value, AirflowFailException), "a mapped task that gets it at run time makes no retry"
+    return str(error.value)
+
+
+def rendered(place: Path, **arguments: Any) -> Task:
+    """Return a task whose templates have become these values: nothing of it was checked before."""
+    task = Task(place, state=None, **dict.fromkeys(arguments.keys() - {"lake"}, "{{ x }}"))
+    for name, value in arguments.items():
+        setattr(task.operator, name, value)
+    return task
+
+
+@pytest.mark.parametrize(
+    ("scopes", "teams"),
+    [
+        ("12", ["12"]),
+        (12, ["12"]),
+        ({"teamId": 12}, ["12"]),
+        (" 12\n", ["12"]),
+        (Scope(team_id="12"), ["12"]),
+        (("11", 12), ["11", "12"]),
+        ([{"teamId": "11"}, 12], ["11", "12"]),
+        (range(11, 14), ["11", "12", "13"]),
+    ],
+)
+def test_a_single_scope_is_a_batch_of_one_and_a_text_is_never_taken_apart(
+    sandbox: SandboxControl, lake: Path, scopes: Any, teams: list[str]
+) -> None:
+    Task(lake, state=None, scopes=scopes).run()
+    rendered(lake, scopes=scopes).run()
+    asked = Counter(export["body"]["scope"]["teamId"] for export in sandbox.exports())
+    assert sorted(asked) == teams
+
+
+NO_BATCH = [
+    *("['11', '12']", '["11", "12"]', "(11, 12)", "11,12", "11, 12", "11 12", "11;12", "11\n12", "[]", "", " ", "*"),
+    *(
+        "None",
+        "null",
+        "nan",
+        "True",
+        "false",
+        "12.0",
+        "-5",
+        "+5",
+        "1２",
+        "１２",
+        "11|12",
+        "{'teamId': '12'}",
+        "team:12",
+    ),
+    *(None, True, False, 0, -5, 12.0, math.nan, math.inf, b"12", bytearray(b"12"), {"11"}, frozenset(["11"]), object()),
+    *([], (), [[]], [["11"]], [("11", "12")], ["11", None], ["11", ""], ["11", True], ["11", 1.5], [b"11"], [{"11"}]),
+    *({}, {"team": "11"}, {"teamId": ""}, {"teamId": None}, {"teamId": ["11"]}, {"teamId": "11", "name": "x"}, [{}]),
+    *(
+        {"teamId": None, "orgTreeName": "Engineering"},
+        {"teamId": "", "orgTreeName": "Engineering"},
+        {"orgTreeName": " "},
+    ),
+    *(
+        {"orgTreeName": 5},
+        {"orgTreeName": None},
+        {"orgTreeName": "a\nb"},
+        {11: "teamId"},
+        iter(["11"]),
+        10**5000,
+        date.max,
+    ),
+]
+
+
+def test_anything_else_is_no_batch_and_refused_before_any_call(sandbox: SandboxControl, lake: Path) -> None:
+    for scopes in NO_BATCH:
+        assert "scope" in refused(scopes=scopes)
+        with pytest.raises(AirflowFailException, match="scope"):
+            pytest.fail(f"accepted: {rendered(lake, scopes=scopes).run()}")
+    assert sandbox.requests() == []
+
+
+def test_a_mapped_task_refuses_a_text_that_is_a_list_and_makes_no_retry(lake: Path) -> None:
+    with DAG("mapped", schedule=None):
+        export = SeiExportOperator.partial(**{name: value for name, value in ARGUMENTS.items() if name != "scopes"})
+        mapped = export.expand(scopes=["12", ["11", "12"], "['11', '12']"])
+    assert isinstance(mapped, MappedOperator)
+    assert mapped.unmap({"scopes": "12"}).scopes == "12"
+    with pytest.raises(AirflowFailException, match=r"\['11', '12'\].* is not a scope"):
+        mapped.unmap({"scopes": "['11', '12']"})
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "days", "zone"),
+    [
+        ("2026-01-05", "2026-01-07", ("2026-01-05", "2026-01-07"), UTC),
+        (date(2026, 1, 5), pendulum.date(2026, 1, 7), ("2026-01-05", "2026-01-07"), UTC),
+        ("20260105", " 2026-01-07 ", ("2026-01-05", "2026-01-07"), UTC),
+        # As {{ data_interval_start }} and its end are rendered: by str(), isoformat(), ts_nodash, ts_nodash_with_tz.
+        ("2026-01-05 00:00:00+00:00", "2026-01-12 00:00:00+00:00", ("2026-01-05", "2026-01-11"), UTC),
+        ("2026-01-05T00:00:00Z", "2026-01-12T00:00:00.000001+00:00", ("2026-01-05", "2026-01-12"), UTC),
+        ("20260105T000000", "20260112T000000+0000", ("2026-01-05", "2026-01-11"), UTC),
+        (pendulum.datetime(2026, 1, 5), datetime(2026, 1, 12, 2, 30, tzinfo=UTC), ("2026-01-05", "2026-01-12"), UTC),
+        # Midnight in Berlin, summer and winter, given in UTC as Airflow gives it, and without a zone.
+        ("2026-01-04T23:00:00+00:00", "2026-01-11T23:00:00+00:00", ("2026-01-05", "2026-01-11"), BERLIN),
+        ("2025-07-31T22:00:00+00:00", "2025-08-31T22:00:00+00:00", ("2025-08-01", "2025-08-31"), BERLIN),
+        ("2025-10-25T22:00:00+00:00", "2025-10-26T23:00:00+00:00", ("2025-10-26", "2025-10-26"), BERLIN),
+        ("2026-01-05T00:00:00", datetime(2026, 1, 12), ("2026-01-05", "2026-01-11"), BERLIN),  # noqa: DTZ001
+        ("2026-01-05T23:30:00-05:00", "2026-01-12T18:00:00-05:00", ("2026-01-06", "2026-01-12"), BERLIN),
+        ("2026-01-04T13:00:00Z", "2026-01-11T13:00:00Z", ("2026-01-05", "2026-01-11"), LORD_HOWE),
+        # The day begins at 01:00 in Beirut on 29 March 2026.
+        ("2026-03-28T22:00:00Z", "2026-03-28T22:00:00Z", None, BEIRUT),
+        ("2026-03-27T22:00:00Z", "2026-03-28T22:00:00Z", ("2026-03-28", "2026-03-28"), BEIRUT),
+    ],
+)
+def test_a_moment_counts_by_its_day_in_the_dags_zone_and_one_given_as_end_ends_an_interval(
+    sandbox: SandboxControl, lake: Path, start: Any, end: Any, days: tuple[str, str] | None, zone: Any
+) -> None:
+    def run(report: Callable[..., Any]) -> None:
+        operator = report(**(ARGUMENTS | {"report": "team_report", "start": start, "end": end, "lake": str(lake)}))
+        task = Task(lake, state=None)
+        task.operator = operator
+        operator.execute(task.context() | {"dag": SimpleNamespace(timezone=zone)})
+
+    if days is None:
+        with pytest.raises(AirflowFailException, match=r"ends .* before it starts .*a run without a data interval"):
+            run(SeiReportOperator)
+        assert sandbox.requests() == []
+        return
+    run(SeiReportOperator)
+    (body,) = (each["body"] for each in sandbox.reports())
+    assert (body["dateStart"], body["dateEnd"]) == days
+
+
+NO_DAY = [
+    *(
+        "",
+        "yesterday",
+        "2026-1-5",
+        "05/01/2026",
+        "2026-02-30",
+        "2026-W02",
+        "2026-005",
+        "None",
+        "２０２６-01-05",
+        "20260230",
+    ),
+    *("2026-01-05T25:00:00", "2026-01-05T00:00:00 Europe/Berlin", "2026-01-05x00:00", "1767571200", "{}", "2026-01"),
+    *(
+        None,
+        True,
+        20260105,
+        1767571200.0,
+        math.nan,
+        b"2026-01-05",
+        ["2026-01-05"],
+        {"start": "2026-01-05"},
+        timedelta(1),
+    ),
+]
+
+
+def test_what_is_neither_a_day_nor_a_moment_is_refused_before_any_call(sandbox: SandboxControl, lake: Path) -> None:
+    for value in NO_DAY:
+        for name in ("start", "end"):
+            assert refused(**{name: value}).startswith(f"{name} must be a date or text like 2026-01-31")
+            with pytest.raises(AirflowFailException, match=f"{name} must be a date"):
+                pytest.fail(f"accepted {value!r}: {rendered(lake, **{name: value}).run()}")
+    assert sandbox.requests() == []
+
+
+def test_the_zone_is_the_schedules_then_the_dags(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = datetime(2026, 1, 1, tzinfo=BERLIN)
+    assert str(dag_zone(DAG("by_start", schedule="0 0 * * 1", start_date=begin))) == "Europe/Berlin"
+    assert str(dag_zone(DAG("unscheduled", schedule=None, start_date=begin))) == "Europe/Berlin"
+    assert str(dag_zone(DAG("by_default", schedule=None))) == "UTC"
+    from airflow.timetables.interval import CronDataIntervalTimetable
+    from airflow.timetables.trigger import MultipleCronTriggerTimetable
+
+    interval = CronDataIntervalTimetable("0 0 * * 1", timezone="Australia/Lord_Howe")
+    several = MultipleCronTriggerTimetable("0 0 * * 1", "0 5 * * 1", timezone="Asia/Beirut")
+    assert str(dag_zone(DAG("by_interval", schedule=interval, start_date=begin))) == "Australia/Lord_Howe"
+    assert str(dag_zone(DAG("by_crons", schedule=several, start_date=begin))) == "Asia/Beirut"
+    assert dag_zone(None) is UTC
+
+
+NO_SECONDS = [
+    None,
+    "60",
+    "{{ 60 }}",
+    "",
+    True,
+    -1,
+    math.nan,
+    math.inf,
+    10**400,
+    timedelta(seconds=-1),
+    [60],
+    timedelta.max,
+]
+
+
+def test_a_time_that_is_none_is_refused_when_the_dag_is_read() -> None:
+    for value in NO_SECONDS:
+        for name in ("timeout", "poll_interval", "poll_max_interval", "poll_initial_delay"):
+            if (name, value) != ("poll_initial_delay", None):
+                assert refused(**{name: value}).startswith(f"{name} must be seconds as a number")
+    for name in ("timeout", "poll_interval", "poll_max_interval"):
+        assert "more than 0" in refused(**{name: 0})
+        assert "more than 0" in refused(**{name: timedelta(0)})
+    for bad in (None, "2", True, 0.5, math.nan, math.inf):
+        assert "poll_backoff must be a number" in refused(poll_backoff=bad)
+    operator = SeiExportOperator(**ARGUMENTS, timeout=0.5, poll_interval=timedelta(seconds=3), poll_initial_delay=0)
+    assert operator._polling["interval"] == 3
+
+
+NO_PLACE = [
+    "",
+    " ",
+    "~/lake",
+    "~",
+    "lake",
+    "./lake",
+    "../lake",
+    "file:lake",
+    "file://lake",
+    "s3:bucket/lake",
+    "None",
+    ".",
+    "C:\\x",
+]
+NO_PLACE += [
+    "hdfs://host/lake",
+    "http://host/lake",
+    "s3://",
+    "/data/lake\n",
+    " /data/lake",
+    "/data\0lake",
+    "s3://bucket//lake",
+]
+NOT_EVEN_TEXT: list[Any] = [None, True, 5, b"/data/lake", ["/data/lake"], {"path": "/data"}, Path("lake"), math.nan]
+
+
+def test_a_lake_that_is_no_place_is_refused_when_the_dag_is_read_and_leaves_no_folder(
+    sandbox: SandboxControl, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place in [*NO_PLACE, *NOT_EVEN_TEXT]:
+        assert "lake" in refused(lake=place)
+        if place is not None:
+            refused(raw_path=place)
+        with pytest.raises(AirflowFailException, match="lake"):
+            pytest.fail(f"accepted {place!r}: {rendered(lake, lake=place).run()}")
+        publish = SeiPublishOperator(task_id="publish", staged=[], expected=["11"], lake=place)
+        with pytest.raises(AirflowFailException, match="lake"):
+            publish.execute({})  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+    assert sandbox.requests() == []
+
+
+def test_a_lake_is_an_absolute_path_or_an_address(lake: Path) -> None:
+    for place in ("/data/lake", Path("/data/lake"), "file:///data/lake", "s3://conn@bucket/lake", "S3A://bucket/lake/"):
+        assert SeiExportOperator(**(ARGUMENTS | {"lake": place})).lake == place
+    SeiExportOperator(**(ARGUMENTS | {"lake": ObjectStoragePath(f"file://{lake}")}))
+    for template in ("{{ var.value.sei_lake }}", "/data/{{ ds }}"):
+        assert SeiExportOperator(**(ARGUMENTS | {"lake": template})).lake == template
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"metric_groups": "work"}, "metric_groups must be a list of names"),
+        ({"metric_groups": []}, "metric_groups must be a list of names"),
+        ({"metric_groups": "['work']"}, "metric_groups must be a list of names"),
+        ({"metric_groups": {"work": True}}, "metric_groups must be a list of names"),
+        ({"metric_groups": ["velocty"]}, "unknown metric group 'velocty'"),
+        ({"metrics": [5]}, "metrics must be a list of names"),
+        ({"split_on": "timeout"}, "split_on must be a list of words"),
+        ({"split_on": [""]}, "split_on must be a list of words"),
+        ({"options": ["issueStatuses"]}, "options must be a mapping"),
+        ({"granularity": 0}, "unknown granularity 0"),
+        ({"granularity": ["monthly"]}, "unknown granularity"),
+        ({"level": False}, "unknown level False"),
+        ({"report": None}, "unknown report None"),
+        ({"report": "productivity", "aggregation": 5}, "aggregation must be text"),
+        ({"single_writer": "false"}, "single_writer must be True or False"),
+        ({"deferrable": "false"}, "deferrable must be True or False"),
+        ({"max_file_bytes": "5"}, "max_file_bytes must be a whole number"),
+        ({"max_file_bytes": 0}, "max_file_bytes must be a whole number"),
+        ({"personal_data": "hide"}, "personal_data='hide' is unknown; use one of keep, drop, hash"),
+        ({"on_bad_value": "skip"}, "on_bad_value='skip' is unknown; use one of fail, quarantine"),
+        ({"sei_conn_id": " "}, "sei_conn_id must be text"),
+        ({"scopes": [{"teamId": "11", "orgTreeName": "Engineering"}]}, "a team or an org tree, not both"),
+    ],
+)
+def test_a_wrong_argument_is_refused_when_the_dag_is_read_also_where_the_task_is_mapped(
+    arguments: dict[str, Any], words: str
+) -> None:
+    assert words in refused(**arguments)
+    name = "end" if "scopes" in arguments else "scopes"
+    given = {key: value for key, value in (ARGUMENTS | arguments).items() if key != name}
+    with DAG("mapped", schedule=None), pytest.raises(SeiInputError) as error:
+        SeiExportOperator.partial(**given)
+    assert words in str(error.value)
