@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
-from sei_provider.lake.tables.ownership import Owners, RowPlace, prune, surviving_rows, with_names
+from sei_provider.lake.tables.ownership import RUN_LASTS, Owners, RowPlace, prune, surviving_rows, with_names
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 1, 31)
 EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
@@ -130,3 +130,24 @@ def test_a_ledger_does_not_grow_over_nights_with_unchanged_teams(granularity):
         ("org:Eng", "org:Eng-60"),
         ("team:A", "team:A-60"),
     ]
+    assert {len(entry.earlier_runs) for entry in ledger} == {RUN_LASTS.days}, "runs of the last nights, not of all"
+
+
+def entry(export_id: str, minute: int, **fields: object) -> LedgerEntry:
+    at = EPOCH + timedelta(minutes=minute)
+    known = {"scope": "team:A", "start": FIRST, "end": LAST, "teams": frozenset({"Eng/CI/CD"})}
+    return LedgerEntry(export_id=export_id, created_at=at, staged_at=at, published_at=at, **known | fields)  # type: ignore[arg-type]
+
+
+def test_an_answer_that_tells_another_parent_is_not_pruned():
+    below_ci = entry("exp_1", 0, parents=frozenset({("Eng/CI/CD", "Eng/CI")}))
+    below_eng = entry("exp_2", 1, parents=frozenset({("Eng/CI/CD", "Eng")}))
+    assert prune([below_ci, below_eng], "monthly", FIRST, LAST) == [below_ci, below_eng]
+
+
+def test_a_stored_tombstone_of_751f940_is_not_pruned_until_a_later_answer_names_its_team():
+    stored = entry("exp_1", 0, teams=frozenset({"Eng/A"}), tombstones=frozenset({"Eng/B"}))
+    same = entry("exp_2", 1, teams=frozenset({"Eng/A"}))
+    assert prune([stored, same], "monthly", FIRST, LAST) == [stored, same]
+    both = replace(same, tombstones=frozenset({"Eng/B"}))
+    assert [kept.export_id for kept in prune([stored, both], "monthly", FIRST, LAST)] == ["exp_2"]
