@@ -68,7 +68,15 @@ def get_provider_info() -> dict[str, Any]:
                     "personal_data_secret": _secret(
                         "Personal data secret", "The key for hashing names and e-mail addresses"
                     ),
-                    "level_field": _text("Level field", "aggregationLevel for clusters that require that name"),
+                    "level_field": {
+                        "label": "Level field",
+                        "schema": {
+                            "type": ["string", "null"],
+                            "enum": ["metricLevel", "aggregationLevel"],
+                            "default": "metricLevel",
+                        },
+                        "description": "aggregationLevel for clusters that require that name",
+                    },
                 },
             }
         ],

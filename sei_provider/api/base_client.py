@@ -20,6 +20,8 @@ from sei_provider.api.call import Call
 from sei_provider.api.errors import SeiInputError, SeiRateLimitError
 from sei_provider.api.rate_limit import shared_rate_limit
 from sei_provider.api.redaction import is_redacting
+from sei_provider.api.request import LEVEL_FIELDS
+from sei_provider.api.validation import normalize_choice
 
 _ADDRESS = re.compile(
     r"(?P<scheme>https?)://(?P<credentials>[^/?#@\\\s]*@)?(?P<host>[\w.-]+|\[[0-9a-f:.]+\])(?::[0-9]*)?(?:[/?#][^@\\]*)?",
@@ -48,12 +50,12 @@ class BaseClient:
     - `requests_per_minute`: this machine's share of the key's limit (SEI allows a key 400), or all of it with
       `rate_limit_url`
     - `rate_limit_url`: the Redis in which all machines count together, as in `redis://host:6379/0`
-    - `level_field`: the name of the level in a request's body (CONTRACT row 9)
+    - `level_field`: the name of the level in a request's body, `metricLevel` or `aggregationLevel` (CONTRACT row 9)
     - `deadline`: Unix time in seconds after which no call is retried
     - `verify`: an `ssl.SSLContext` that verifies SEI's certificate, or True for the machine's own authorities
 
-    Raises `SeiInputError` for an invalid or unencrypted base URL, a missing key, organization or project, or an invalid
-    `rate_limit_url`.
+    Raises `SeiInputError` for an invalid or unencrypted base URL, a missing key, organization or project, another
+    `level_field`, or an invalid `rate_limit_url`.
     """
 
     def __init__(
@@ -84,7 +86,7 @@ class BaseClient:
         self._names = {
             "org_identifier": org_identifier,
             "project_identifier": project_identifier,
-            "level_field": level_field,
+            "level_field": normalize_choice("level_field", level_field, LEVEL_FIELDS),
         }
         self._key = _Secret(_validated_header("api_key", api_key))
         headers = {

@@ -18,6 +18,9 @@ from sei_provider.api.errors import SeiInputError
 from sei_provider.api.reports import REPORTS, Report
 from sei_provider.api.validation import ID_RULE, normalize_choice, normalize_choices, parse_day, quoted, team_id
 
+LEVEL_FIELDS = ("metricLevel", "aggregationLevel")
+"""The two names of the level in a request's body; clusters pass over the one that they do not know (CONTRACT row 9)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:

@@ -17,6 +17,8 @@ from airflow.sdk.log import mask_secret
 
 from sei_provider.api.errors import SeiError, SeiInputError
 from sei_provider.api.periods import weekday
+from sei_provider.api.request import LEVEL_FIELDS
+from sei_provider.api.validation import normalize_choice
 from sei_provider.lake.errors import LakeError
 from sei_provider.lake.personal_key import MAKE_A_KEY, require_strong_key
 
@@ -48,7 +50,7 @@ class SeiHook(BaseHook):
         them together) or `machines` (1: the number of machines that divide them), `week_starts_on` (Monday),
         `timezone` (UTC), `ca_bundle` (path of a PEM file on every machine), `allow_http` (false: the key is sent over
         https only, except to this machine itself), `personal_data_secret` (the key to hash people's names under) and
-        `level_field` (`metricLevel`; `aggregationLevel` for older clusters, CONTRACT row 9).
+        `level_field` (`metricLevel`, or `aggregationLevel` for older clusters, CONTRACT row 9).
     :param deadline: Unix time in seconds after which no call is retried.
     """
 
@@ -193,7 +195,7 @@ class SeiHook(BaseHook):
             "account_identifier": extra.get("account_identifier"),
             "requests_per_minute": self._share(extra),
             "rate_limit_url": extra.get("rate_limit_url") or None,
-            "level_field": extra.get("level_field") or "metricLevel",
+            "level_field": self._level_field(extra),
             "allow_http": self._allows_http(extra),
             "deadline": self.deadline,
         }
@@ -219,6 +221,13 @@ class SeiHook(BaseHook):
             )
             raise SeiInputError(msg)
         return share
+
+    def _level_field(self, extra: dict[str, Any]) -> str:
+        try:
+            return normalize_choice("level_field", extra.get("level_field") or LEVEL_FIELDS[0], LEVEL_FIELDS)
+        except SeiInputError as error:
+            msg = f"the connection {self.sei_conn_id!r} has an {error}"
+            raise SeiInputError(msg) from None
 
     def _allows_http(self, extra: dict[str, Any]) -> bool:
         said = extra.get("allow_http") or False

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sei_provider.lake.errors import (
     BodyError,
+    ColumnsError,
     ConflictError,
     CsvError,
     DamagedObjectError,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BodyError",
+    "ColumnsError",
     "ConflictError",
     "CsvError",
     "DamagedObjectError",

@@ -1,19 +1,17 @@
-"""Columns of a CSV: their names in the lake, the declared types, and which of them are personal.
+"""Columns: the dimensions and their likely headers, names in the lake, types, and which columns are personal.
 
 SEI documents the dimension columns of business alignment only (CONTRACT, section 3). For the other reports one
-table of aliases lists likely headers, and users extend it through `stage(aliases=…)`.
+table of aliases lists likely headers; users name others by `columns=` (see `column_mapping`).
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
-
-from sei_provider.lake.errors import HeaderError, SchemaError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +25,12 @@ NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 """Pattern of a number, without two ways to match the same digits: a cell of 40,000 of them and an `x` would take a
 minute to refuse; `float()` would also accept `nan`, `1_000` and digits of other scripts."""
 
+PLAIN_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?"
+"""Pattern of a number that float64 keeps as it is written, apart from zeros at its end, if it has at most `MAX_DIGITS`:
+no leading zero, no plus sign, no exponent, no spaces."""
+MAX_DIGITS = 15
+"""Digits of a number that float64 keeps whatever they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -37,6 +41,8 @@ class Column:
     type: ColumnType | None
     hashed: bool = False
     """Its values are hashes because it may name a person, and nothing but the policy says so: it is not declared."""
+    is_named: bool = field(default=False, compare=False)
+    """True if the user named it by `columns=`. Tables do not remember it."""
 
 
 DIMENSIONS: Mapping[str, tuple[ColumnType, tuple[str, ...]]] = MappingProxyType(
@@ -66,15 +72,15 @@ UNDATED = frozenset({"team_report", "contributor_report"})
 """Legacy reports (seed 002): their CSV has no dates, so rows get the range of the request."""
 
 NUMBER_SUFFIXES = ("_story_points", "_tickets", "_hours", "_days", "_percent", "_count")
-"""Suffixes of undeclared columns that are numbers (DESIGN, decision 11)."""
-
-METRIC_SUFFIXES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"business_alignment": ("_story_points", "_tickets")}  # seed 003: the stems are the customer's categories
-)
-"""Suffixes that declare a column of this report as a number."""
+"""Suffixes that declare a column as a number (DESIGN, decision 11; seed 003, where the stems are categories)."""
 
 TEXT_SUFFIXES = ("_rating", "_id", "_name", "_email", "_url")
 """Undeclared columns that stay text even if every value looks like a number: `007` is not 7.0."""
+
+_MARKS = frozenset({"Mn", "Mc"})
+_VARIATION = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_NO_WORD = re.compile(r"[^a-z0-9]+")
+_UNDERSCORES = re.compile(r"_+")
 
 _PERSONAL = frozenset({"developer", "developer_email"})
 _PERSONAL_TEAMS = frozenset({"contributor_report"})
@@ -92,33 +98,12 @@ LEGACY_HEADINGS = frozenset(
 )  # fmt: skip
 """Headers of the legacy reports' metrics, which are other than the metrics' names: seed 002's column "Context", its
 example with ratings. Always numbers."""
-_CALCULATION = re.compile(r" *\((mean|median|average|p90|p95)\)$")
+CALCULATION = re.compile(r" *\((mean|median|average|p90|p95)\)$")
 
 LINEAGE = ("_scope", "_export_id", "_exported_at", "_run_id")
 DERIVED = ("team_depth", "is_leaf")
-_RESERVED = frozenset({"month", *DERIVED})
-
-
-def declare(
-    headers: Sequence[str],
-    *,
-    report: str,
-    metrics: frozenset[str] = frozenset(),
-    aliases: Mapping[str, Sequence[str]] | None = None,
-) -> list[Column]:
-    """Return the columns of one CSV in its order, with their names and declared types.
-
-    `aliases` adds names for dimensions, tried before the built-in ones. Names are compared without case and
-    punctuation. `require_columns` checks the result.
-    """
-    known = {compact(metric): Column(metric.lower(), "", "float64") for metric in metrics}
-    known |= _dimensions_found([compact(header) for header in headers], report, aliases or {})
-    return [_column(header, known, report) for header in headers]
-
-
-def require_columns(columns: Sequence[Column], headers: Sequence[str], report: str) -> None:
-    """Raise `HeaderError` if team or start date is missing, if a column has no name, or two have the same."""
-    _check(columns, headers, ["team"] if report in UNDATED else ["team", "start_date"])
+RESERVED = frozenset({"month", *DERIVED})
+"""Names of the partition column and of computed ones. A header with such a name gets the prefix `sei_`."""
 
 
 def arrow_type(column: Column) -> pa.DataType:
@@ -137,67 +122,35 @@ def is_person_alias(column: Column) -> bool:
     """Return whether an undeclared column has one of the names of a column that names a person.
 
     The first such column of a productivity export is `developer` or `developer_email`; a second one, or one of another
-    report, names people all the same.
+    report, names people all the same, unless the user names it otherwise.
     """
-    return column.type is None and compact(column.header) in _PERSON_ALIASES
+    return column.type is None and not column.is_named and compact(column.header) in _PERSON_ALIASES
 
 
 def snake_case(header: str) -> str:
-    """Convert a header: `Lead Time for Changes (mean)` → `lead_time_for_changes_mean`; letters of any language stay."""
-    name = re.sub(r"\W+", "_", unicodedata.normalize("NFC", header).lower())
-    return re.sub(r"_+", "_", name).strip("_")
+    """Convert a header: `Lead Time for Changes (mean)` → `lead_time_for_changes_mean`.
+
+    Letters and combining marks of any language stay: a Hindi or Thai vowel sign is a mark.
+    """
+    name = unicodedata.normalize("NFC", header).lower()
+    if not name.isascii():
+        # Python lowers the Turkish İ to i and a dot above, which is one letter more than the language has.
+        name = "".join(_word_characters(unicodedata.normalize("NFC", name.replace("i\u0307", "i"))))
+    else:
+        name = _NO_WORD.sub("_", name)
+    return _UNDERSCORES.sub("_", name).strip("_")
 
 
-def _column(header: str, known: Mapping[str, Column], report: str) -> Column:
-    column = known.get(compact(header))
-    if column:
-        return Column(column.name, header, column.type)
-    name = snake_case(header)
-    if name.endswith(METRIC_SUFFIXES.get(report, ())):
-        return Column(name, header, "float64")
-    if report in UNDATED and _CALCULATION.sub("", header.strip().lower()) in LEGACY_HEADINGS:
-        return Column(name, header, "float64")
-    # A column named like the partition column or like a computed one would break every reader.
-    return Column(f"sei_{name}" if name in _RESERVED else name, header, None)
+def compact(header: str) -> str:
+    """Return what known headers are compared by: neither case nor punctuation."""
+    return snake_case(header).replace("_", "")
 
 
-def _dimensions_found(seen: Sequence[str], report: str, aliases: Mapping[str, Sequence[str]]) -> dict[str, Column]:
-    unknown = sorted(set(aliases) - set(DIMENSIONS))
-    if unknown:
-        msg = f"aliases for {', '.join(unknown)}: unknown dimension; use {', '.join(DIMENSIONS)}"
-        raise SchemaError(msg)
-    special = {name for names in REPORT_DIMENSIONS.values() for name in names}
-    own = REPORT_DIMENSIONS.get(report, ())
-    found = {}
-    for name, (kind, builtin) in DIMENSIONS.items():
-        if name in special and name not in own:
-            continue
-        names = [compact(alias) for alias in (*aliases.get(name, ()), *builtin)]
-        first = next((alias for alias in names if alias in seen), None)
-        if first is not None:
-            found[first] = Column(name, "", kind)
-    return found
-
-
-def _check(columns: Sequence[Column], headers: Sequence[str], needed: Sequence[str]) -> None:
-    by_name: dict[str, int] = {}
-    for number, column in enumerate(columns, 1):
-        if not column.name:
-            msg = f"column {number} of {len(columns)} has no name"
-            raise HeaderError(msg, headers=headers)
-        if column.name in by_name:
-            msg = f"two headers, {by_name[column.name]} and {number} of {len(columns)}, give the same column"
-            raise HeaderError(msg, headers=headers)
-        by_name[column.name] = number
-    for name in needed:
-        if name not in by_name:
-            msg = (
-                f"no column holds the {name}; looked for {', '.join(DIMENSIONS[name][1])}: "
-                f"name the right one with aliases={{{name!r}: […]}}"
-            )
-            raise HeaderError(msg, headers=headers)
-
-
-def compact(name: str) -> str:
-    """Return the form in which headers are compared: without case and punctuation."""
-    return snake_case(name).replace("_", "")
+def _word_characters(text: str) -> Iterator[str]:
+    """Yield letters, digits and the marks on letters; other characters as underscores."""
+    may_carry = False
+    for character in text:
+        is_mark = unicodedata.category(character) in _MARKS and not _VARIATION.match(character)
+        # A mark stands on a letter; what follows an emoji only selects its form.
+        may_carry = character.isalpha() or (is_mark and may_carry)
+        yield character if may_carry or character.isalnum() else "_"

@@ -7,7 +7,7 @@ date, a header of a file that cannot be used only if it is made of the words tha
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sei_provider.lake.header_words import is_plain_header
 
@@ -80,6 +80,12 @@ class HeaderError(CsvError):
         self.headers = tuple(header if is_plain_header(header) else "" for header in headers)
 
 
+class ColumnsError(LakeError):
+    """The argument `columns` is invalid."""
+
+    is_permanent = True
+
+
 class SchemaError(LakeError):
     """A staged value does not fit the type of its column in the table."""
 
@@ -144,6 +150,12 @@ class ConflictError(LakeError):
 def presented_header(header: str) -> str:
     """Return a header as messages show it: quoted, cut, and withheld if it may be an e-mail address."""
     return "(withheld)" if "@" in header else repr(header if len(header) <= 60 else f"{header[:60]}…")  # noqa: PLR2004
+
+
+def columns_argument(named: Mapping[str, str | tuple[str, str]]) -> str:
+    """Return the argument to write, `columns={'Squad': 'team'}`; a header that may be an address is withheld."""
+    entries = (f"{'…' if '@' in header else header!r}: {value!r}" for header, value in named.items())
+    return f"columns={{{', '.join(entries)}}}"
 
 
 def plain_headers(headers: Sequence[str]) -> str:

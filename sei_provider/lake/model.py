@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any, NotRequired, TypeAlias, TypedDict
 
 from sei_provider.lake.columns import UNDATED
+from sei_provider.lake.periods import period_end
 
 JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | bool | None"
 
@@ -45,6 +46,19 @@ class Slice:
     def replace_exact_range(self) -> bool:
         """True if it replaces its own scope and range only, because its rows have no dates."""
         return self.report in UNDATED
+
+    @property
+    def dates_rows(self) -> bool:
+        """True if rows without dates get its range: those of legacy reports, and of sprint if it is one period."""
+        if self.report == "sprint":
+            return self.granularity == "sprint" or self.end <= period_end(self.start, self.granularity)
+        return self.replace_exact_range
+
+    @property
+    def level(self) -> str | None:
+        """Return the level that was requested; None if the report has none."""
+        level = self.definition.get("level")
+        return str(level) if level else None
 
     @property
     def range(self) -> dict[str, date]:

@@ -25,6 +25,7 @@ from sei_provider.api.scopes import parse_batch
 from sei_provider.api.validation import parse_end, parse_range, parse_start
 from sei_provider.hooks.dag_zone import dag_zone
 from sei_provider.hooks.sei import SeiHook
+from sei_provider.lake.column_mapping import ColumnMapping
 from sei_provider.operators._arguments import (
     Check,
     argument_errors,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
     from sei_provider.lake import Manifest
+    from sei_provider.lake.column_mapping import ColumnsArgument
     from sei_provider.lake.staging.pii import PersonalData, UnknownColumns
     from sei_provider.lake.staging.stage import BadValue
 
@@ -75,6 +77,10 @@ class SeiBatchOperator(BaseOperator):
     :param metrics: Names of single metrics. (templated)
     :param granularity: The length of a period, in any case; the report's own default if None.
     :param options: Further members of the request, sent as they are.
+    :param columns: The names of columns that SEI calls otherwise than we know, and types that are not ours: SEI's
+        header → name, or (name, type) with `string`, `float64` or `date`, as in
+        `{"Employee": "developer", "Build": ("build", "string")}`. A template may render it to JSON or to the text of a
+        dict. Checked before any call. (templated)
     :param raw_path: A place like `lake` where each file is also kept as SEI sent it. (templated)
     :param on_bad_value: The policy for a value that does not fit its column's type: `fail` fails the scope,
         `quarantine` puts the row into `<lake>/_quarantine/<table>/`.
@@ -104,6 +110,7 @@ class SeiBatchOperator(BaseOperator):
         "start",
         "end",
         "metrics",
+        "columns",
         "lake",
         "raw_path",
         "personal_columns",
@@ -139,6 +146,7 @@ class SeiBatchOperator(BaseOperator):
         metrics: Sequence[str] | None = None,
         granularity: str | None = None,
         options: Mapping[str, Any] | None = None,
+        columns: ColumnsArgument | str | None = None,
         raw_path: str | None = None,
         on_bad_value: BadValue = "fail",
         personal_data: PersonalData = "keep",
@@ -157,6 +165,7 @@ class SeiBatchOperator(BaseOperator):
         self.metrics = metrics
         self.granularity = granularity
         self.options = options
+        self.columns = columns
         self.lake = lake
         self.raw_path = raw_path
         self.on_bad_value = on_bad_value
@@ -233,6 +242,7 @@ class SeiBatchOperator(BaseOperator):
                 self.personal_data,
             )
         options: dict[str, Any] = {
+            "columns": ColumnMapping.parse(self.columns),
             "on_bad_value": self.on_bad_value,
             "personal_data": self.personal_data,
             "personal_columns": _headers(self.personal_columns),

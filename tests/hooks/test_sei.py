@@ -66,6 +66,28 @@ def test_a_machine_takes_its_share_of_the_keys_limit(monkeypatch: pytest.MonkeyP
     assert taken == [True, True, False]
 
 
+@pytest.mark.parametrize("name", ["metriclevl", "level", "metric_level", " ", 1])
+def test_a_misspelled_level_field_is_an_error_with_its_two_names(monkeypatch: pytest.MonkeyPatch, name: object) -> None:
+    """A cluster passes over a field that it does not know, and sends developers' rows for teams."""
+    connect(monkeypatch, "https://sei.test", level_field=name)
+    words = rf"'sei_default' has an unknown level_field {name!r}; .* are: metricLevel, aggregationLevel"
+    with pytest.raises(SeiInputError, match=words):
+        SeiHook().get_conn()
+    assert SeiHook().test_connection()[0] is False
+
+
+def test_the_form_offers_the_two_names_of_the_level() -> None:
+    (described,) = get_provider_info()["connection-types"]
+    assert described["conn-fields"]["level_field"]["schema"]["enum"] == ["metricLevel", "aggregationLevel"]
+
+
+@pytest.mark.parametrize("name", ["aggregationlevel", "aggregationLevel "])
+def test_the_level_field_may_be_written_in_any_case(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    connect(monkeypatch, "https://sei.test", level_field=name)
+    with SeiHook().get_conn() as client:
+        assert client._names["level_field"] == "aggregationLevel"
+
+
 def test_a_ca_bundle_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, "https://sei.test", ca_bundle="/nowhere.pem")
     with pytest.raises(SeiInputError, match=r"ca_bundle '/nowhere.pem'"):

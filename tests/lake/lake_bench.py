@@ -19,7 +19,7 @@ from sei_provider.lake.storage.object_path import ObjectPath
 EPOCH = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
 STORES = ["disk", "memory", "s3"]
 HEADER = "Squad Path,Team,Start_Date,End_Date,PR_MERGED,Note"
-"""Deliberately not the sandbox's headers: the hierarchy has a name that only `aliases` knows."""
+"""Deliberately not the sandbox's headers: the hierarchy has a name that only `columns` knows."""
 
 
 def at(minute: float) -> datetime:
@@ -42,7 +42,7 @@ class Bench:
     header: str = HEADER
     metrics: frozenset[str] = frozenset({"PR_MERGED", "CODING_DAYS"})
     definition: dict[str, object] = field(default_factory=lambda: {"aggregation": "mean"})
-    aliases: dict[str, list[str]] = field(default_factory=lambda: {"team_hierarchy": ["squad_path"]})
+    columns: dict[str, Any] = field(default_factory=lambda: {"Squad Path": "team_hierarchy"})
     root: LakePath | None = None
     store: str = "disk"
     endpoint: str = ""
@@ -88,7 +88,7 @@ class Bench:
             created_at=at(age),
             run_id=self.run,
             exported_at=at(age + 0.5 if self.staged is None else self.staged),
-            aliases=self.aliases,
+            columns=self.columns,
             single_writer=self.single_writer,
             **self.options,
         )

@@ -53,7 +53,7 @@ def _counts() -> Iterator[None]:
 
 def check(bench: Bench, body: bytes, verdict: Verdict, text: str) -> str:
     """Stage a file under both policies; tells how it ended."""
-    bench.aliases = {}
+    bench.columns = {}
     known = verdict.refused or (
         list(verdict.headers[:6]) == HEADERS
         and all(name.startswith(f"Column {number}") for number, name in enumerate(verdict.headers[6:]))

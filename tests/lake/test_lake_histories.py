@@ -291,7 +291,7 @@ class Files:
         rows = [f"{row.path},{row.team},{row.start},{row.end},{row.sprint or ''},1" for row in sorted(entry.rows)]
         file.write_bytes(gzip.compress("\n".join([HEADER, *rows, ""]).encode()))
         ((run, clear_number),) = entry.runs
-        reading = {} if entry.reading == "a" else {"sprint": ["iteration"]}
+        reading = {} if entry.reading == "a" else {"Iteration": "sprint"}
         return lake.stage(
             file,
             folder=self.lake / "_staging" / str(number),
@@ -311,7 +311,7 @@ class Files:
             run_id=run,
             clear_number=clear_number,
             exported_at=entry.staged_at,
-            aliases=reading,
+            columns=reading,
         )
 
     def publish(self, entries: Iterable[Entry], world: World) -> None:

@@ -22,7 +22,7 @@ ACROSS = "S1,A,Eng/A,2025-12-25,2026-01-07"
 def bench(bench):
     bench.report, bench.table, bench.granularity = "sprint", "sprint_sprint_sprint", "sprint"
     bench.header = "Sprint Name,Team,Hierarchy,Sprint Start,Period End,SPRINT_COMMIT"
-    bench.aliases = {"start_date": ["sprint_start"]}
+    bench.columns = {"Sprint Start": "start_date"}
     bench.metrics = frozenset({"SPRINT_COMMIT"})
     return bench
 

@@ -48,7 +48,7 @@ def test_the_lake_may_be_a_path_an_address_a_store_or_airflows_own_path_object(b
         created_at=at(9),
         run_id="r",
         exported_at=at(9),
-        aliases=bench.aliases,
+        columns=bench.columns,
     )
     assert lake.staged(path / "_staging" / "task") == {"f00d": manifest}
     lake.publish(root, [manifest], published_at=at(10))

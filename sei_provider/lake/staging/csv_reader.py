@@ -7,7 +7,7 @@ record, which is slow and exact: a valid row lands all the same, and a fault is 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 
@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
-from sei_provider.lake.columns import NULL_NUMBER, Column, arrow_type, declare, require_columns
+from sei_provider.lake.column_mapping import ColumnMapping
+from sei_provider.lake.columns import NULL_NUMBER, Column, arrow_type
 from sei_provider.lake.errors import CsvError
+from sei_provider.lake.header import declare, require_columns
 from sei_provider.lake.model import Slice
 from sei_provider.lake.staging.csv_records import Block, QuotingError, Record, RecordStream
 from sei_provider.lake.staging.csv_stream import BOM, CsvStream
@@ -42,16 +44,16 @@ class CsvReader:
         self,
         stream: CsvStream,
         slice_: Slice,
-        aliases: Mapping[str, Sequence[str]] | None,
+        mapping: ColumnMapping,
         classify: Callable[[Sequence[Column]], FileColumns],
     ) -> None:
         self._records = RecordStream(stream)
         self._slice = slice_
         headers = _headers(self._records)
-        declared = declare(headers, report=slice_.report, metrics=slice_.metrics, aliases=aliases)
+        declared = declare(headers, report=slice_.report, metrics=slice_.metrics, mapping=mapping)
         self.file = classify(declared)
         self.columns = self.file.columns
-        require_columns(self.columns, headers, slice_.report)
+        require_columns(self.columns, level=slice_.level, needs_dates=not slice_.dates_rows)
         self._names = [column.name for column in self.columns]
         # `strings_can_be_null` stays off: teams named NA or null would vanish, and one named like NULL_NUMBER.
         self._conversion = ConvertOptions(
@@ -116,7 +118,11 @@ class CsvReader:
             return False
         if self._slice.replace_exact_range or not len(rows):
             return True
+        if "start_date" not in rows.schema.names:
+            return True
         last = starts = rows["start_date"]
+        if self._slice.dates_rows:
+            last = starts = pc.coalesce(starts, pa.scalar(self._slice.start, pa.date32()))
         if self._slice.granularity == "sprint" and "end_date" in rows.schema.names:
             last = pc.coalesce(rows["end_date"], starts)
         return not starts.null_count and bool(

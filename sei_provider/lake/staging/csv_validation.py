@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sei_provider.lake.columns import NULL_NUMBER, NUMBER, Column, ColumnType
-from sei_provider.lake.errors import CsvError, presented_header
+from sei_provider.lake.columns import NULL_NUMBER, NUMBER, NUMBER_SUFFIXES, Column, ColumnType
+from sei_provider.lake.errors import CsvError, columns_argument, presented_header
 from sei_provider.lake.model import Slice
 from sei_provider.lake.staging.csv_records import QuotingError, Record
 from sei_provider.lake.staging.pii import FileColumns
@@ -82,6 +82,8 @@ def _cell_fault(record: Record, columns: Sequence[Column]) -> CsvError | None:
         fits, expected = _CHECKS.get(column.type or "string", (_any, ""))
         if cell not in _NULLS and not fits(cell):
             msg = f"{_place(record.line, number, columns)}: {_presented(cell)} is not {expected}"
+            if column.is_named or column.name.endswith(NUMBER_SUFFIXES):
+                msg = f"{msg}; if it is text, write {columns_argument({column.header: (column.name, 'string')})}"
             return CsvError(msg, line=record.line, column=column.name)
     return None
 
@@ -99,14 +101,14 @@ def _presented(cell: str) -> str:
 
 def _row_fault(record: Record, columns: Sequence[Column], slice_: Slice) -> CsvError | None:
     cells = {column.name: cell for column, cell in zip(columns, record.cells, strict=True)}
-    for name in ("team",) if slice_.replace_exact_range else ("team", "start_date"):
+    for name in ("team",) if slice_.dates_rows else ("team", "start_date"):
         if not cells[name] or (name == "start_date" and cells[name] == NULL_NUMBER):
             msg = f"line {record.line}: the {name} is empty"
             return CsvError(msg, line=record.line, column=name)
     if slice_.replace_exact_range:
         return None
-    start = _date(cells["start_date"])
-    until = _last_day(cells) if slice_.granularity == "sprint" else start
+    start = _day(cells, "start_date") or slice_.start
+    until = _day(cells, "end_date") if slice_.granularity == "sprint" else start
     if start > slice_.end or (until or start) < slice_.start:
         msg = f"line {record.line}: start date {start} lies outside the requested range, {slice_.start} to {slice_.end}"
         return CsvError(msg, line=record.line, column="start_date")
@@ -133,9 +135,9 @@ def _name(cell: int, columns: Sequence[Column]) -> str | None:
     return columns[cell].name if cell < len(columns) else None
 
 
-def _last_day(cells: Mapping[str, str]) -> date | None:
-    end = cells.get("end_date", "")
-    return None if end in _NULLS else _date(end)
+def _day(cells: Mapping[str, str], name: str) -> date | None:
+    day = cells.get(name, "")
+    return None if day in _NULLS else _date(day)
 
 
 def _any(_cell: str) -> bool:

@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 from sei_provider.lake.columns import (
     DIMENSIONS,
     NULL_NUMBER,
-    NUMBER_SUFFIXES,
     Column,
     compact,
     is_person_alias,
@@ -58,8 +57,6 @@ class Privacy:
     key: bytes | None = field(default=None, repr=False)
     personal: Collection[str] = ()
     """Headers that the user says name a person."""
-    declared: Collection[str] = ()
-    """Headers that the user has named otherwise, which are nobody's."""
     unknown_columns: UnknownColumns = "personal"
 
     def __post_init__(self) -> None:
@@ -89,14 +86,12 @@ class Privacy:
         columns are unknown and `unknown_columns` is "refuse", `PersonalDataError` if the user's personal columns are
         columns that a table needs.
         """
-        personal_headers, declared = ({compact(header) for header in some} for some in (self.personal, self.declared))
+        personal_headers = {compact(header) for header in self.personal}
         found: list[Column] = []
         personal, unknown, ratings = set(), [], set()
         for number, column in enumerate(columns, 1):
             is_persons = compact(column.header) in personal_headers or column.name in personal_columns(self.report)
-            is_unknown = (
-                not is_persons and not is_person_alias(column) and self._is_unknown(column, declared, not_ratings)
-            )
+            is_unknown = not is_persons and not is_person_alias(column) and self._is_unknown(column, not_ratings)
             if compact(column.header) in personal_headers and _is_needed(column, self.report):
                 msg = f"personal_columns names the column of the {column.name}, which every table needs in clear"
                 raise PersonalDataError(msg)
@@ -105,11 +100,8 @@ class Privacy:
             if is_persons or is_unknown or is_person_alias(column):
                 column = self._masked(column, number)  # noqa: PLW2901
                 personal.add(column.name)
-            elif column.type is None and self.choice != "keep" and compact(column.header) not in declared:
-                if column.name.endswith(NUMBER_SUFFIXES):
-                    column = replace(column, type="float64")  # noqa: PLW2901
-                else:
-                    ratings.add(column.name)
+            elif column.type is None and self.choice != "keep" and not column.is_named:
+                ratings.add(column.name)
             found.append(column)
         if unknown and self.unknown_columns == "refuse":
             msg = (
@@ -131,14 +123,12 @@ class Privacy:
         plain = unicodedata.normalize("NFC", text).strip().casefold()
         return hmac.new(self.key or b"", plain.encode(), hashlib.sha256).hexdigest()
 
-    def _is_unknown(self, column: Column, declared: Collection[str], not_ratings: Collection[str]) -> bool:
+    def _is_unknown(self, column: Column, not_ratings: Collection[str]) -> bool:
         if _ADDRESS.search(column.header):
             return True
-        if column.type is not None or compact(column.header) in declared:
+        if column.type is not None or column.is_named:
             return False
-        if column.name.endswith("_rating"):
-            return column.name in not_ratings
-        return not column.name.endswith(NUMBER_SUFFIXES)
+        return not column.name.endswith("_rating") or column.name in not_ratings
 
     def _masked(self, column: Column, number: int) -> Column:
         """Return a personal column under the name and header that may be stored."""

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from sei_provider.lake.column_mapping import ColumnMapping, ColumnsArgument
 from sei_provider.lake.columns import Column, arrow_type
 from sei_provider.lake.errors import CsvError, StagingError
 from sei_provider.lake.model import Manifest, Slice
@@ -41,12 +42,13 @@ from sei_provider.lake.staging.staged_file import (
     SPRINTS_KEY,
     by_bytes,
 )
+from sei_provider.lake.staging.team_rows import TeamRows
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import lake_path, put, require_safe_writes
 
 _FEW_BYTES = 64 << 10
-_READER_VERSION = 1
+_READER_VERSION = 2
 """Raised when the same bytes are read otherwise: an export that is staged again then replaces itself."""
 
 BadValue: TypeAlias = Literal["fail", "quarantine"]
@@ -65,7 +67,7 @@ def stage(
     run_id: str,
     clear_number: int = 0,
     exported_at: datetime,
-    aliases: Mapping[str, Sequence[str]] | None = None,
+    columns: ColumnsArgument | ColumnMapping | None = None,
     single_writer: bool = False,
     on_bad_value: BadValue = "fail",
     personal_data: PersonalData = "keep",
@@ -78,9 +80,9 @@ def stage(
 
     `file` is local, gzip or plain. `request` is the fingerprint of the request. `created_at` is when SEI made the
     export, by SEI's clock, and orders exports; `exported_at` is our own time. `clear_number` is how often the run had
-    been cleared, because a cleared run keeps its `run_id`, and teams may have swapped names in between. `aliases` adds
-    names for dimension columns. `single_writer` confirms, as in `publish`, that only one task writes where the store
-    cannot keep two apart.
+    been cleared, because a cleared run keeps its `run_id`, and teams may have swapped names in between. `columns` names
+    columns: SEI's header → name, or (name, type) with the types `string`, `float64` and `date` (see `column_mapping`).
+    `single_writer` confirms, as in `publish`, that only one task writes where the store cannot keep two apart.
     With `on_bad_value="quarantine"` a bad row goes, with line, column and reason, to `<lake>/_quarantine/<table>/`, and
     the others are staged; `folder` must then lie in `<lake>/_staging/`.
     `personal_data` decides about people's names and e-mail addresses: "hash" replaces them by HMAC-SHA256 under
@@ -91,13 +93,14 @@ def stage(
     `personal_columns` are headers that name people for sure. `unknown_columns="refuse"` raises `HeaderError` instead.
     `max_file_bytes` limits the bytes of unpacked CSV; reading stops there with `TooLargeError`.
     Memory is bounded for any number of rows. Both puts are atomic and the manifest comes last, so everything that
-    `staged` lists is complete. Raises `BodyError` if the file is not one complete CSV, `CsvError` if a row or the
-    header is invalid, `PersonalDataError` if the key is missing, `StoreError` if a disk is full or the lake cannot be
-    written.
+    `staged` lists is complete. Raises `ColumnsError` if `columns` is invalid, `BodyError` if the file is not one
+    complete CSV, `CsvError` if a row or the header is invalid, `PersonalDataError` if the key is missing, `StoreError`
+    if a disk is full or the lake cannot be written.
     """
     folder = lake_path(folder)
     require_safe_writes(folder, single_writer=single_writer)
     created_at, exported_at = in_utc(created_at, "created_at"), in_utc(exported_at, "exported_at")
+    mapping = ColumnMapping.parse(columns)
     privacy = Privacy(
         choice=personal_data,
         report=slice.report,
@@ -116,7 +119,7 @@ def stage(
         "run_id": run_id,
         "clear_number": clear_number,
         "quarantined": 0,
-        "reading": _reading(aliases, on_bad_value, privacy),
+        "reading": _reading(mapping, on_bad_value, privacy),
     }
     name = f"{_file_name(request)}-{_file_name(export_id)}"
     target = folder / f"{name}.parquet"
@@ -124,7 +127,7 @@ def stage(
     while True:
         classify = partial(privacy.classify, not_ratings=not_ratings)
         with Download(file, max_file_bytes).open() as stream, scratch_folder() as scratch:
-            reader = CsvReader(stream, slice, aliases, classify)
+            reader = CsvReader(stream, slice, mapping, classify)
             try:
                 rows, bad = _build(reader, slice, export, scratch, puts_aside=aside is not None)
             except NotRatingsError as found:
@@ -173,11 +176,10 @@ def _build(
     return rows, bad if rejects and rejects.count else None
 
 
-def _reading(aliases: Mapping[str, Sequence[str]] | None, on_bad_value: str, privacy: Privacy) -> str:
+def _reading(mapping: ColumnMapping, on_bad_value: str, privacy: Privacy) -> str:
     """Return a hash of all that decides how a file is read; the key for personal data does not show in it."""
     key = hmac.digest(privacy.key or b"", b"reading", "sha256").hex() if privacy.choice == "hash" else ""
-    names = {name: list(headers) for name, headers in (aliases or {}).items()}
-    chosen: list[Any] = [_READER_VERSION, names, on_bad_value, privacy.choice, key]
+    chosen: list[Any] = [_READER_VERSION, mapping.to_json(), on_bad_value, privacy.choice, key]
     if privacy.choice != "keep":
         chosen += ["unknown is a person", sorted(privacy.personal)]
     return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
@@ -218,10 +220,23 @@ def _completed(batch: pa.RecordBatch, schema: pa.Schema, slice_: Slice) -> pa.Ta
     team = arrays["team"]
     # Without a hierarchy a team is its own root, so that the owner rule finds a path in every row.
     arrays["team_hierarchy"] = pc.coalesce(arrays["team_hierarchy"], team) if "team_hierarchy" in arrays else team
-    if slice_.replace_exact_range:
-        arrays |= {name: pa.repeat(pa.scalar(day, pa.date32()), len(team)) for name, day in slice_.range.items()}
+    if slice_.dates_rows:
+        arrays |= _dates(arrays, slice_)
     arrays.setdefault("end_date", pa.nulls(len(team), pa.date32()))
     return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
+
+
+def _dates(arrays: Mapping[str, pa.Array], slice_: Slice) -> dict[str, pa.Array]:
+    """Return the date columns of a batch, in which rows without a first day have the range of the request."""
+    start, end = (pa.repeat(pa.scalar(day, pa.date32()), len(arrays["team"])) for day in slice_.range.values())
+    if slice_.replace_exact_range:
+        return {"start_date": start, "end_date": end}
+    none = pa.nulls(len(start), pa.date32())
+    starts, ends = arrays.get("start_date", none), arrays.get("end_date", none)
+    return {
+        "start_date": pc.coalesce(starts, start),
+        "end_date": pc.if_else(pc.is_null(starts), pc.coalesce(ends, end), ends),
+    }
 
 
 def _write(
@@ -232,6 +247,7 @@ def _write(
     export: Mapping[str, Any],
 ) -> int:
     rows = 0
+    team_rows = TeamRows(slice_)
     schema = pa.schema([(column.name, arrow_type(column)) for column in columns])
     paths: set[tuple[str, str]] = set()
     periods: set[tuple[str | None, ...]] = set()
@@ -252,6 +268,7 @@ def _write(
     ):
 
         def pack(table: pa.Table) -> None:
+            team_rows.add(table)
             writer.write_table(table, row_group_size=len(table))
             paths.update(_distinct(table, ["team", "team_hierarchy"]))
             periods.update(_distinct(table, period_columns))
@@ -269,10 +286,11 @@ def _write(
             packed_before = packing.submit(pack, table)
         if packed_before:
             packed_before.result()
+        team_rows.check()
         footer = {
             SLICE_KEY: {**slice_.to_json(), **export},
             COLUMNS_KEY: [
-                (column.name, column.header, column.type, *([True] if column.hashed else [])) for column in columns
+                (column.name, column.header, column.type, column.hashed, column.is_named) for column in columns
             ],
             PATHS_KEY: sorted(paths),
             PERIODS_KEY: sorted(periods, key=str),

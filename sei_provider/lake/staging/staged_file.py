@@ -19,9 +19,9 @@ from sei_provider.lake.model import Slice, SliceKey, run_key
 SLICE_KEY = b"sei.slice"
 """Footer entry: the slice, its export, its run, and how many rows went to quarantine, as JSON."""
 COLUMNS_KEY = b"sei.columns"
-"""Footer entry: [name, SEI's header, type or null] of each column, and true if it is hashed and nobody declared it, as
-JSON. A column without a type is text until it is published. The lineage columns are left out: they are the same in
-every row, and known from the slice."""
+"""Footer entry: [name, SEI's header, type or null, whether it is hashed and nobody declared it, whether `columns=`
+named it] of each column, as JSON. A column without a type is text until it is published. The lineage columns are left
+out: they are the same in every row, and known from the slice."""
 PATHS_KEY = b"sei.paths"
 """Footer entry: the distinct [team, team hierarchy] of the rows, as JSON."""
 SPRINTS_KEY = b"sei.sprints"

@@ -37,6 +37,7 @@ from sei_provider.lake.storage.store import (
     remove_if_empty,
     require_safe_writes,
 )
+from sei_provider.lake.tables.column_types import cast_columns, infer_types
 from sei_provider.lake.tables.layout import FORMAT, months, object_path
 from sei_provider.lake.tables.ledger import AlreadyPublished
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
@@ -54,7 +55,7 @@ from sei_provider.lake.tables.plan import (
     sprints_moving_on,
 )
 from sei_provider.lake.tables.restatement import Figures
-from sei_provider.lake.tables.schema import TableSchema, cast_columns, infer_types
+from sei_provider.lake.tables.schema import TableSchema
 from sei_provider.lake.tables.stored_schema import read_schema
 from sei_provider.lake.tables.table import Content, Rewritten, Snapshot, commit, snapshot
 

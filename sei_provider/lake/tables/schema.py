@@ -1,23 +1,19 @@
 """Schema of a table: its columns with their types, and what it measures (DESIGN, decisions 11 and 15).
 
-A schema and the staged slices give a wider schema, or an error. Nothing is written here.
+Plain values. `column_types` widens a schema by staged slices.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from sei_provider.lake.columns import DIMENSIONS, LINEAGE, NULL_NUMBER, NUMBER, TEXT_SUFFIXES, Column, ColumnType
-from sei_provider.lake.errors import LakeError, NewerFormatError, SchemaError, TableDefinitionError
+from sei_provider.lake.columns import DIMENSIONS, Column, ColumnType
+from sei_provider.lake.errors import NewerFormatError, TableDefinitionError
 from sei_provider.lake.model import JSON, Slice
-from sei_provider.lake.staging.staged_file import StagedFiles
 from sei_provider.lake.tables.layout import FORMAT
 
 _GROWING = ("metric_groups", "metrics")
@@ -51,6 +47,16 @@ class TableSchema:
             elif old.type is None:
                 known[column.name] = replace(old, type=column.type, hashed=column.hashed)
         return replace(self, columns=tuple(known.values()))
+
+    def with_types(self, types: Mapping[str, ColumnType | None]) -> TableSchema:
+        """Give types to columns that had none."""
+        return replace(
+            self,
+            columns=tuple(
+                replace(column, type=types.get(column.name)) if column.type is None else column
+                for column in self.columns
+            ),
+        )
 
     @property
     def typed(self) -> dict[str, ColumnType]:
@@ -142,45 +148,6 @@ def check_format(version: int, what: str) -> None:
         raise NewerFormatError(msg)
 
 
-def infer_types(
-    staged: StagedFiles, table: str, schema: TableSchema, left_out: Collection[tuple[str, str]] = ()
-) -> tuple[TableSchema, dict[tuple[str, str], LakeError]]:
-    """Add the columns of staged slices to the schema, and infer the types of those that have none yet.
-
-    A type that the table has is kept for good. Returns also the slices of which a value does not fit it, by scope and
-    export, with an error that names table and column; a value is never replaced by null. These slices and those of
-    `left_out` add nothing to the schema.
-    """
-    unfit = _otherwise_hashed(staged, table, schema) | _unfit_slices(staged, table, schema)
-    others = {*left_out, *unfit}
-    keys = {
-        staged.columns_key[key]
-        for key, file in staged.files.items()
-        if (file.slice.scope, file.export_id) not in others
-    }
-    columns = [column for key, some in staged.columns.items() if key in keys for column in some]
-    schema = schema.with_columns(columns)
-    text = {column.name for column in columns if column.type is None}
-    undecided = {column.name for column in schema.columns if column.name in text and column.type is None}
-    types: dict[str, ColumnType | None] = {name: "string" for name in undecided if _is_text(name)}
-    types |= _inferred(staged, frozenset(undecided - types.keys()), others)
-    known = [replace(column, type=types.get(column.name)) for column in schema.columns if column.type is None]
-    return schema.with_columns(known), unfit
-
-
-def cast_columns(rows: pa.Table, schema: TableSchema) -> pa.Table:
-    """Cast staged text to the types of the table. `infer_types` has checked that every value fits."""
-    types = {column.name: column.type for column in schema.columns}
-    for index, name in enumerate(rows.schema.names):
-        if not pa.types.is_string(rows[name].type) or name in LINEAGE:
-            continue
-        if types.get(name) == "float64":
-            rows = rows.set_column(index, name, _numbers(rows[name]))
-        elif types.get(name) is None or name.endswith("_rating"):
-            rows = rows.set_column(index, name, _without_dash(rows[name]))
-    return rows
-
-
 def _requested_metrics(definition: Mapping[str, JSON]) -> frozenset[tuple[str, str]] | None:
     """Return the metric groups and metrics requested; None means all."""
     requested = frozenset((key, str(name)) for key in _GROWING for name in _names(definition.get(key)))
@@ -215,86 +182,3 @@ def _column_json(column: Column) -> dict[str, JSON]:
 def _policy(recorded: JSON) -> str:
     choice, _, key = str(recorded).partition(" ")
     return f"{choice!r} under the key {key}" if key else repr(choice)
-
-
-def _is_text(name: str) -> bool:
-    return name.endswith(TEXT_SUFFIXES) or name == "id"
-
-
-def _otherwise_hashed(staged: StagedFiles, table: str, schema: TableSchema) -> dict[tuple[str, str], LakeError]:
-    """Find the slices with a column that is hashed there and clear in the table, or the other way round."""
-    hashed = {column.name: column.hashed for column in schema.columns if column.type is not None}
-    found: dict[tuple[str, str], LakeError] = {}
-    for key, file in staged.files.items():
-        for column in staged.columns[staged.columns_key[key]]:
-            if hashed.get(column.name, column.hashed) is not column.hashed:
-                there, here = ("hashes", "clear values") if hashed[column.name] else ("clear values", "hashes")
-                msg = (
-                    f"column {column.name!r} of table {table} holds {there}, but export {file.export_id} of "
-                    f"{file.slice.scope} holds {here}: name the column otherwise with columns=, or publish this export "
-                    "to another table with table="
-                )
-                found[file.slice.scope, file.export_id] = TableDefinitionError(msg)
-    return found
-
-
-def _unfit_slices(staged: StagedFiles, table: str, schema: TableSchema) -> dict[tuple[str, str], LakeError]:
-    """Read every value of the columns that are numbers in the table and text in staged files."""
-    numbers = {name for name, kind in schema.typed.items() if kind == "float64"}
-    text = {column.name for columns in staged.columns.values() for column in columns if column.type is None}
-    found: dict[tuple[str, str], LakeError] = {}
-    if not numbers & text:
-        return found
-    for rows in staged.pieces(columns=frozenset(numbers & text) | {"_scope", "_export_id"}):
-        for name in sorted(numbers.intersection(rows.schema.names)):
-            if pa.types.is_string(rows[name].type):
-                for slice_key, error in _unfit(rows, name, table):
-                    found.setdefault(slice_key, error)
-    return found
-
-
-def _inferred(
-    staged: StagedFiles, names: frozenset[str], left_out: Collection[tuple[str, str]]
-) -> dict[str, ColumnType | None]:
-    """Read every value of the columns that may become numbers."""
-    found: dict[str, ColumnType | None] = dict.fromkeys(names)
-    if not names:
-        return found
-    for rows in staged.pieces(columns=names | {"_scope", "_export_id"}):
-        if left_out:
-            pairs = zip(rows["_scope"].to_pylist(), rows["_export_id"].to_pylist(), strict=True)
-            rows = rows.filter(pa.array([pair not in left_out for pair in pairs], pa.bool_()))  # noqa: PLW2901
-        for name in names.intersection(rows.schema.names):
-            if not pa.types.is_string(rows[name].type):
-                continue
-            numbers = _numbers(rows[name])
-            if numbers.null_count != _without_dash(rows[name]).null_count:
-                found[name] = "string"
-            elif len(numbers) > numbers.null_count and found[name] is None:
-                found[name] = "float64"
-    return found
-
-
-def _numbers(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Parse the numbers; any other text becomes null."""
-    trimmed = pc.utf8_trim(text, " \t")
-    numbers = pc.if_else(pc.match_substring_regex(trimmed, f"^{NUMBER}$"), trimmed, None).cast(pa.float64())
-    return pc.if_else(pc.is_finite(numbers), numbers, None)
-
-
-def _without_dash(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.if_else(pc.equal(text, NULL_NUMBER), None, text)
-
-
-def _unfit(rows: pa.Table, name: str, table: str) -> Iterator[tuple[tuple[str, str], SchemaError]]:
-    bad = pc.and_(pc.is_null(_numbers(rows[name])), pc.is_valid(_without_dash(rows[name])))
-    counted = rows.filter(bad).group_by(["_scope", "_export_id"]).aggregate([([], "count_all")]).to_pylist()
-    for slice_ in counted:
-        scope, export = slice_["_scope"], slice_["_export_id"]
-        # The value is not shown: the column is none of SEI's documented metrics, so it may name a person.
-        msg = (
-            f"column {name!r} of table {table} is a number, but {slice_['count_all']} rows of export {export} of "
-            f"{scope} hold something else: publish this export to another table with table=, or correct the values "
-            "at their source and export again"
-        )
-        yield (scope, export), SchemaError(msg)

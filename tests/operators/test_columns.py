@@ -1,0 +1,54 @@
+"""`columns=` of the export and report tasks, rendered natively or to text, and checked before any call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.sdk import DAG
+
+from sei_provider import lake as sei_lake
+from sei_provider.operators.export import SeiExportOperator
+from sei_provider.operators.report import SeiReportOperator
+from sei_provider.sandbox.control import SandboxControl
+from tests.operators.conftest import Task
+
+CHOSEN = {"Granularity": "label", "SPRINT_COMMIT": ["commit", "string"]}
+
+
+@pytest.mark.parametrize("text", ["{{ params.columns }}", "{{ params.columns | tojson }}"])
+@pytest.mark.parametrize("native", [True, False])
+def test_columns_are_rendered_natively_or_to_text(sandbox: SandboxControl, lake: Path, text: str, native: bool) -> None:
+    dag = DAG("any", schedule=None, render_template_as_native_obj=native)
+    task = Task(lake, state=None, scopes=["11"], columns=text, dag=dag)
+    task.operator.render_template_fields({"params": {"columns": CHOSEN}})
+    (manifest,) = task.run()
+    schema = pq.read_schema(manifest["path"])
+    assert {"label", "commit"} <= set(schema.names)
+    assert str(schema.field("commit").type) == "string"
+
+
+@pytest.mark.parametrize("columns", [{"Squad": "Team Name"}, ["Squad"], "Squad=team", {"Squad": ("squad", "int")}])
+def test_wrong_columns_are_an_error_before_any_call(sandbox: SandboxControl, lake: Path, columns: Any) -> None:
+    task = Task(lake, state=None, columns=columns)
+    operators = [task.operator]
+    if isinstance(columns, dict):
+        days = {"start": "2026-01-01", "end": "2026-01-31"}
+        operators.append(
+            SeiReportOperator(
+                task_id="report", report="team_report", scopes=["11"], lake=str(lake), columns=columns, **days
+            )
+        )
+    for operator in operators:
+        with pytest.raises(AirflowFailException, match="columns") as failed:
+            operator.execute(task.context())
+        assert isinstance(failed.value.__cause__, sei_lake.ColumnsError)
+    assert sandbox.requests() == []
+
+
+def test_columns_are_templated() -> None:
+    assert "columns" in SeiExportOperator.template_fields
+    assert "columns" in SeiReportOperator.template_fields
