@@ -18,7 +18,7 @@ Imports = Mapping[str, frozenset[str]]
 """For each module of the project the names that it imports: modules, or names in them. Not for types alone."""
 
 FLOORS: Mapping[str, Sequence[Sequence[str]]] = {
-    "sei_provider": (("api", "lake"), ("sandbox", "hooks"), ("links", "triggers"), ("operators", "cli")),
+    "sei_provider": (("api", "lake"), ("sandbox", "hooks"), ("links", "triggers"), ("operators", "cli"), ("testing",)),
     "sei_provider.api": (
         ("bounds",),
         ("errors", "redaction", "reports"),
@@ -58,7 +58,7 @@ STRANGERS: Mapping[str, Sequence[str]] = {
 LENDS: Mapping[str, Sequence[str]] = {"sei_provider.sandbox": ("sei_provider.api.reports", "sei_provider.sandbox")}
 """Exceptions: modules of a stranger that a package does import."""
 
-AIRFLOWS_SIDE = ("cli", "hooks", "links", "operators", "triggers")
+AIRFLOWS_SIDE = ("cli", "hooks", "links", "operators", "testing", "triggers")
 """The only parts of the provider that import Airflow."""
 
 

@@ -14,6 +14,8 @@ from tests import azurite
 
 REAL_AIRFLOW = {"whole", "airflow", "stack", "chaos", "night"}
 """Fixtures that start Airflow's processes."""
+AIRFLOW_DATABASE = "sei_airflow_database"
+"""Fixture that makes a database for Airflow in the test's own process; one worker makes it once."""
 REAL_AIRFLOW_SECONDS = 900
 """Time limit of a test with a real Airflow; the first of a session starts it."""
 
@@ -27,7 +29,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
     It must happen before `pytest_collection_modifyitems`, in which xdist reads the groups.
     """
-    if REAL_AIRFLOW & set(getattr(item, "fixturenames", ())):
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if AIRFLOW_DATABASE in fixtures:
+        item.add_marker(pytest.mark.xdist_group(AIRFLOW_DATABASE))
+        item.add_marker(pytest.mark.timeout(REAL_AIRFLOW_SECONDS))
+    if REAL_AIRFLOW & fixtures:
         item.add_marker(pytest.mark.xdist_group("airflow"))
         item.add_marker(pytest.mark.timeout(REAL_AIRFLOW_SECONDS))
     if item.path.name.startswith("fuzz_"):

@@ -25,6 +25,7 @@ from sei_provider.api.redaction import sanitize
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest
 from sei_provider.api.teams import OrgTree, Team
+from sei_provider.api.validation import normalize_choice
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,11 @@ def create_export(request: ExportRequest, body: Mapping[str, Any], create_paths:
 
 
 def get_export(report: str, export_id: str) -> Call[Export]:
-    """Read the status of an export. Raises `SeiReplyError` if SEI answers about another one."""
+    """Read the status of an export.
+
+    Raises `SeiInputError` for a report that has no exports, and `SeiReplyError` if SEI answers about another export.
+    """
+    report = normalize_choice("report", report, [each.name for each in REPORTS.values() if not each.legacy])
 
     def parse(reply: Reply) -> Export:
         export = Export.from_reply(report, parse_json(reply))

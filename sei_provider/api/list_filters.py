@@ -49,11 +49,12 @@ def paginate_exports(report: str, *, first_page: int = 0, **filters: Unpack[Expo
 
     Raises `SeiInputError` for a report without a list, or an invalid filter.
     """
-    name = normalize_choice("report", report, REPORTS)
-    if not REPORTS[name].has_list:
-        listed = ", ".join(each.name for each in REPORTS.values() if each.has_list)
-        msg = f"SEI documents no list of {name} exports; those that can be listed are: {listed}"
+    listed = [each.name for each in REPORTS.values() if each.has_list]
+    asked = report.strip().casefold() if isinstance(report, str) else ""
+    if asked in REPORTS and asked not in listed:
+        msg = f"SEI documents no list of {asked} exports; those that can be listed are: {', '.join(listed)}"
         raise SeiInputError(msg)
+    name = normalize_choice("report", report, listed)
     return Paginator(
         partial(endpoints.list_exports, name, _params(**filters)), lambda export: export.id, first_page=first_page
     )

@@ -7,6 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -21,8 +22,10 @@ from sei_provider.api.errors import SeiError, SeiInputError
 from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.scopes import parse_label
 from sei_provider.api.teams import Team
+from sei_provider.api.validation import parse_day
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.lake.errors import LakeError
+from sei_provider.plural import plural
 
 _GZIP = b"\x1f\x8b"
 
@@ -30,15 +33,26 @@ _GZIP = b"\x1f\x8b"
 @suppress_logs_and_warning
 def list_exports(args: Namespace) -> None:
     """Run `airflow sei exports list REPORT`."""
+    with _errors_as_lines():
+        since, until = _day("--since", args.since), _day("--until", args.until)
+        if since and until and since > until:
+            msg = f"--since {since} is after --until {until}"
+            raise SeiInputError(msg)
+        if args.at_most < 1:
+            msg = f"--at-most must be a whole number from 1, not {args.at_most}"
+            raise SeiInputError(msg)
+        if args.team is not None and not args.team.strip():
+            msg = "--team must be a team's id, not empty"
+            raise SeiInputError(msg)
     with _client(args) as client:
         exports = client.list_exports(
             args.report,
             status=args.status,
             scope="mine" if args.mine else "all",
             team_id=args.team,
-            date_from=args.since,
-            date_to=args.until,
-            limit=max(1, min(args.at_most, 100)),
+            date_from=since,
+            date_to=until,
+            limit=min(args.at_most, 100),
         )
         _print([_shown(export) for export in islice(exports, args.at_most)], args)
 
@@ -70,7 +84,7 @@ def download_export(args: Namespace) -> None:
             except FileExistsError:
                 msg = f"{target} already exists; name another file with --file"
                 raise SeiInputError(msg) from None
-        print(f"{target}: {size} bytes")  # noqa: T201 - the command's output
+        print(f"{target}: {plural(size, 'byte')}")  # noqa: T201 - the command's output
 
 
 @suppress_logs_and_warning
@@ -79,7 +93,11 @@ def list_teams(args: Namespace) -> None:
     with _client(args) as client:
         if args.org_tree is None:
             _print(
-                [{"id": tree.id, "name": tree.name, "teams": tree.team_count} for tree in client.list_org_trees()], args
+                [
+                    {"org_tree": tree.name, "org_tree_id": tree.id, "teams": tree.team_count}
+                    for tree in client.list_org_trees()
+                ],
+                args,
             )
         else:
             _print(list(_rows(client.list_teams(args.org_tree), 0)), args)
@@ -89,13 +107,14 @@ def list_teams(args: Namespace) -> None:
 def show_coverage(args: Namespace) -> None:
     """Run `airflow sei coverage TABLE --lake LAKE`: print a row for each scope, a column for each month."""
     from sei_provider import lake as sei_lake
-    from sei_provider.api.validation import parse_day
     from sei_provider.hooks.lake import open_lake
 
     grid: dict[str, dict[str, Any]] = {}
     with _errors_as_lines():
-        start = parse_day("--from", args.start) if args.start else None
-        end = parse_day("--to", args.end) if args.end else None
+        start, end = _day("--from", args.start), _day("--to", args.end)
+        if start and end and start > end:
+            msg = f"--from {start} is after --to {end}"
+            raise SeiInputError(msg)
         for part in sei_lake.coverage(open_lake(_place(args.lake)), args.table, start=start, end=end):
             row = grid.setdefault(part["scope"], {"scope": part["scope"]})
             shown = "-" if part["published_at"] is None else part["rows"]
@@ -158,6 +177,11 @@ def _errors_as_lines() -> Iterator[None]:
 def _place(lake: str) -> str:
     """Return the address of a lake; a path may be relative, or begin with ~, as everywhere in a shell."""
     return str(Path(lake).expanduser().absolute()) if lake.strip() and ":/" not in lake else lake
+
+
+def _day(option: str, value: str | None) -> date | None:
+    """Return the day that an option names; `SeiInputError` names the option."""
+    return None if value is None else parse_day(option, value)
 
 
 def _as_server() -> None:

@@ -12,14 +12,18 @@ from airflow.cli.cli_config import (
     lazy_load_command,
 )
 
+from sei_provider.api.reports import REPORTS
+
 _COMMANDS = "sei_provider.cli.commands"
 
 _CONN_ID = Arg(("--conn-id",), help="the connection to SEI", default="sei_default")
-_REPORT = Arg(("report",), help="productivity or sprint")
-_ANY_REPORT = Arg(("report",), help="the report the export is of, e.g. sprint")
+_LISTED = [report.name for report in REPORTS.values() if report.has_list]
+_EXPORTED = [report.name for report in REPORTS.values() if not report.legacy]
+_REPORT = Arg(("report",), help=f"a report whose exports SEI lists: {' or '.join(_LISTED)}")
+_ANY_REPORT = Arg(("report",), help=f"the report that was exported: {', '.join(_EXPORTED)}")
 _EXPORT_ID = Arg(("export_id",), help="the export's id, e.g. exp_7a8b9c0d")
 _FILE = Arg(("--file",), help="where to write it; must not exist yet (default: <export id>.csv or .csv.gz)")
-_ORG_TREE = Arg(("--org-tree",), help="name of an org tree; without it, the trees are listed")
+_ORG_TREE = Arg(("--org-tree",), help="name of an org tree, to list its teams; without it, the org trees are listed")
 _TABLE = Arg(("table",), help="a table of the lake, e.g. sprint_team_monthly")
 _LAKE = Arg(("--lake",), help="the lake's path or URL", required=True)
 _FROM = Arg(("--from",), dest="start", help="from the month of this day (yyyy-MM-dd) on")

@@ -142,7 +142,7 @@ def test_an_export_is_downloaded_whole_and_never_over_another_file(
 
 def test_trees_and_teams_are_listed(terminal: Terminal) -> None:
     trees = terminal.json("teams")
-    assert [tree["name"] for tree in trees] == ["Engineering", "Research"]
+    assert [tree["org_tree"] for tree in trees] == ["Engineering", "Research"]
     teams = terminal.json("teams", "--org-tree", "Engineering")
     assert {"11", "12", "13"} <= {team["id"] for team in teams}
     assert str(teams[1]["name"]).startswith("  "), "a team stands below its parent"

@@ -50,3 +50,19 @@ def test_the_links_of_the_readme_lead_to_files() -> None:
     assert [link for link in links if "://" not in link and not (PROJECT / link).exists()] == []
     listed = {Path(link).name for link in links if link.startswith("docs/")}
     assert {page.name for page in PAGES[1:]} - listed == set()
+
+
+def test_a_page_has_a_heading_about_what_a_link_to_it_says() -> None:
+    wrong = []
+    for page in PAGES:
+        for words, address in re.findall(r"(?<!!)\[([^\]]+)\]\(([^)#]+\.md)", page.read_text(encoding="utf-8")):
+            target = page.parent / address
+            if "://" in address or target.parent.name != "docs":
+                continue
+            headings = " ".join(
+                re.findall(r"^(?:#+|:::) (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            ).casefold()
+            stems = [word.removesuffix("s") for word in re.findall(r"[a-z]{3,}", words.casefold())]
+            if not any(stem in headings for stem in stems if stem not in {"the", "own", "your", "what", "all"}):
+                wrong.append(f"{page.name}: [{words}]({address})")
+    assert wrong == []
