@@ -6,11 +6,12 @@ The environment gets the project's dependencies from constraints.txt and nothing
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
+
+from dev.processes import StackError, run_command
 
 PROJECT = Path(__file__).resolve().parents[1]
 DIST = PROJECT / "dist"
@@ -58,20 +59,12 @@ def _installed(wheel: Path, folder: Path) -> dict[str, str] | None:
 
 def _run(*command: str, cwd: Path = PROJECT, environment: dict[str, str] | None = None) -> str:
     """Run a command to its end and return what it printed; ends the program if it fails."""
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=INSTALL_SECONDS,
-        check=False,
-    )
-    if done.returncode:
-        print(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}", file=sys.stderr)
-        raise SystemExit(1)
-    return done.stdout
+    try:
+        return run_command(
+            *command, folder=cwd, environment={**os.environ, **(environment or {})}, seconds=INSTALL_SECONDS
+        ).stdout
+    except StackError as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":

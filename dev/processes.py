@@ -153,6 +153,39 @@ def kill_session(session: int) -> None:
         time.sleep(0.01)
 
 
+def run_command(
+    *command: str,
+    seconds: float,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    text: str = "",
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, in a folder, with a text on its standard input.
+
+    Raises:
+        StackError: it ended with another status than 0, with all that it printed; or not within `seconds`.
+    """
+    asked = f"`{' '.join(command)}`"
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            cwd=folder,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        msg = f"{asked} has not ended after {seconds:.0f} s"
+        raise StackError(msg) from error
+    if done.returncode:
+        msg = f"{asked} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        raise StackError(msg)
+    return done
+
+
 def exit_on_sigterm() -> None:
     """Turn SIGTERM into `SystemExit`, so that context managers stop what they started."""
 

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from dev.airflow_client import AirflowClient
-from dev.processes import BackgroundProcess, StackError, free_ports, stop_all, wait_until
+from dev.processes import BackgroundProcess, StackError, free_ports, run_command, stop_all, wait_until
 from dev.sampler import Sampler
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -204,20 +204,12 @@ class Stack:
         )
 
     def _run(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            env=self._environment
-            | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}?timeout={WRITE_SECONDS}"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
+        database = f"sqlite:///{self.database}?timeout={WRITE_SECONDS}"
+        return run_command(
+            *(sys.executable, "-m", module, *arguments),
+            environment=self._environment | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database},
+            seconds=COMMAND_SECONDS,
         )
-        if done.returncode:
-            msg = f"`airflow {' '.join(arguments)}` ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-            raise StackError(msg)
-        return done
 
     def _stop(self) -> None:
         self._closing.close()

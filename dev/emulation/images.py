@@ -5,24 +5,24 @@ A service's own command and environment come from the compose file; this adds on
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from dev.emulation.debian import command_from_package
 from dev.emulation.one_machine import Instance, OneMachine
-from dev.processes import StackError
+from dev.processes import StackError, run_command
 
 POSTGRES_USER = "postgres"  # PostgreSQL refuses to run as root; Debian's package makes this user
+INITDB_SECONDS = 120.0
 
 
 def complete(instance: Instance, machine: OneMachine) -> Instance:
     """Return the instance as its image would start it, and do what the image prepares at its first start.
 
     Raises:
-        StackError: no image of that name is known here, or preparing failed.
-        RuntimeError: a program is missing, and its Debian package cannot be installed.
+        StackError: no image of that name is known here, preparing failed, or a program is missing and its Debian
+            package cannot be installed.
     """
     (instance.home / "tmp").mkdir(parents=True)
     for volume in instance.service.volumes:
@@ -57,13 +57,14 @@ def _postgres(instance: Instance, machine: OneMachine) -> Instance:
         shutil.chown(data, POSTGRES_USER, POSTGRES_USER)
         shutil.chown(password, POSTGRES_USER, POSTGRES_USER)
     name = instance.environment["POSTGRES_USER"]
-    _must_succeed(
-        [*user, str(programs / "initdb"), f"--pgdata={data}", f"--username={name}", f"--pwfile={password}",
-         "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
+    run_command(
+        *user, str(programs / "initdb"), f"--pgdata={data}", f"--username={name}", f"--pwfile={password}",
+        "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
+        folder=Path("/"), seconds=INITDB_SECONDS,
     )  # fmt: skip
     server = [*user, str(programs / "postgres")]
     create = f"CREATE DATABASE {instance.environment['POSTGRES_DB']}"
-    _must_succeed([*server, "--single", "-D", str(data), "postgres"], create)
+    run_command(*server, "--single", "-D", str(data), "postgres", text=create, folder=Path("/"), seconds=INITDB_SECONDS)
     port = str(machine.port(instance.service))
     return replace(instance, command=[*server, "-D", str(data), "-h", "127.0.0.1", "-p", port, "-k", ""])
 
@@ -86,10 +87,3 @@ _IMAGES: dict[str, Callable[[Instance, OneMachine], Instance]] = {
     "redis": _redis,
     "versity/versitygw": _s3,
 }
-
-
-def _must_succeed(command: list[str], text: str = "") -> None:
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, cwd="/")
-    if done.returncode:
-        msg = f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-        raise StackError(msg)

@@ -64,7 +64,7 @@ def limit_in(place: str, at_most: int) -> RateLimit:
 
 
 def test_three_processes_together_never_exceed_the_limit_in_any_window_and_use_all_of_it(place: str) -> None:
-    at_most, seconds = 40, 2.0
+    at_most, seconds = 40, 1.0
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", WORKER, place, str(at_most), str(seconds)], stdout=subprocess.PIPE, text=True

@@ -8,7 +8,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dev.processes import BackgroundProcess, StackError, kill_session, session_members, stop_all, wait_until
+from dev.processes import (
+    BackgroundProcess,
+    StackError,
+    kill_session,
+    run_command,
+    session_members,
+    stop_all,
+    wait_until,
+)
 from dev.stack import PROJECT
 
 # Ignores SIGTERM, and has a child in a process group of its own which does too, as Airflow's task processes are.
@@ -105,3 +113,11 @@ def test_waiting_is_bounded_and_shows_the_log_of_what_was_waited_for(tmp_path: P
             wait_until(lambda: False, what="ready", seconds=0, processes=[process])
     finally:
         stop_all([process], grace=30)
+
+
+def test_a_command_that_fails_or_takes_too_long_is_an_error_that_names_it(tmp_path: Path) -> None:
+    assert run_command("sh", "-c", "cat; pwd", folder=tmp_path, text="in ", seconds=30).stdout == f"in {tmp_path}\n"
+    with pytest.raises(StackError, match=r"(?s)`sh -c .*` ended with 3:.*out.*err"):
+        run_command("sh", "-c", "echo out; echo err >&2; exit 3", seconds=30)
+    with pytest.raises(StackError, match="`sleep 60` has not ended after 0 s"):
+        run_command("sleep", "60", seconds=0.1)
