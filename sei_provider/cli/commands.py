@@ -146,6 +146,19 @@ def retire(args: Namespace) -> None:
 
 
 @suppress_logs_and_warning
+def retype(args: Namespace) -> None:
+    """Run `airflow sei retype TABLE COLUMN TYPE --lake LAKE`: change the type of a column in all months of a table."""
+    from sei_provider import lake as sei_lake
+    from sei_provider.hooks.lake import open_lake
+
+    with _errors_as_lines():
+        found = sei_lake.retype(
+            open_lake(args.lake), args.table, args.column, args.type, single_writer=args.single_writer
+        )
+    _print([dict(month) for month in found], args)
+
+
+@suppress_logs_and_warning
 def check(args: Namespace) -> None:
     """Run `airflow sei check`: test a connection, and exit with status 1 if it does not work."""
     _as_server()

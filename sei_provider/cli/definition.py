@@ -29,6 +29,8 @@ _LAKE = Arg(("--lake",), help="the lake's path or URL", required=True)
 _FROM = Arg(("--from",), dest="start", help="from the month of this day (yyyy-MM-dd) on")
 _TO = Arg(("--to",), dest="end", help="up to the month of this day (yyyy-MM-dd)")
 _SCOPE = Arg(("scope",), help="team:456 or org:Engineering, as coverage shows it, or a team's id")
+_COLUMN = Arg(("column",), help="a column of the table, as it is called in the lake")
+_TYPE = Arg(("type",), help="its new type", choices=("string", "float64", "date"))
 _ONE_TABLE = Arg(("--table",), help="only this table (default: all of the lake)")
 _SINGLE_WRITER = Arg(
     ("--single-writer",),
@@ -87,10 +89,20 @@ def get_sei_cli_commands() -> list[CLICommand]:
         func=lazy_load_command(f"{_COMMANDS}.retire"),
         args=(_SCOPE, _LAKE, _ONE_TABLE, _SINGLE_WRITER, ARG_OUTPUT, ARG_VERBOSE),
     )
+    retype = ActionCommand(
+        name="retype",
+        help="Change the type of a column in all months of a table; what does not fit goes to quarantine",
+        func=lazy_load_command(f"{_COMMANDS}.retype"),
+        args=(_TABLE, _COLUMN, _TYPE, _LAKE, _SINGLE_WRITER, ARG_OUTPUT, ARG_VERBOSE),
+    )
     check = ActionCommand(
         name="check",
         help="Test a connection and print what is wrong with it",
         func=lazy_load_command(f"{_COMMANDS}.check"),
         args=(_CONN_ID, ARG_OUTPUT, ARG_VERBOSE),
     )
-    return [GroupCommand(name="sei", help="Look at Harness SEI", subcommands=(exports, teams, coverage, retire, check))]
+    return [
+        GroupCommand(
+            name="sei", help="Look at Harness SEI", subcommands=(exports, teams, coverage, retire, retype, check)
+        )
+    ]

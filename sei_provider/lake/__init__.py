@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from sei_provider.lake.tables.ledger import ScopeCoverage, coverage, ledger
     from sei_provider.lake.tables.publish import publish
     from sei_provider.lake.tables.retire import retire
+    from sei_provider.lake.tables.retype import Retyped, retype
     from sei_provider.lake.tables.table import read_table
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "NotCsvError",
     "PersonalDataError",
     "Published",
+    "Retyped",
     "SchemaError",
     "ScopeCoverage",
     "Slice",
@@ -80,11 +82,13 @@ __all__ = [
     "publish",
     "read_table",
     "retire",
+    "retype",
     "stage",
     "staged",
 ]
 
 _LOADED_WHEN_NAMED = {
+    "Retyped": "tables.retype",
     "ScopeCoverage": "tables.ledger",
     "coverage": "tables.ledger",
     "discard": "staging.manifests",
@@ -94,6 +98,7 @@ _LOADED_WHEN_NAMED = {
     "publish": "tables.publish",
     "read_table": "tables.table",
     "retire": "tables.retire",
+    "retype": "tables.retype",
     "stage": "staging.stage",
     "staged": "staging.manifests",
 }

@@ -80,7 +80,7 @@ class SeiBatchOperator(BaseOperator):
     :param columns: The names of columns that SEI calls otherwise than we know, and types that are not ours: SEI's
         header → name, or (name, type) with `string`, `float64` or `date`, as in
         `{"Employee": "developer", "Build": ("build", "string")}`. A template may render it to JSON or to the text of a
-        dict. Checked before any call. (templated)
+        dict. (templated)
     :param raw_path: A place like `lake` where each file is also kept as SEI sent it. (templated)
     :param on_bad_value: The policy for a value that does not fit its column's type: `fail` fails the scope,
         `quarantine` puts the row into `<lake>/_quarantine/<table>/`.
@@ -125,6 +125,7 @@ class SeiBatchOperator(BaseOperator):
         "start": lambda _, value: parse_start(value, UTC),
         "end": lambda _, value: parse_end(value, UTC),
         "metrics": optional(check_names),
+        "columns": lambda _, value: ColumnMapping.parse(value),
         "lake": check_place,
         "raw_path": optional(check_place),
         "on_bad_value": one_of("fail", "quarantine"),

@@ -179,6 +179,17 @@ def test_a_scope_is_retired_from_all_tables(terminal: Terminal, sandbox: Sandbox
     assert {part["scope"] for part in coverage(lake, "sprint_team_monthly") if part["rows"]} == {"team:11"}
 
 
+def test_a_column_is_retyped(terminal: Terminal, sandbox: SandboxControl, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    with pytest.MonkeyPatch.context() as patch:
+        connect(patch, sandbox.base_url)
+        publish(lake, Task(lake, state=None, scopes=["12"]).run(), ["12"])
+    found = terminal.json("retype", "sprint_team_monthly", "sprint_commit", "string", "--lake", str(lake))
+    assert [(row["month"], row["quarantined"]) for row in found] == [("2026-01", "0"), ("2026-02", "0")]
+    done = terminal.run("retype", "sprint_team_monthly", "team", "float64", "--lake", str(lake))
+    assert (done.returncode, "is a dimension" in done.stderr) == (1, True)
+
+
 def test_a_good_connection_is_good_to_a_process_that_starts_from_nothing(terminal: Terminal) -> None:
     command = [sys.executable, "-m", "airflow", "sei", "check", "--output", "json"]
     done = subprocess.run(command, env=terminal.environment, cwd=terminal.home, capture_output=True, check=True)

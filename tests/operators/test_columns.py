@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG
 
-from sei_provider import lake as sei_lake
+from sei_provider.api.errors import SeiInputError
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.operators.report import SeiReportOperator
 from sei_provider.sandbox.control import SandboxControl
@@ -31,21 +31,23 @@ def test_columns_are_rendered_natively_or_to_text(sandbox: SandboxControl, lake:
     assert str(schema.field("commit").type) == "string"
 
 
-@pytest.mark.parametrize("columns", [{"Squad": "Team Name"}, ["Squad"], "Squad=team", {"Squad": ("squad", "int")}])
-def test_wrong_columns_are_an_error_before_any_call(sandbox: SandboxControl, lake: Path, columns: Any) -> None:
-    task = Task(lake, state=None, columns=columns)
-    operators = [task.operator]
-    if isinstance(columns, dict):
-        days = {"start": "2026-01-01", "end": "2026-01-31"}
-        operators.append(
-            SeiReportOperator(
-                task_id="report", report="team_report", scopes=["11"], lake=str(lake), columns=columns, **days
-            )
-        )
-    for operator in operators:
-        with pytest.raises(AirflowFailException, match="columns") as failed:
-            operator.execute(task.context())
-        assert isinstance(failed.value.__cause__, sei_lake.ColumnsError)
+WRONG = [{"Squad": "Team Name"}, ["Squad"], "Squad=team", {"Squad": ("squad", "int")}, {"Squad": ("team", "date")}]
+
+
+@pytest.mark.parametrize("columns", WRONG)
+def test_wrong_columns_are_an_error_when_the_dag_is_read(lake: Path, columns: Any) -> None:
+    with pytest.raises(SeiInputError, match="columns"):
+        Task(lake, state=None, columns=columns)
+    days = {"start": "2026-01-01", "end": "2026-01-31"}
+    with pytest.raises(SeiInputError, match="columns"):
+        SeiReportOperator.partial(task_id="report", report="team_report", lake=str(lake), columns=columns, **days)
+
+
+def test_wrong_columns_of_a_template_are_an_error_before_any_call(sandbox: SandboxControl, lake: Path) -> None:
+    task = Task(lake, state=None, columns="{{ params.columns }}")
+    task.operator.render_template_fields({"params": {"columns": WRONG[0]}})
+    with pytest.raises(AirflowFailException, match=r"columns.* not snake_case; write 'team_name'"):
+        task.run()
     assert sandbox.requests() == []
 
 

@@ -5,10 +5,8 @@ A schema and the staged slices give a wider schema, or an error for a slice. Not
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import date
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -20,8 +18,6 @@ from sei_provider.lake.columns import (
     DIMENSIONS,
     LINEAGE,
     MAX_DIGITS,
-    NULL_NUMBER,
-    NUMBER,
     PLAIN_NUMBER,
     TEXT_SUFFIXES,
     Column,
@@ -30,9 +26,8 @@ from sei_provider.lake.columns import (
 from sei_provider.lake.errors import LakeError, SchemaError, TableDefinitionError, columns_argument
 from sei_provider.lake.header import free_name
 from sei_provider.lake.staging.staged_file import StagedFile, StagedFiles
+from sei_provider.lake.tables.conversion import dates, numbers, without_dash
 from sei_provider.lake.tables.schema import TableSchema
-
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 Pair: TypeAlias = tuple[str, str]
 """Scope and export id of a slice."""
@@ -85,25 +80,6 @@ def cast_columns(rows: pa.Table, schema: TableSchema) -> pa.Table:
         elif types.get(name) is None or name.endswith("_rating"):
             rows = rows.set_column(index, name, without_dash(rows[name]))
     return rows
-
-
-def numbers(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Parse the numbers, in whatever form; any other text becomes null."""
-    trimmed = pc.utf8_trim(text, " \t")
-    found = pc.if_else(pc.match_substring_regex(trimmed, f"^{NUMBER}$"), trimmed, None).cast(pa.float64())
-    return pc.if_else(pc.is_finite(found), found, None)
-
-
-def dates(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Parse the days written `yyyy-MM-dd`; any other text becomes null."""
-    coded = text.combine_chunks().dictionary_encode()
-    days = pa.array([_day(value) for value in coded.dictionary.to_pylist()], pa.date32())
-    return pa.chunked_array([days.take(coded.indices)])
-
-
-def without_dash(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the text with SEI's dash for "none" as null."""
-    return pc.if_else(pc.equal(text, NULL_NUMBER), None, text)
 
 
 def _pair(file: StagedFile) -> Pair:
@@ -240,13 +216,6 @@ def _faithful_numbers(text: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _comes_back(number: str) -> bool:
     return Decimal(number) == Decimal(repr(float(number)))
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        return date.fromisoformat(text) if text and _DATE.fullmatch(text) else None
-    except ValueError:
-        return None
 
 
 _Parser: TypeAlias = Callable[[pa.ChunkedArray], pa.ChunkedArray]

@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from sei_provider.lake.column_mapping import TYPE_NAMES
 from sei_provider.lake.column_metadata import HASHED_KEY, HEADER_KEY, field_metadata
 from sei_provider.lake.columns import DERIVED, LINEAGE, Column, ColumnType, arrow_type
+from sei_provider.lake.errors import SchemaError
+from sei_provider.lake.tables.conversion import convert, unfit
 from sei_provider.lake.tables.schema import TableSchema
 
 _COMPUTED = {
@@ -75,10 +79,31 @@ def is_newer(month: pa.Schema | None, schema: TableSchema) -> bool:
     )
 
 
+def conflicting(month: pa.Schema | None, target: pa.Schema) -> list[str]:
+    """Return the columns that a month has in another type than its table."""
+    found = month if month is not None else pa.schema([])
+    return [field.name for field in target if field.name in found.names and found.field(field.name).type != field.type]
+
+
+def require_castable(rows: pa.Table, schema: pa.Schema, table: str) -> None:
+    """Raise `SchemaError` if a value does not fit the type of its column: a retype was interrupted."""
+    for name in conflicting(rows.schema, schema):
+        if pc.any(unfit(rows[name], schema.field(name).type)).as_py():
+            kind = TYPE_NAMES[_TYPES[schema.field(name).type]]
+            msg = (
+                f"a change of the type of column {name!r} of table {table} was interrupted: finish it by "
+                f"`airflow sei retype {table} {name} {kind} --lake …`, then publish again"
+            )
+            raise SchemaError(msg)
+
+
 def cast_to_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Cast rows written under an older schema to the columns and types of this one; missing columns are null."""
+    """Cast rows written under an older schema to the columns and types of this one; missing columns are null.
+
+    A text that is no number becomes null where a retype was interrupted; who writes calls `require_castable` first.
+    """
     arrays = [
-        rows[name].cast(kind) if name in rows.schema.names else pa.nulls(len(rows), kind)
+        convert(rows[name], kind) if name in rows.schema.names else pa.nulls(len(rows), kind)
         for name, kind in zip(schema.names, schema.types, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=schema)

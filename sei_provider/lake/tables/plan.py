@@ -19,7 +19,7 @@ from sei_provider.lake.staging.staged_file import StagedFile
 from sei_provider.lake.tables.footer import Footer
 from sei_provider.lake.tables.layout import FORMAT
 from sei_provider.lake.tables.ledger_entry import LedgerEntry, parents_of
-from sei_provider.lake.tables.month_schema import arrow_schema, lacks_columns
+from sei_provider.lake.tables.month_schema import arrow_schema, conflicting, lacks_columns
 from sei_provider.lake.tables.schema import TableSchema
 from sei_provider.lake.tables.table import Snapshot
 
@@ -167,7 +167,7 @@ def outdated_months(
     behind = existing.intersection(schema.behind)
     if before.schema.columns and (schema.typed != before.schema.typed or before.schema.format != schema.format):
         behind |= existing
-    at_once = {month for month, footer in before.footers(behind).items() if _conflicts(footer.schema, target)}
+    at_once = {month for month, footer in before.footers(behind).items() if conflicting(footer.schema, target)}
     first = set(before.months[:1])
     checked = before.footers(existing.intersection({*visited, *first}))
     lacking = {month for month, footer in checked.items() if is_behind(footer, target)}
@@ -180,9 +180,3 @@ def is_behind(footer: Footer, target: pa.Schema) -> bool:
     if footer.schema is None:
         return False
     return footer.format != FORMAT or lacks_columns(footer.schema, target)
-
-
-def _conflicts(month: pa.Schema | None, target: pa.Schema) -> bool:
-    return month is not None and any(
-        field.name in month.names and month.field(field.name).type != field.type for field in target
-    )

@@ -282,6 +282,8 @@ def _content(
     """
     target, fresh = arrow_schema(plan.schema), plan.visited.get(month, ())
     current = before.rows(month, scratch)
+    if current:
+        current.require_castable(target)
     if not fresh and current:
         for _ in current.tables():  # a damaged month is found before its put begins
             pass

@@ -26,7 +26,7 @@ from sei_provider.lake.storage.store import fetch, lake_path, put, read, remove_
 from sei_provider.lake.tables.footer import NO_FOOTER, Footer, footer_entries, footer_of, parsing, read_footers
 from sei_provider.lake.tables.layout import OLD_NAMES, months, object_path
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
-from sei_provider.lake.tables.month_schema import arrow_schema, cast_to_schema, is_newer
+from sei_provider.lake.tables.month_schema import arrow_schema, cast_to_schema, conflicting, is_newer, require_castable
 from sei_provider.lake.tables.schema import TableSchema
 from sei_provider.lake.tables.stored_schema import fetch_schema, known_table, put_schema
 
@@ -46,6 +46,12 @@ class Partition:
                 with parsing(self.path):
                     rows = file.read_row_group(number)
                 yield rows
+
+    def require_castable(self, schema: pa.Schema) -> None:
+        """Raise `SchemaError` if a value does not fit the type of its column, because a retype was interrupted."""
+        if conflicting(pq.read_schema(self.file), schema):
+            for rows in self.tables():
+                require_castable(rows, schema, self.path.parent.parent.name)
 
 
 class Content(Protocol):
