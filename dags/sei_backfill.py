@@ -159,7 +159,7 @@ def show(work: Mapping[str, list[dict[str, Any]]], scopes: list[Any], chunks: li
     from tabulate import tabulate
 
     from sei_provider.api.reports import REPORTS as KNOWN
-    from sei_provider.hooks.sei import REQUESTS_PER_MINUTE, SeiHook
+    from sei_provider.hooks.sei import SeiHook
 
     lines, requests = [], 0
     for report, tasks in work.items():
@@ -174,8 +174,7 @@ def show(work: Mapping[str, list[dict[str, Any]]], scopes: list[Any], chunks: li
     head = ["report", "from", "to", "scopes", "in the lake", "exports", "requests"]
     for line in tabulate(lines, head).splitlines():
         log.info("%s", line)
-    extra = SeiHook.get_connection(SeiHook.default_conn_name).extra_dejson
-    limit = int(extra.get("requests_per_minute") or REQUESTS_PER_MINUTE)
+    limit = SeiHook().get_requests_per_minute()
     log.info(
         "%d exports take %d requests or more: %.1f minutes or more at %d requests a minute",
         total, requests, requests / limit, limit,

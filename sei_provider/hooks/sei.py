@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlencode
 from zoneinfo import ZoneInfo
 
+from airflow.providers.common.compat.sdk import AirflowNotFoundException  # whose place differs between 3.1 and 3.3
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
 from sei_provider.api.errors import SeiError, SeiInputError
 from sei_provider.api.periods import weekday
-from sei_provider.api.request import LEVEL_FIELDS
-from sei_provider.api.validation import normalize_choice
+from sei_provider.hooks.connection import base_url, check_extra, parse_extra
 from sei_provider.lake.errors import LakeError
 from sei_provider.lake.personal_key import MAKE_A_KEY, require_strong_key
 
@@ -75,7 +75,10 @@ class SeiHook(BaseHook):
         """Open a client for asyncio, for triggers."""
         from sei_provider.api.client import AsyncSeiClient
 
-        connection = await self.aget_connection(self.sei_conn_id)
+        try:
+            connection = await self.aget_connection(self.sei_conn_id)
+        except AirflowNotFoundException:
+            raise self._not_found() from None
         # On the event loop, because this tells Airflow what to mask, and on 3.1 no other thread may do so.
         extra = _read_extra(connection)
         # In a thread, because reading certificates and opening the file of the rate limit would block the event loop.
@@ -96,20 +99,18 @@ class SeiHook(BaseHook):
         """Return the address of a call that reads, without the key."""
         connection, extra = self._resolved
         carried = {"projectIdentifier": extra["project_identifier"], "orgIdentifier": extra["org_identifier"]}
-        return f"{_base_url(connection).rstrip('/')}{call.path}?{urlencode({**carried, **call.params})}"
+        return f"{base_url(connection)}{call.path}?{urlencode({**carried, **call.params})}"
 
     def get_calendar(self) -> Calendar:
         """Return the connection's week and time zone. Raises `SeiInputError` if one is unknown."""
         _, extra = self._resolved
-        name = extra.get("timezone") or "UTC"
-        try:
-            timezone = ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            msg = (
-                f"the connection {self.sei_conn_id!r} has the unknown timezone {name!r}; use a name like Europe/Berlin"
-            )
-            raise SeiInputError(msg) from None
-        return Calendar(weekday(extra.get("week_starts_on") or "monday"), timezone)
+        return Calendar(weekday(extra.get("week_starts_on", "monday")), ZoneInfo(extra.get("timezone", "UTC")))
+
+    def get_requests_per_minute(self) -> int:
+        """Return the limit of the connection's key, over all machines."""
+        _, extra = self._resolved
+        limit: int = extra.get("requests_per_minute", REQUESTS_PER_MINUTE)
+        return limit
 
     def get_origin(self) -> dict[str, str | None]:
         """Return account, organization and project of the connection, as far as it names them."""
@@ -177,26 +178,39 @@ class SeiHook(BaseHook):
     @cached_property
     def _resolved(self) -> tuple[Connection, dict[str, Any]]:
         """The connection and its extras: resolved once, because each time is a call to Airflow's API server."""
-        connection = self.get_connection(self.sei_conn_id)
+        try:
+            connection = self.get_connection(self.sei_conn_id)
+        except AirflowNotFoundException:
+            raise self._not_found() from None
         return connection, _read_extra(connection)
+
+    def _not_found(self) -> SeiInputError:
+        name = self.sei_conn_id.upper()
+        return SeiInputError(
+            f"there is no connection {self.sei_conn_id!r}: make one of the type Harness SEI in the web UI (Admin, "
+            f"Connections), or as JSON in the environment variable AIRFLOW_CONN_{name}; a value there that Airflow "
+            "cannot read counts as none"
+        )
 
     def _settings(self, connection: Connection, extra: dict[str, Any]) -> dict[str, Any]:
         missing = [name for name in ("org_identifier", "project_identifier") if not extra.get(name)]
-        missing += [] if connection.host else ["host"]
-        missing += [] if connection.password else ["password (the API key)"]
+        missing += [] if (connection.host or "").strip() else ["host"]
+        if not connection.password:
+            behind = ", which stands behind a colon in a URI, as in sei://:KEY@host/path" if connection.login else ""
+            missing.append(f"password (the API key{behind})")
         if missing:
             msg = f"the connection {self.sei_conn_id!r} needs a value for: {', '.join(missing)}"
             raise SeiInputError(msg)
         settings = {
-            "base_url": _base_url(connection),
+            "base_url": base_url(connection),
             "api_key": connection.password,
-            "org_identifier": str(extra["org_identifier"]),
-            "project_identifier": str(extra["project_identifier"]),
+            "org_identifier": extra["org_identifier"],
+            "project_identifier": extra["project_identifier"],
             "account_identifier": extra.get("account_identifier"),
             "requests_per_minute": self._share(extra),
-            "rate_limit_url": extra.get("rate_limit_url") or None,
-            "level_field": self._level_field(extra),
-            "allow_http": self._allows_http(extra),
+            "rate_limit_url": extra.get("rate_limit_url"),
+            "level_field": extra.get("level_field", "metricLevel"),
+            "allow_http": extra.get("allow_http", False),
             "deadline": self.deadline,
         }
         if ca_bundle := extra.get("ca_bundle"):
@@ -209,51 +223,27 @@ class SeiHook(BaseHook):
 
     def _share(self, extra: dict[str, Any]) -> int:
         """Return this machine's share of the key's requests per minute; all of them where machines count in Redis."""
-        machines = 1 if extra.get("rate_limit_url") else extra.get("machines") or 1
-        try:
-            share = int(extra.get("requests_per_minute") or REQUESTS_PER_MINUTE) // int(machines)
-        except (ValueError, ZeroDivisionError):
-            share = 0
+        limit, machines = extra.get("requests_per_minute", REQUESTS_PER_MINUTE), extra.get("machines", 1)
+        share: int = limit if extra.get("rate_limit_url") else limit // machines
         if share < 1:
             msg = (
-                f"the connection {self.sei_conn_id!r} has requests_per_minute={extra.get('requests_per_minute')!r} and "
-                f"machines={extra.get('machines')!r}; both must be whole numbers that leave each machine at least 1"
+                f"the connection {self.sei_conn_id!r} has requests_per_minute={limit} and machines={machines}; "
+                "both must be whole numbers that leave each machine at least 1"
             )
             raise SeiInputError(msg)
         return share
 
-    def _level_field(self, extra: dict[str, Any]) -> str:
-        try:
-            return normalize_choice("level_field", extra.get("level_field") or LEVEL_FIELDS[0], LEVEL_FIELDS)
-        except SeiInputError as error:
-            msg = f"the connection {self.sei_conn_id!r} has an {error}"
-            raise SeiInputError(msg) from None
-
-    def _allows_http(self, extra: dict[str, Any]) -> bool:
-        said = extra.get("allow_http") or False
-        known = {"true": True, "false": False}.get(str(said).lower())  # extras from a URI are all text
-        if known is None:
-            msg = f"the connection {self.sei_conn_id!r} has allow_http={said!r}; it must be true or false"
-            raise SeiInputError(msg)
-        return known
-
 
 def _read_extra(connection: Connection) -> dict[str, Any]:
-    """Return the connection's extras, and have Airflow mask their secrets in logs.
+    """Return the connection's extras, checked, and have Airflow mask their secrets in logs first.
 
     Airflow itself masks extras with a telltale name only, on 3.1 not all of them, and no password within a URL.
     """
-    extra: dict[str, Any] = connection.extra_dejson
+    extra = parse_extra(connection)
     if secret := extra.get("personal_data_secret"):
         mask_secret(str(secret))
     # A lenient split: the client checks whether it is a URL, once nothing of it can leak into a log.
     credentials, at, _ = str(extra.get("rate_limit_url") or "").rpartition("@")
     if at and (password := credentials.rpartition(":")[2]):
         mask_secret([password, unquote(password)])
-    return extra
-
-
-def _base_url(connection: Connection) -> str:
-    host = str(connection.host).strip()
-    url = host if "://" in host else f"https://{host}"
-    return f"{url}:{connection.port}" if connection.port else url
+    return check_extra(connection, extra)
