@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sei_provider.lake.staging.raw import keep
     from sei_provider.lake.staging.stage import stage
     from sei_provider.lake.storage.store import lake_path
+    from sei_provider.lake.tables.erase import Erased, erase, unerase
     from sei_provider.lake.tables.ledger import ScopeCoverage, coverage, ledger
     from sei_provider.lake.tables.publish import publish
     from sei_provider.lake.tables.retire import retire
@@ -52,6 +53,7 @@ __all__ = [
     "CsvError",
     "DamagedObjectError",
     "EmptyBodyError",
+    "Erased",
     "HeaderError",
     "LakeAddressError",
     "LakeError",
@@ -76,6 +78,7 @@ __all__ = [
     "coverage",
     "default_table",
     "discard",
+    "erase",
     "keep",
     "lake_path",
     "ledger",
@@ -85,13 +88,16 @@ __all__ = [
     "retype",
     "stage",
     "staged",
+    "unerase",
 ]
 
 _LOADED_WHEN_NAMED = {
+    "Erased": "tables.erase",
     "Retyped": "tables.retype",
     "ScopeCoverage": "tables.ledger",
     "coverage": "tables.ledger",
     "discard": "staging.manifests",
+    "erase": "tables.erase",
     "keep": "staging.raw",
     "lake_path": "storage.store",
     "ledger": "tables.ledger",
@@ -101,6 +107,7 @@ _LOADED_WHEN_NAMED = {
     "retype": "tables.retype",
     "stage": "staging.stage",
     "staged": "staging.manifests",
+    "unerase": "tables.erase",
 }
 
 

@@ -62,7 +62,14 @@ class Stager:
         slice_ = replace(slice_of(request), origin=self.origin)
         try:
             if self.raw_path:  # first, because a retry skips what is staged
-                sei_lake.keep(path, self.raw_path, slice_, export_id=export.id)
+                sei_lake.keep(
+                    path,
+                    self.raw_path,
+                    slice_,
+                    export_id=export.id,
+                    lake=self.folder.parent.parent,
+                    hash_key=self.options.get("hash_key"),
+                )
             sei_lake.stage(
                 path,
                 folder=self.folder,

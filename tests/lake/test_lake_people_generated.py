@@ -55,8 +55,11 @@ HARMLESS = ("Full Name", "Login", "Manager", "manager", "Note", "Rating", "Lead 
 DAMAGES = ("headerless", "shifted", "short", "long", "rotated", "bad cell")
 NUMBERS = st.sampled_from(["", "—", "0", "7", "3.5", "00123", "1e3", "9007199254740993", "n/a", "12%"])
 people = st.sampled_from(PEOPLE)
+SUFFIXES = re.compile(r"[\W_](story[\W_]+points|tickets|hours|days|percent|count|rating)\W*$", re.IGNORECASE)
+"""Headers of figures, whose stems are the customer's own categories (seed 003), so they pass as they are."""
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
-headers = st.one_of(people, people, st.sampled_from(HARMLESS), texts, st.builds("{} {}".format, people, texts))
+with_people = st.builds("{} {}".format, people, texts).filter(lambda header: not SUFFIXES.search(header))
+headers = st.one_of(people, people, st.sampled_from(HARMLESS), texts, with_people)
 cells = st.one_of(people, people, NUMBERS, texts)
 
 

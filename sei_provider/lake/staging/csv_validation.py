@@ -21,9 +21,8 @@ from sei_provider.lake.staging.pii import FileColumns
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _NUMBER = re.compile(NUMBER)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_DATA = re.compile(
-    r"[+-]?[$€£]?[0-9][0-9., '_]*([eE][+-]?[0-9]+)?[%hd]?|[0-9]{1,4}([-/.][0-9]{1,4}){1,2}([T ][0-9:.+Z-]{2,})?"
-)
+_LIKE_A_NUMBER = re.compile(r"[+-]?[$€£]?[0-9][0-9., '_]*([eE][+-]?[0-9]+)?[%hd]?")
+_LIKE_A_DATE = re.compile(r"[0-9]{1,4}([-/.][0-9]{1,4}){2}([T ][0-9:.+Z-]{2,})?")
 _MAX_SHOWN = 40
 _NULLS = frozenset({"", NULL_NUMBER})
 _SPACES = " \t"
@@ -88,13 +87,14 @@ def _cell_fault(record: Record, columns: Sequence[Column]) -> CsvError | None:
     return None
 
 
-def looks_like_data(cell: str) -> bool:
-    """Return whether a cell looks like a number or a date, and so names nobody: `1,234`, `12%`, `01/02/2026`."""
-    return _DATA.fullmatch(cell.strip()) is not None
+def looks_like(type_: ColumnType | None, cell: str) -> bool:
+    """Return whether a cell looks like a number (`1,234`, `12%`) or a date (`01/02/2026`), and so names nobody."""
+    pattern = {"float64": _LIKE_A_NUMBER, "date32": _LIKE_A_DATE}.get(type_ or "string")
+    return pattern is not None and pattern.fullmatch(cell.strip()) is not None
 
 
 def _presented(cell: str) -> str:
-    if len(cell) <= _MAX_SHOWN and looks_like_data(cell):
+    if len(cell) <= _MAX_SHOWN and (looks_like("float64", cell) or looks_like("date32", cell)):
         return repr(cell)
     return f"a text of {len(cell)} characters (withheld, because it may name a person)"
 

@@ -6,7 +6,7 @@ Knows the CSV and its columns, not the tables. Read what was put aside with any 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from sei_provider.lake.errors import CsvError
 from sei_provider.lake.model import Slice
 from sei_provider.lake.staging.csv_records import Record
-from sei_provider.lake.staging.csv_validation import looks_like_data
+from sei_provider.lake.staging.csv_validation import looks_like
+from sei_provider.lake.staging.erased import NOBODY, ErasedPeople
 from sei_provider.lake.staging.pii import FileColumns
 
 SCHEMA = pa.schema(
@@ -42,11 +43,14 @@ BATCH_CHARACTERS = 4 << 20
 class Quarantine:
     """The rows of one export that do not fit, as a Parquet file."""
 
-    def __init__(self, file: Path, columns: FileColumns, slice_: Slice, export_id: str) -> None:
+    def __init__(
+        self, file: Path, columns: FileColumns, slice_: Slice, export_id: str, erased: ErasedPeople = NOBODY
+    ) -> None:
         self.count = 0
         self.last: CsvError | None = None
         """The fault of the last row."""
         self._columns = columns
+        self._erased = erased
         self._slice = slice_
         self._export_id = export_id
         self._waiting: list[Mapping[str, object]] = []
@@ -60,7 +64,9 @@ class Quarantine:
         self.close()
 
     def add(self, record: Record, fault: CsvError) -> None:
-        """Keep one row."""
+        """Keep one row, unless it names a person who was erased."""
+        if self._erased and any(map(self._erased.match, record.cells)):
+            return
         row = _put_aside(record, fault, self._columns)
         self._waiting.append(row)
         self._waiting_characters += sum(len(value) for value in row.values() if isinstance(value, str))
@@ -80,6 +86,18 @@ class Quarantine:
             self._writer.write_table(pa.Table.from_pylist([{**row, **lineage} for row in self._waiting], SCHEMA))
             self._waiting = []
             self._waiting_characters = 0
+
+
+def unnamed(rows: pa.Table, match: Callable[[str], bool]) -> pa.Array:
+    """Return the mask of the rows in quarantine that do not name a person."""
+
+    def is_named(text: str | None, row: str | None) -> bool:
+        kept = json.loads(row) if row else []
+        cells = kept.values() if isinstance(kept, dict) else kept
+        return any(match(cell) for cell in (text, *cells) if cell)
+
+    pairs = zip(rows["text"].to_pylist(), rows["row"].to_pylist(), strict=True)
+    return pa.array([not is_named(text, row) for text, row in pairs], pa.bool_())
 
 
 def _put_aside(record: Record, fault: CsvError, file: FileColumns) -> Mapping[str, object]:
@@ -108,7 +126,7 @@ def _may_be_shifted(record: Record, file: FileColumns) -> bool:
         record.stray_quote is not None
         or file.may_be_shifted(record.cells)
         or any(
-            not (looks_like_data(cell) or cell.strip().casefold() in _NO_VALUE)
+            not (looks_like(column.type, cell) or cell.strip().casefold() in _NO_VALUE)
             for cell, column in zip(record.cells, file.columns, strict=True)
             if column.type in ("float64", "date32")
         )

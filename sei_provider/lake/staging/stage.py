@@ -30,6 +30,7 @@ from sei_provider.lake.periods import in_utc, sprint_name
 from sei_provider.lake.staging.csv_reader import CsvReader
 from sei_provider.lake.staging.csv_records import Record
 from sei_provider.lake.staging.csv_stream import MAX_FILE_BYTES, Download
+from sei_provider.lake.staging.erased import ErasedPeople, without
 from sei_provider.lake.staging.manifests import write_manifest
 from sei_provider.lake.staging.pii import NotRatingsError, PersonalData, Privacy, UnknownColumns
 from sei_provider.lake.staging.quarantine import Quarantine
@@ -91,6 +92,8 @@ def stage(
     as a person's, text or number: one that is no documented metric or dimension of the report, has no number's suffix
     (`_tickets`, `_days`, …), and is no rating with known values only. The manifest lists these in `unknown_columns`.
     `personal_columns` are headers that name people for sure. `unknown_columns="refuse"` raises `HeaderError` instead.
+    People who were erased from the lake are left out, also with `personal_data="keep"`; `hash_key` is then needed to
+    tell whom, and `folder` must lie in `<lake>/_staging/`.
     `max_file_bytes` limits the bytes of unpacked CSV; reading stops there with `TooLargeError`.
     Memory is bounded for any number of rows. Both puts are atomic and the manifest comes last, so everything that
     `staged` lists is complete. Raises `ColumnsError` if `columns` is invalid, `BodyError` if the file is not one
@@ -123,13 +126,15 @@ def stage(
     }
     name = f"{_file_name(request)}-{_file_name(export_id)}"
     target = folder / f"{name}.parquet"
+    root = _lake_of(folder)
+    erased = ErasedPeople.load(root, hash_key)
     not_ratings: frozenset[str] = frozenset()
     while True:
         classify = partial(privacy.classify, not_ratings=not_ratings)
         with Download(file, max_file_bytes).open() as stream, scratch_folder() as scratch:
             reader = CsvReader(stream, slice, mapping, classify)
             try:
-                rows, bad = _build(reader, slice, export, scratch, puts_aside=aside is not None)
+                rows, bad = _build(reader, slice, export, scratch, erased, puts_aside=aside is not None)
             except NotRatingsError as found:
                 not_ratings |= found.names
                 continue
@@ -137,6 +142,8 @@ def stage(
                 # Quarantine first: wherever the staged slice is visible, the rows that it lacks are too.
                 put(cast("LakePath", aside) / f"{name}.parquet", bad)
             put(target, scratch / "object")
+        # Whoever is erased meanwhile is looked for in what lies there then, so this file had to be there by now.
+        if erased == (erased := ErasedPeople.load(root, hash_key)):
             break
     manifest = Manifest(
         scope=slice.scope,
@@ -156,17 +163,26 @@ def stage(
 
 
 def _build(
-    reader: CsvReader, slice_: Slice, export: Mapping[str, Any], scratch: Path, *, puts_aside: bool
+    reader: CsvReader,
+    slice_: Slice,
+    export: Mapping[str, Any],
+    scratch: Path,
+    erased: ErasedPeople,
+    *,
+    puts_aside: bool,
 ) -> tuple[int, Path | None]:
     """Write the rows to `object` in the folder, and return how many these are, with the file of those put aside."""
     file, export = reader.file, {**export, "personal_data": reader.file.policy}
     bad = scratch / "bad"
     with ExitStack() as stack:
-        rejects = stack.enter_context(Quarantine(bad, file, slice_, export["export_id"])) if puts_aside else None
+        rejects = (
+            stack.enter_context(Quarantine(bad, file, slice_, export["export_id"], erased)) if puts_aside else None
+        )
 
         def batches() -> Iterator[pa.RecordBatch]:
             with closing(reader.batches(rejects.add if rejects else _refuse)) as found:
-                yield from map(file.apply, found)
+                for batch in found:
+                    yield file.apply(without(batch, slice_.report, erased.match) if erased else batch)
             export["quarantined"] = rejects.count if rejects else 0
 
         rows = _write(scratch / "object", _with_added(file.columns_left), batches(), slice_, export)
@@ -191,14 +207,20 @@ def _refuse(_record: Record, fault: CsvError) -> None:
 
 def _quarantine(folder: LakePath, table: str) -> LakePath:
     """Return the quarantine folder of a table, in the lake that the staging folder belongs to."""
-    staging: LakePath | None = next((path for path in (folder, *folder.parents) if path.name == "_staging"), None)
-    if staging is None:
+    root = _lake_of(folder)
+    if root is None:
         msg = (
             f"on_bad_value='quarantine' needs a folder in <lake>/_staging/, got {folder}: "
             "the quarantine lies beside _staging"
         )
         raise StagingError(msg)
-    return staging.parent / "_quarantine" / table
+    return root / "_quarantine" / table
+
+
+def _lake_of(folder: LakePath) -> LakePath | None:
+    """Return the lake in whose `_staging` a folder lies."""
+    staging: LakePath | None = next((path for path in (folder, *folder.parents) if path.name == "_staging"), None)
+    return None if staging is None else staging.parent
 
 
 def _file_name(name: str) -> str:

@@ -1,0 +1,152 @@
+"""People who were erased from a lake: `<lake>/_erased` holds a keyed hash of each name and address, and nothing else.
+
+Staging leaves them out, because SEI still has them. The hashes are others than those of a lake that hashes people, so
+the list tells nothing of what older copies of the lake hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sei_provider.lake.columns import DIMENSIONS, LINEAGE, personal_columns
+from sei_provider.lake.errors import PersonalDataError
+from sei_provider.lake.personal_key import key_fingerprint
+from sei_provider.lake.storage.backend import LakePath
+from sei_provider.lake.storage.store import names, put_bytes, remove_each
+
+_FOLDER = "_erased"
+_ADDRESS = re.compile(r"[^\s<>()\[\]\",;:]+@[^\s<>()\[\]\",;:]+")
+_Rows = TypeVar("_Rows", pa.RecordBatch, pa.Table)
+
+
+def spellings(text: str) -> frozenset[str]:
+    """Return the forms of a name or an address that tell the same person in any case, spacing and Unicode form.
+
+    `Lovelace, Ada` is `ada lovelace` too; `Ada Lovelace <ada@example.com>` is the name, and the address.
+    """
+    whole = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    whole = unicodedata.normalize("NFKC", whole)
+    addresses = {found.removeprefix("mailto:").strip(".") for found in _ADDRESS.findall(whole)}
+    rest = " ".join(_ADDRESS.sub(" ", whole).translate(_WITHOUT_BRACKETS).split()) if addresses else whole
+    last, comma, first = rest.partition(",")
+    found = {whole, rest, *addresses}
+    if comma and "," not in first:
+        found.add(f"{first.strip()} {last.strip()}")
+    return frozenset(found - {""})
+
+
+_WITHOUT_BRACKETS = str.maketrans(dict.fromkeys('<>()[]"', " "))
+
+
+@dataclass(frozen=True)
+class ErasedPeople:
+    """The people whom staging leaves out of a lake."""
+
+    hashes: frozenset[str] = frozenset()
+    key: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def load(cls, root: LakePath | None, key: bytes | None) -> ErasedPeople:
+        """Read the list of a lake. Raises `PersonalDataError` if there is one that this key cannot tell anything of."""
+        listed = names(root / _FOLDER) if root is not None else []
+        if not listed:
+            return cls()
+        if key is None:
+            msg = (
+                f"{len(listed)} names or addresses have been erased from the lake {root}, and only their key can tell "
+                "whose: give the connection the personal_data_secret under which they were erased (hash_key)"
+            )
+            raise PersonalDataError(msg)
+        fingerprint = key_fingerprint(key)
+        if strange := [name for name in listed if not name.startswith(f"{fingerprint}-")]:
+            theirs = strange[0].partition("-")[0]
+            msg = (
+                f"{len(strange)} names or addresses have been erased from the lake {root} under another "
+                f"personal_data_secret (fingerprint {theirs}, not {fingerprint}), so none of them "
+                "could be left out: use that secret, or take them off with `airflow sei erase --undo` under that one "
+                "and erase them again under this"
+            )
+            raise PersonalDataError(msg)
+        return cls(frozenset(name.partition("-")[2] for name in listed), key)
+
+    def __bool__(self) -> bool:
+        return bool(self.hashes)
+
+    def match(self, text: str | None) -> bool:
+        """Return whether a text names one of them."""
+        if not text or not self.hashes:
+            return False
+        if text not in self._known:
+            if len(self._known) > _MAX_KNOWN:
+                self._known.clear()
+            self._known[text] = any(_hash(form, self.key or b"") in self.hashes for form in spellings(text))
+        return self._known[text]
+
+    @cached_property
+    def _known(self) -> dict[str, bool]:
+        return {}
+
+
+NOBODY = ErasedPeople()
+_MAX_KNOWN = 100_000
+
+
+def enter(root: LakePath, people: Iterable[str], key: bytes, *, erased_at: datetime) -> None:
+    """Put names and addresses on the list of a lake."""
+    for name in _listed_names(people, key):
+        put_bytes(root / _FOLDER / name, json.dumps({"erased_at": erased_at.isoformat()}).encode())
+
+
+def strike(root: LakePath, people: Iterable[str], key: bytes) -> int:
+    """Take names and addresses off the list of a lake, and return how many were on it."""
+    found = sorted(set(_listed_names(people, key)).intersection(names(root / _FOLDER)))
+    remove_each([root / _FOLDER / name for name in found])
+    return len(found)
+
+
+def without(rows: _Rows, report: str, match: Callable[[str], bool]) -> _Rows:
+    """Return the rows without those whose person `match` names; a person in another column is emptied there.
+
+    What a person's row is, the columns of developers tell, in a contributor report the team. A manager's name beside a
+    team's figures is no reason to lose the figures.
+    """
+    own = personal_columns(report)
+    for name in text_columns(rows.schema, report):
+        found = [text for text in pc.unique(rows[name]).to_pylist() if text and match(text)]
+        if not found:
+            continue
+        theirs = pc.is_in(rows[name], value_set=pa.array(found, pa.string()))
+        if name in own:
+            rows = rows.filter(pc.invert(theirs))
+        else:
+            index = rows.schema.get_field_index(name)
+            emptied = pc.if_else(theirs, pa.scalar(None, pa.string()), rows[name])
+            rows = rows.set_column(index, rows.schema.field(index), emptied)
+    return rows
+
+
+def text_columns(schema: pa.Schema, report: str) -> list[str]:
+    """Return the columns that may name a person: all text but teams, periods, sprints and lineage."""
+    clear = (DIMENSIONS.keys() | {*LINEAGE}) - personal_columns(report)
+    return [column.name for column in schema if pa.types.is_string(column.type) and column.name not in clear]
+
+
+def _listed_names(people: Collection[str] | Iterable[str], key: bytes) -> list[str]:
+    forms = sorted({form for text in people for form in spellings(text)})
+    return [f"{key_fingerprint(key)}-{_hash(form, key)}" for form in forms]
+
+
+def _hash(form: str, key: bytes) -> str:
+    return hmac.new(key, b"erased person\0" + form.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

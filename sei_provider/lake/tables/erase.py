@@ -1,0 +1,282 @@
+"""Erase a person from tables, staging, quarantine and raw copies, and from what is staged afterwards.
+
+SEI still has the person, and so may older versions of objects and backups.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import TypedDict
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import stamina
+
+from sei_provider.lake.columns import personal_columns
+from sei_provider.lake.errors import ConflictError, PersonalDataError
+from sei_provider.lake.model import SliceKey
+from sei_provider.lake.periods import in_utc
+from sei_provider.lake.personal_key import key_fingerprint, require_strong_key
+from sei_provider.lake.staging.erased import enter, spellings, strike, without
+from sei_provider.lake.staging.quarantine import unnamed
+from sei_provider.lake.staging.raw import drop_records
+from sei_provider.lake.staging.staged_file import PATHS_KEY, SLICE_KEY
+from sei_provider.lake.storage.backend import Lake, LakePath
+from sei_provider.lake.storage.scratch import scratch_folder
+from sei_provider.lake.storage.store import (
+    fetch,
+    lake_path,
+    locked,
+    names,
+    put,
+    put_bytes,
+    read,
+    require_safe_writes,
+)
+from sei_provider.lake.tables.ledger_entry import LedgerEntry
+from sei_provider.lake.tables.month_schema import arrow_schema, cast_to_schema
+from sei_provider.lake.tables.schema import PERSONAL_DATA
+from sei_provider.lake.tables.stored_schema import table_names
+from sei_provider.lake.tables.table import Content, Partition, Snapshot, commit, snapshot
+
+Match = Callable[[str], bool]
+
+
+class Erased(TypedDict):
+    """Objects from which a person was erased, and how many rows each lost."""
+
+    place: str
+    """`table`, `staging`, `quarantine` or `raw`."""
+    path: str
+    """A table with its month, or the object."""
+    rows: int
+    """Rows that it lost; 0 if the person was emptied in rows that stay, as a manager beside a team's figures is."""
+
+
+def erase(
+    lake: Lake,
+    people: Sequence[str],
+    *,
+    hash_key: bytes,
+    erased_at: datetime,
+    raw_path: Lake | None = None,
+    single_writer: bool = False,
+) -> list[Erased]:
+    """Erase one person, given by all names and e-mail addresses, and return where the person was.
+
+    A developer's rows are removed; in a column that says something else of a row, such as a manager, the person is
+    emptied. Names match in any case, Unicode form and spacing, `Last, First` too; under `personal_data="hash"` by their
+    hashes. Each month changes by one atomic put. The person's keyed hash is put into `<lake>/_erased` first, so that
+    staging leaves the person out from then on, under every policy and with this `hash_key` only; `unerase` undoes that.
+    `raw_path` is where raw copies were kept. Idempotent; run it again once publish tasks that ran meanwhile have ended.
+    SEI still has the person: delete them there too.
+    Raises `PersonalDataError`, after all else is done, if tables are hashed under another key.
+    """
+    root, erased_at = lake_path(lake), in_utc(erased_at, "erased_at")
+    key = require_strong_key(hash_key, named="hash_key")
+    require_safe_writes(root, single_writer=single_writer)
+    match = _match(people, key)
+    enter(root, people, key, erased_at=erased_at)
+    found = [*_from_staging(root, match), *_from_quarantine(root, match)]
+    found += _from_raw(lake_path(raw_path), match) if raw_path is not None else ()
+    out_of_reach = []
+    for table in table_names(root):
+        if not _is_within_reach(root / table, key):
+            out_of_reach.append(table)
+        found += _from_table(root / table, match)
+    if out_of_reach:
+        msg = (
+            f"the tables {', '.join(out_of_reach)} hold hashes under another personal_data_secret, so the person could "
+            "not be found there: run this again with that secret; everywhere else the person is erased"
+        )
+        raise PersonalDataError(msg)
+    return found
+
+
+def unerase(lake: Lake, people: Sequence[str], *, hash_key: bytes, single_writer: bool = False) -> int:
+    """Take a person off `<lake>/_erased`, so that later exports bring them back; return how many hashes were there.
+
+    Rows that were erased come back only with another export.
+    """
+    root = lake_path(lake)
+    require_safe_writes(root, single_writer=single_writer)
+    _require_people(people)
+    return strike(root, people, hash_key)
+
+
+def _require_people(people: Sequence[str]) -> None:
+    if isinstance(people, str) or not [text for text in people if spellings(text)]:
+        msg = "nobody was named: give a list of all names and e-mail addresses of one person"
+        raise PersonalDataError(msg)
+
+
+def _match(people: Sequence[str], key: bytes) -> Match:
+    """Return whether a stored text is the person's, in clear or as a hash under the key."""
+    _require_people(people)
+    forms = {form for text in people for form in spellings(text)}
+    written = {" ".join(text.split()) for text in people} | {text.strip() for text in people} | forms
+    hashes = {
+        hmac.new(key, unicodedata.normalize(form, text).strip().casefold().encode(), hashlib.sha256).hexdigest()
+        for text in written
+        for form in ("NFC", "NFD", "NFKC", "NFKD")
+    }
+    return lambda text: text in hashes or not forms.isdisjoint(spellings(text))
+
+
+def _is_within_reach(folder: LakePath, key: bytes) -> bool:
+    policy = str(snapshot(folder).schema.definition.get(PERSONAL_DATA) or "")
+    return not policy.startswith("hash ") or policy == f"hash {key_fingerprint(key)}"
+
+
+@dataclass(slots=True)
+class _WithoutPerson:
+    """Content of a month without a person; its ledger is right once the rows were read."""
+
+    partition: Partition
+    schema: pa.Schema
+    report: str
+    match: Match
+    _lost: Counter[SliceKey] = field(default_factory=Counter)
+
+    @property
+    def ledger(self) -> list[LedgerEntry]:
+        return [
+            replace(_without_paths(entry, self.report, self.match), rows=entry.rows - self._lost[entry.slice_key])
+            for entry in self.partition.ledger
+        ]
+
+    def pieces(self) -> Iterator[pa.Table]:
+        for table in self.partition.tables():
+            rows = cast_to_schema(table, self.schema)
+            rest = without(rows, self.report, self.match)
+            if len(rest) < len(rows):
+                self._lost += _by_slice(rows)
+                self._lost -= _by_slice(rest)
+            yield rest
+
+    @property
+    def lost(self) -> int:
+        """Rows that it lost."""
+        return self._lost.total()
+
+
+def _from_table(folder: LakePath, match: Match) -> list[Erased]:
+    found: dict[date, Erased] = {}
+    with locked(folder):
+        for attempt in stamina.retry_context(on=ConflictError, attempts=10, timeout=None):
+            with attempt:
+                before = snapshot(folder)
+                commit(before, _changes(before, folder.name, match, found), before.schema)
+    return [found[month] for month in sorted(found)]
+
+
+def _changes(before: Snapshot, table: str, match: Match, found: dict[date, Erased]) -> Iterator[tuple[date, Content]]:
+    report = str(before.schema.definition.get("report"))
+    for month in before.months:
+        with scratch_folder() as scratch:
+            current = before.rows(month, scratch)
+            if current is None or not _holds(current, report, match):
+                continue
+            content = _WithoutPerson(current, arrow_schema(before.schema), report, match)
+            yield month, content
+            found[month] = Erased(place="table", path=f"{table}/month={month:%Y-%m}", rows=content.lost)
+
+
+def _holds(current: Partition, report: str, match: Match) -> bool:
+    return any(_without_paths(entry, report, match) != entry for entry in current.ledger) or any(
+        _differs(table, report, match) for table in current.tables()
+    )
+
+
+def _differs(rows: pa.Table, report: str, match: Match) -> bool:
+    return without(rows, report, match) is not rows
+
+
+def _without_paths(entry: LedgerEntry, report: str, match: Match) -> LedgerEntry:
+    """Return a ledger entry without the person, whom only a contributor report names as a team."""
+    if "team" not in personal_columns(report):
+        return entry
+    teams = frozenset(path for path in entry.teams if not match(path))
+    parents = frozenset((path, parent) for path, parent in entry.parents if path in teams)
+    tombstones = frozenset(path for path in entry.tombstones if not match(path))
+    return replace(entry, teams=teams, parents=parents, tombstones=tombstones)
+
+
+def _by_slice(rows: pa.Table) -> Counter[SliceKey]:
+    counted = rows.group_by(["_scope", "_export_id", "_exported_at"]).aggregate([([], "count_all")]).to_pylist()
+    return Counter({(row["_scope"], row["_export_id"], row["_exported_at"]): row["count_all"] for row in counted})
+
+
+def _from_staging(root: LakePath, match: Match) -> Iterator[Erased]:
+    staging = root / "_staging"
+    for task in names(staging):
+        for name in (name for name in names(staging / task) if name.endswith(".parquet")):
+            path = staging / task / name
+            lost = _rewrite(path, lambda rows, report: without(rows, report, match), match)
+            if lost is not None:
+                _lower_rows(path.with_suffix(".json"), lost)
+                yield Erased(place="staging", path=str(path), rows=lost)
+
+
+def _from_quarantine(root: LakePath, match: Match) -> Iterator[Erased]:
+    aside = root / "_quarantine"
+    for table in names(aside):
+        for name in (name for name in names(aside / table) if name.endswith(".parquet")):
+            path = aside / table / name
+            lost = _rewrite(path, lambda rows, _: rows.filter(unnamed(rows, match)), match)
+            if lost:
+                yield Erased(place="quarantine", path=str(path), rows=lost)
+
+
+def _from_raw(raw: LakePath, match: Match) -> Iterator[Erased]:
+    for table in names(raw):
+        for period in names(raw / table):
+            for name in names(raw / table / period):
+                path = raw / table / period / name
+                with scratch_folder() as scratch:
+                    file = fetch(path, scratch / "before").file
+                    lost = drop_records(file, scratch / "after", match) if file else 0
+                    if lost:
+                        put(path, scratch / "after")
+                        yield Erased(place="raw", path=str(path), rows=lost)
+
+
+def _rewrite(path: LakePath, change: Callable[[pa.Table, str], pa.Table], match: Match) -> int | None:
+    """Put a Parquet file without some rows; return how many it lost, None if it stays as it is."""
+    with scratch_folder() as scratch:
+        fetched = fetch(path, scratch / "before").file
+        if fetched is None:
+            return None
+        with pq.ParquetFile(fetched) as file:
+            footer = {key: value for key, value in (file.metadata.metadata or {}).items() if key != b"ARROW:schema"}
+            report = str(json.loads(footer.get(SLICE_KEY, b"{}")).get("report"))
+            if PATHS_KEY in footer and "team" in personal_columns(report):
+                paths = [pair for pair in json.loads(footer[PATHS_KEY]) if not any(match(part or "") for part in pair)]
+                footer[PATHS_KEY] = json.dumps(paths).encode()
+            lost, changed = 0, False
+            with pq.ParquetWriter(
+                scratch / "after", file.schema_arrow.remove_metadata(), compression="zstd", store_schema=False
+            ) as writer:
+                for number in range(file.num_row_groups):
+                    rows = file.read_row_group(number).replace_schema_metadata()
+                    rest = change(rows, report)
+                    lost += len(rows) - len(rest)
+                    changed |= not rest.equals(rows)
+                    writer.write_table(rest, row_group_size=max(1, len(rest)))
+                writer.add_key_value_metadata(footer)
+        if changed:
+            put(path, scratch / "after")
+        return lost if changed else None
+
+
+def _lower_rows(path: LakePath, lost: int) -> None:
+    manifest = read(path, json.load)
+    if manifest is not None and lost:
+        put_bytes(path, json.dumps({**manifest, "rows": manifest["rows"] - lost}, indent=1).encode())
