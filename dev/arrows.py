@@ -55,7 +55,9 @@ STRANGERS: Mapping[str, Sequence[str]] = {
 }
 """Packages and libraries that the modules of a package do not import."""
 
-LENDS: Mapping[str, Sequence[str]] = {"sei_provider.sandbox": ("sei_provider.api.reports", "sei_provider.sandbox")}
+LENDS: Mapping[str, Sequence[str]] = {
+    "sei_provider.sandbox": ("sei_provider.api.reports", "sei_provider.plural", "sei_provider.sandbox"),
+}
 """Exceptions: modules of a stranger that a package does import."""
 
 AIRFLOWS_SIDE = ("cli", "hooks", "links", "operators", "testing", "triggers")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import airflow.sdk
 import pytest
 
 from dev.stack import PROJECT, Stack
@@ -17,7 +19,9 @@ from sei_provider.sandbox.data.organisation import Organisation
 
 TEAMS = 12
 TEAM_IDS = [team.id for team in Organisation(TEAMS).leaves]
-DAGS = ["case_productivity", "case_sprint", "case_business_alignment", "case_consumer"]
+CONSUMER = "sprint_report"
+"""The consumer that docs/operators.md shows for this Airflow."""
+DAGS = ["case_productivity", "case_sprint", "case_business_alignment", CONSUMER]
 REUSE = 31 * 60
 """Seconds after which SEI makes a new export of an identical request."""
 EXAMPLES = ["sei_nightly", "sei_history", "sei_backfill", "sei_legacy_reports", "sei_scorecard"]
@@ -73,12 +77,22 @@ class Whole:
         ]
 
 
+def _consumer_of_the_docs() -> str:
+    """The page's DAG for this Airflow, of the asset of `case_sprint`."""
+    text = (PROJECT / "docs" / "operators.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    since_3_3, before = [block for block in blocks if f'DAG("{CONSUMER}"' in block]
+    block: str = since_3_3 if hasattr(airflow.sdk, "PartitionedAtRuntime") else before
+    return block.replace("sei_sprint_team_monthly", "case_sprint")
+
+
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     folder = tmp_path_factory.mktemp("whole")
     dags = folder / "dags"
     shutil.copytree(PROJECT / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(Path(__file__).parent / "dags", dags, dirs_exist_ok=True)
+    (dags / f"{CONSUMER}.py").write_text(_consumer_of_the_docs(), encoding="utf-8")
     with Stack(
         folder / "airflow",
         dags=dags,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -11,7 +12,7 @@ from packaging.version import Version
 from dev.expected import rows_in, rows_sent
 from sei_provider.lake import read_table
 from sei_provider.sandbox.data.organisation import Organisation
-from tests.whole.conftest import REUSE, TEAM_IDS, TEAMS, Whole
+from tests.whole.conftest import CONSUMER, REUSE, TEAM_IDS, TEAMS, Whole
 
 SPRINT = "sprint_team_monthly"
 DEVELOPERS = "productivity_developer_monthly"
@@ -70,7 +71,7 @@ def test_when_the_teams_cannot_be_listed_the_run_is_red(whole: Whole, lake: str)
 
 def test_a_batch_killed_in_its_last_try_is_named_the_others_land_and_consumers_run(whole: Whole, lake: str) -> None:
     batches = [TEAM_IDS[:4], TEAM_IDS[4:8], TEAM_IDS[8:]]
-    before = {dag_run["dag_run_id"] for dag_run in whole.airflow.dag_runs("case_consumer")}
+    before = {dag_run["dag_run_id"] for dag_run in whole.airflow.dag_runs(CONSUMER)}
     dag_id, run_id, state = whole.run("sprint", batches, lake, killed=TEAM_IDS[5])
     assert state == "failed"
     states = whole.states(dag_id, run_id)
@@ -79,8 +80,10 @@ def test_a_batch_killed_in_its_last_try_is_named_the_others_land_and_consumers_r
     log = whole.airflow.task_log(dag_id, run_id, "check")
     assert all(f"team:{team}: its export task handed nothing on" in log for team in TEAM_IDS[4:8])
     assert "4 scopes are missing from the lake" in log
-    after = [run for run in whole.runs_by_assets("case_consumer") if run["dag_run_id"] not in before]
+    after = [run for run in whole.runs_by_assets(CONSUMER) if run["dag_run_id"] not in before]
     assert {run["state"] for run in after} == {"success"}
+    logs = [whole.airflow.task_log(CONSUMER, run["dag_run_id"], "report") for run in after]
+    assert {month for log in logs for month in re.findall(r"published:.* (2026-\d\d)", log)} == {"2026-01", "2026-02"}
 
 
 def test_a_team_whose_answer_became_header_only_leaves_and_the_others_stay(whole: Whole, lake: str) -> None:

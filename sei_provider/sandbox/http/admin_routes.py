@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
 from sei_provider.sandbox.clock import timestamp
@@ -13,7 +14,7 @@ from sei_provider.sandbox.faults.rules import FaultRule, contradiction
 from sei_provider.sandbox.faults.table import EVERY_FAULT, REPORTS, Call
 from sei_provider.sandbox.http.errors import not_found
 from sei_provider.sandbox.http.request_log import PREFIX
-from sei_provider.sandbox.http.status_page import status_page
+from sei_provider.sandbox.http.status_page import faults_page, records_page, status_page
 from sei_provider.sandbox.http.validation import StrictModel, expected, one_of, parse
 
 if TYPE_CHECKING:
@@ -50,15 +51,29 @@ class ClockBody(StrictModel):
     advance: Annotated[float, Field(ge=0), expected("a number of seconds from 0")]
 
 
+def way_in(path: str) -> Route:
+    """Return a route that leads a person's browser to the sandbox's page; nobody else finds anything there."""
+
+    async def response(request: Request) -> Response:
+        if not _is_browser(request):
+            raise HTTPException(404)
+        return RedirectResponse(f"{PREFIX}/")
+
+    return Route(path, response)
+
+
 def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan) -> Mount:
     """Return the routes under `/_sandbox`; they need no key."""
     clock = log.clock
 
-    def shown(path: str, read: Callable[[], object]) -> Route:
-        async def response(_request: Request) -> Response:
-            return JSONResponse(read())
+    def shown(path: str, read: Callable[[], list[dict[str, Any]]]) -> Route:
+        async def response(request: Request) -> Response:
+            return HTMLResponse(records_page(path[1:], read())) if _is_browser(request) else JSONResponse(read())
 
         return Route(path, response)
+
+    async def summary(_request: Request) -> Response:
+        return JSONResponse(log.summary() | {"exports": len(store.all())})
 
     async def sent_bytes(request: Request) -> Response:
         found = store.get(request.path_params["id"]) or log.reports.get(request.path_params["id"])
@@ -80,21 +95,30 @@ def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan) -> Moun
         clock.advance(parse(ClockBody, await request.body()).advance)
         return JSONResponse({"now": clock.now()})
 
+    async def show_faults(request: Request) -> Response:
+        return HTMLResponse(faults_page(f"{request.url.scheme}://{request.url.netloc}{PREFIX}"))
+
     async def page(_request: Request) -> Response:
         return HTMLResponse(status_page(log.summary(), store.all(), faults.rules, clock.now()))
 
     routes = [
         Route("/", page),
         shown("/requests", lambda: log.requests),
-        shown("/summary", lambda: log.summary() | {"exports": len(store.all())}),
+        Route("/summary", summary),
         shown("/exports", lambda: [_export(export, clock.now()) for export in store.all()]),
         shown("/reports", lambda: [_report(report) for report in log.reports.values()]),
         Route("/bytes/{id}", sent_bytes),
+        Route("/faults", show_faults),
         Route("/faults", order_fault, methods=["POST"]),
         Route("/faults", clear_faults, methods=["DELETE"]),
         Route("/clock", advance_clock, methods=["POST"]),
     ]
     return Mount(PREFIX, routes=routes)
+
+
+def _is_browser(request: Request) -> bool:
+    """Tell whether a person's browser asks: it names HTML before anything else."""
+    return request.headers.get("accept", "").startswith("text/html")
 
 
 def _export(export: Export, now: float) -> dict[str, object]:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Asset, task
-from sei_common import months_of
 
 from sei_provider.operators.check import SeiCheckOperator
 from sei_provider.operators.export import SeiExportOperator
@@ -58,12 +57,3 @@ for report, level in {"productivity": "developer", "sprint": None, "business_ali
             outlets=[Asset(f"case_{report}")],
         )
         SeiCheckOperator(task_id="check", published=publish.output)
-
-
-with DAG("case_consumer", schedule=months_of(Asset("case_sprint"))):
-
-    @task
-    def consume() -> None:
-        """Runs whenever sprint slices were published."""
-
-    consume()
