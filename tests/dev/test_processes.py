@@ -96,6 +96,7 @@ def test_processes_die_with_the_one_that_started_them_even_if_it_is_killed_unles
         wait_until(lambda: session_members(child) == [], what="the child is gone", seconds=60, processes=[])
         assert len(session_members(outlives)) == 2
     finally:
+        kill_session(child)
         kill_session(outlives)
 
 
