@@ -159,6 +159,36 @@ def retype(args: Namespace) -> None:
 
 
 @suppress_logs_and_warning
+def erase(args: Namespace) -> None:
+    """Run `airflow sei erase --lake LAKE`: erase the person whose names and addresses standard input tells."""
+    from datetime import UTC, datetime
+
+    from sei_provider import lake as sei_lake
+    from sei_provider.hooks.lake import open_lake
+
+    _as_server()
+    with _errors_as_lines():
+        key = SeiHook(args.conn_id).get_personal_data_key()
+        place, single = open_lake(_place(args.lake)), args.single_writer
+        if sys.stdin.isatty():
+            sys.stderr.write("All names and e-mail addresses of one person, one a line, and Ctrl-D at the end:\n")
+        people = [line.strip() for line in sys.stdin if line.strip()]
+        if args.undo:
+            struck = sei_lake.unerase(place, people, hash_key=key, single_writer=single)
+            _print([{"taken_off_the_list": struck}], args)
+            return
+        found = sei_lake.erase(
+            place,
+            people,
+            hash_key=key,
+            erased_at=datetime.now(UTC),
+            raw_path=open_lake(_place(args.raw_path)) if args.raw_path else None,
+            single_writer=single,
+        )
+    _print([dict(each) for each in found], args)
+
+
+@suppress_logs_and_warning
 def check(args: Namespace) -> None:
     """Run `airflow sei check`: test a connection, and exit with status 1 if it does not work."""
     _as_server()

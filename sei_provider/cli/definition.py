@@ -37,6 +37,12 @@ _SINGLE_WRITER = Arg(
     help="confirm that nothing else writes to the lake, on a store that cannot keep two writers apart",
     action="store_true",
 )
+_RAW_PATH = Arg(("--raw-path",), help="where raw copies were kept (raw_path of the operators), to erase from them too")
+_UNDO = Arg(
+    ("--undo",),
+    help="take the person off the list of those who are left out; later exports bring them back",
+    action="store_true",
+)
 _AT_MOST = Arg(("--at-most",), help="how many exports to show", type=int, default=50)
 _STATUS = Arg(("--status",), help="only exports of this status")
 _TEAM = Arg(("--team",), help="only exports of the team with this id")
@@ -95,6 +101,16 @@ def get_sei_cli_commands() -> list[CLICommand]:
         func=lazy_load_command(f"{_COMMANDS}.retype"),
         args=(_TABLE, _COLUMN, _TYPE, _LAKE, _SINGLE_WRITER, ARG_OUTPUT, ARG_VERBOSE),
     )
+    erase = ActionCommand(
+        name="erase",
+        help="Erase a person from a lake: reads names and e-mail addresses, one a line, from standard input",
+        description="Erase one person from all tables, staging, quarantine and raw copies of a lake, and leave the "
+        "person out of what is staged from then on. All names and e-mail addresses of the person are read from "
+        "standard input, one a line, so that none of them is in the shell's history or the list of processes. Needs "
+        "personal_data_secret in the connection, under every policy. SEI still has the person: delete them there too",
+        func=lazy_load_command(f"{_COMMANDS}.erase"),
+        args=(_LAKE, _CONN_ID, _RAW_PATH, _UNDO, _SINGLE_WRITER, ARG_OUTPUT, ARG_VERBOSE),
+    )
     check = ActionCommand(
         name="check",
         help="Test a connection and print what is wrong with it",
@@ -103,6 +119,6 @@ def get_sei_cli_commands() -> list[CLICommand]:
     )
     return [
         GroupCommand(
-            name="sei", help="Look at Harness SEI", subcommands=(exports, teams, coverage, retire, retype, check)
+            name="sei", help="Look at Harness SEI", subcommands=(exports, teams, coverage, retire, retype, erase, check)
         )
     ]

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from sei_provider.api import ExportRequest, Scope, SeiClient
-from sei_provider.lake import coverage
+from sei_provider.lake import coverage, read_table
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from tests.connections import connect
@@ -66,18 +66,18 @@ class Terminal:
             "TMPDIR": os.environ["TMPDIR"],
         }
 
-    def run(self, *arguments: str) -> Done:
+    def run(self, *arguments: str, stdin: str = "") -> Done:
         said = [self.home / name for name in ("stdout", "stderr")]
         for file in said:
             file.unlink(missing_ok=True)
-        asked = (["sei", *arguments], self.environment, self.home, *said)
+        asked = (["sei", *arguments], self.environment, self.home, *said, stdin)
         process = self._warm.Process(target=run_in_warm_airflow, args=asked)
         process.start()
         process.join(120)
         return Done(process.exitcode, *(file.read_text() for file in said))
 
-    def json(self, *arguments: str) -> list[dict[str, object]]:
-        done = self.run(*arguments, "--output", "json")
+    def json(self, *arguments: str, stdin: str = "") -> list[dict[str, object]]:
+        done = self.run(*arguments, "--output", "json", stdin=stdin)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
@@ -188,6 +188,39 @@ def test_a_column_is_retyped(terminal: Terminal, sandbox: SandboxControl, tmp_pa
     assert [(row["month"], row["quarantined"]) for row in found] == [("2026-01", "0"), ("2026-02", "0")]
     done = terminal.run("retype", "sprint_team_monthly", "team", "float64", "--lake", str(lake))
     assert (done.returncode, "is a dimension" in done.stderr) == (1, True)
+
+
+def test_issue_15_a_person_is_erased_whom_standard_input_tells(
+    sandbox: SandboxControl, tmp_path: Path, warm: ForkServerContext
+) -> None:
+    lake, raw = tmp_path / "lake", tmp_path / "raw"
+    extra = {
+        "org_identifier": "acme",
+        "project_identifier": "web",
+        "personal_data_secret": "7f3a" + "c09d1b8e" * 3 + "x",
+    }
+    asked = ("erase", "--lake", str(lake), "--raw-path", str(raw))
+    with pytest.MonkeyPatch.context() as patch:
+        connect(patch, sandbox.base_url)
+        developers = {"report": "productivity", "level": "developer", "scopes": ["11"], "raw_path": str(raw)}
+        publish(lake, Task(lake, state=None, **developers).run(), ["11"])
+    table = "productivity_developer_monthly"
+    before = read_table(lake, table).to_pylist()
+    name, address = before[0]["developer"], before[0]["developer_email"]
+    without = Terminal(tmp_path, sandbox.base_url, warm).run(*asked, stdin=name)
+    assert (without.returncode, "personal_data_secret" in without.stderr) == (1, True)
+    terminal = Terminal(tmp_path, sandbox.base_url, warm, extra=extra)
+    found = terminal.json(*asked, stdin=f"{name.upper()}\n\n {address}\n")
+    theirs = sum(row["developer"] == name for row in before)
+    assert sum(int(each["rows"]) for each in found if each["place"] == "table") == theirs > 0
+    assert {each["place"] for each in found} == {"table", "raw"}
+    assert {row["developer"] for row in read_table(lake, table).to_pylist()} == {row["developer"] for row in before} - {
+        name
+    }
+    (undone,) = terminal.json(*asked, "--undo", stdin=f"{name}\n{address}\n")
+    assert undone["taken_off_the_list"] == "2"
+    nobody = terminal.run(*asked, stdin="\n")
+    assert (nobody.returncode, "nobody was named" in nobody.stderr) == (1, True)
 
 
 def test_a_good_connection_is_good_to_a_process_that_starts_from_nothing(terminal: Terminal) -> None:

@@ -6,6 +6,7 @@ configuration meanwhile.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -18,10 +19,13 @@ import sei_provider.cli.commands  # noqa: F401 - loaded by the first command oth
 cli_parser.get_parser()
 
 
-def run(arguments: list[str], environment: dict[str, str], folder: Path, stdout: Path, stderr: Path) -> None:
+def run(
+    arguments: list[str], environment: dict[str, str], folder: Path, stdout: Path, stderr: Path, stdin: str = ""
+) -> None:
     """Run `airflow <arguments>` in this process, as if started in `folder` with this environment, and end with it."""
     for stream, path in ((sys.stdout, stdout), (sys.stderr, stderr)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream.fileno())
+    sys.stdin = io.StringIO(stdin)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
