@@ -53,6 +53,8 @@ class Night:
     """Bit by bit, the scopes that SEI answers with a header only."""
     unknown_paths: int = 0
     """Bit by bit, the scopes of which rows of an unknown team are in quarantine."""
+    knows_paths: bool = False
+    """Whether their team is known all the same."""
 
 
 Step = Change | Night
@@ -95,6 +97,7 @@ nights = st.builds(
     reading=st.sampled_from(["a", "a", "a", "b"]),
     empty=st.sampled_from([0] * 9 + [1 << 3, 1 << 1, 1 << 0]),
     unknown_paths=st.sampled_from([0] * 9 + [1 << 3, 1 << 1, 1 << 0]),
+    knows_paths=st.booleans(),
 )
 settings_of_histories = st.builds(
     Setting,

@@ -30,6 +30,8 @@ class Export:
     tree: int
     """Version of the tree and the sprints that it shows."""
     faulty: bool = False
+    put_aside: frozenset[str] | None = frozenset()
+    """Teams whose rows are in quarantine; None if nobody knows which."""
 
 
 @dataclass
@@ -221,7 +223,8 @@ class World:
                     reading=night.reading,
                     runs=frozenset({(run.run_id, run.clear_number)}),
                     rows=export.rows,
-                    unknown_paths=bool(export.faulty and export.rows),
+                    unknown_paths=export.put_aside is None,
+                    put_aside=export.put_aside or frozenset(),
                 )
             )
         self.runs.append(run)
@@ -237,15 +240,18 @@ class World:
         rows: set[Row] = set()
         empty = bool(night.empty >> number & 1)
         unknown = bool(night.unknown_paths >> number & 1) and number in self.teams
+        put_aside: frozenset[str] | None = frozenset()
         if number in self.teams and not empty:
             teams = self.with_all_below(number) if self.setting.contains_children else [number]
+            if unknown:
+                put_aside = frozenset({self.path(teams[-1])} if len(teams) > 1 else ()) if night.knows_paths else None
             for team in teams[:-1] if unknown and len(teams) > 1 else teams:
                 path = self.path(team)
                 self.truth[export_id, path] = team
                 self.above[export_id, path] = self.paths_above(team)
                 rows |= {Row(self.teams[team].name, path, *period) for period in self.periods(run.start, run.end)}
         faulty = (empty or unknown) and number in self.teams
-        export = Export(scope, export_id, at, frozenset(rows), self.tree, faulty)
+        export = Export(scope, export_id, at, frozenset(rows), self.tree, faulty, put_aside)
         self.tree_of[export_id] = -1 if faulty else self.tree
         self.exports[scope, run.start, run.end] = export
         return export

@@ -40,6 +40,8 @@ class Entry:
     rows: frozenset[Row]
     unknown_paths: bool = False
     """Whether rows of unknown teams are in quarantine."""
+    put_aside: frozenset[str] = frozenset()
+    """Known teams of which all rows are in quarantine."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -189,17 +191,18 @@ class OwnerRule:
         return (
             root is not None
             and not e.unknown_paths
+            and row.path not in e.put_aside
             and self.is_below(row.path, root, row)
             and self.exports_contain_children(x, row)
         )
 
     def has_tombstone(self, e: Entry, x: Entry, row: Row) -> bool:
         """Whether an earlier entry of the scope of `e` named the row's team and `e` does not, as far as that holds."""
-        if e.unknown_paths or row.path in self.paths(e, row):
+        if e.unknown_paths or row.path in self.paths(e, row) | e.put_aside:
             return False
         return any(
             d.scope == e.scope
-            and row.path in self.paths(d, row)
+            and row.path in self.paths(d, row) | d.put_aside
             and self.asked(d, x, row)
             and self.precedence(d, row) < self.precedence(e, row)
             and (self.precedence(x, row) <= self.precedence(d, row) or self.came_in_run_of(d, x, e))

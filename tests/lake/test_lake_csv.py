@@ -275,10 +275,15 @@ def test_a_header_without_a_name_is_an_error(bench):
     assert "column 6 of 6" in str(refused(bench, HEAD.strip() + b",()\n", HeaderError))
 
 
-def test_without_a_hierarchy_a_team_is_its_own_root(bench):
+def test_without_any_hierarchy_the_scope_is_the_root(bench):
     rows = read(bench, b"Team,Start_Date\nAlpha,2026-01-01\n")
-    assert [(row["team_hierarchy"], row["end_date"]) for row in rows] == [("Alpha", None)]
-    assert read(bench, HEAD + b"Beta,,2026-01-01,,1\n")[0]["team_hierarchy"] == "Beta"
+    assert [(row["team_hierarchy"], row["end_date"]) for row in rows] == [("team:1/Alpha", None)]
+    assert read(bench, HEAD + b"Beta,,2026-01-01,,1\n")[0]["team_hierarchy"] == "team:1/Beta", "an empty column is none"
+
+
+def test_beside_rows_with_a_hierarchy_a_team_without_one_is_a_root(bench):
+    rows = read(bench, HEAD + b"Eng,,2026-01-01,,1\nAlpha,Eng/Alpha,2026-01-01,,1\n")
+    assert [row["team_hierarchy"] for row in rows] == ["Eng", "Eng/Alpha"]
 
 
 def test_columns_are_named_in_snake_case_and_keep_their_header(bench):

@@ -82,7 +82,9 @@ def check(bench: Bench, body: bytes, verdict: Verdict, text: str) -> str:
         assert landed == kept
     assert not isinstance(kept, LakeError), kept
     cells, bad_lines = kept
-    assert cells == [expected(row) for row in verdict.good]
+    # Where no row has a hierarchy, the scope is the root.
+    root = "" if any(row[1] for row in verdict.good) else f"{bench.slice().scope}/"
+    assert cells == [expected(row, root) for row in verdict.good]
     assert bad_lines == verdict.bad_lines
     return "with bad rows, refused or put aside" if bad_lines else "valid, landed"
 
@@ -104,12 +106,12 @@ def staged(bench: Bench, body: bytes, on_bad_value: str) -> LakeError | tuple[li
     return rows, pq.read_table(aside)["line"].to_pylist() if aside.exists() else []
 
 
-def expected(cells: list[str]) -> tuple[object, ...]:
+def expected(cells: list[str], root: str) -> tuple[object, ...]:
     """The row that the lake is to hold."""
     team, hierarchy, start, end, merged, *rest = cells
     return (
         team,
-        hierarchy or team,
+        hierarchy or f"{root}{team}",
         date.fromisoformat(start.strip()),
         None if end in {"", "—"} else date.fromisoformat(end.strip()),
         None if merged in {"", "—"} else number_of(merged),

@@ -131,6 +131,7 @@ def ledger_entry(entry: Entry) -> LedgerEntry:
         reading=entry.reading,
         runs=frozenset(run_key(*run) for run in entry.runs),
         unknown_paths=entry.unknown_paths,
+        put_aside=entry.put_aside,
     )
 
 

@@ -108,9 +108,9 @@ def test_contract_20_the_teams_of_a_contributor_report_are_people_and_hashed_as_
     names = ("developer 12-03", "developer 12-04", "engineering")
     hashes = [hmac.new(KEY, name.encode(), hashlib.sha256).hexdigest() for name in names]
     assert contributors.rows("pr_merged", "team", "team_hierarchy") == [
-        (4.0, hashes[0], hashes[0]),
-        (5.0, hashes[1], hashes[1]),
-        (9.0, hashes[2], hashes[2]),
+        (4.0, hashes[0], f"org:Eng/{hashes[0]}"),
+        (5.0, hashes[1], f"org:Eng/{hashes[1]}"),
+        (9.0, hashes[2], f"org:Eng/{hashes[2]}"),
     ]
     contributors.export("org:Eng", CONTRIBUTORS[:2], age=2)
     assert contributors.rows("team") == sorted([(hashes[0],), (hashes[1],)]), "the same people, replaced as before"

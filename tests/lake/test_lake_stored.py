@@ -48,6 +48,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sei_provider import lake
+from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.maintenance import rewrite_months
 
 STORED = Path(__file__).with_name("stored") / "751f940"
@@ -115,3 +116,22 @@ def test_publish_moves_its_schema_out_of_the_tables_folder_and_maintenance_upgra
     assert polars.height == lake.read_table("lake", SPRINT).num_rows == len(before) + 2
     assert lake.read_table("lake", ALIGNMENT).num_rows == 2
     assert Path("lake", ALIGNMENT, "_schema.json").exists(), "a table that nobody publishes to stays as it is"
+
+
+def test_its_entries_get_the_runs_and_parents_of_their_rows_and_keep_their_tombstones(old, manifests):
+    before = {entry["scope"]: entry for entry in lake.ledger("lake", SPRINT)["2026-01"]}
+    assert all("runs" not in entry and "parents" not in entry for entry in json.loads(stored_ledger()))
+    lake.publish("lake", manifests, published_at=datetime.now(UTC))
+    rows = lake.read_table("lake", SPRINT).to_pylist()
+    entries = [LedgerEntry.from_json(entry) for entry in json.loads(stored_ledger())]
+    assert {entry.scope for entry in entries} == {"team:11", "team:12", "team:13", "team:14"}
+    for entry in entries:
+        own = [row for row in rows if row["_export_id"] == entry.export_id and row["month"] == "2026-01"]
+        assert entry.runs == {row["_run_id"] for row in own}
+        assert {path for path, _ in entry.parents} == entry.teams == {row["team_hierarchy"] for row in own}
+        assert entry.tombstones == frozenset(before.get(entry.scope, {"clears": []})["clears"])
+    assert any(entry.tombstones for entry in entries)
+
+
+def stored_ledger():
+    return pq.read_metadata(f"lake/{SPRINT}/month=2026-01/data.parquet").metadata[b"sei.ledger"]

@@ -39,14 +39,31 @@ BATCH_ROWS = 10_000
 BATCH_CHARACTERS = 4 << 20
 """Rows wait in memory until they are this many, or have this many characters."""
 
+_MAX_PATHS = 10_000
+"""Of a file with bad rows of more teams the rest are unknown ones."""
+
 
 class Quarantine:
-    """The rows of one export that do not fit, as a Parquet file."""
+    """The rows of one export that do not fit, as a Parquet file.
+
+    `root` stands before the team in the path of a row without a hierarchy, as in the rows that are staged.
+    """
 
     def __init__(
-        self, file: Path, columns: FileColumns, slice_: Slice, export_id: str, erased: ErasedPeople = NOBODY
+        self,
+        file: Path,
+        columns: FileColumns,
+        slice_: Slice,
+        export_id: str,
+        erased: ErasedPeople = NOBODY,
+        *,
+        root: str = "",
     ) -> None:
         self.count = 0
+        self.paths: set[str] = set()
+        """Hierarchies of these rows, as far as they can be read."""
+        self.has_unknown_paths = False
+        self._root = root
         self.last: CsvError | None = None
         """The fault of the last row."""
         self._columns = columns
@@ -68,6 +85,11 @@ class Quarantine:
         if self._erased and any(map(self._erased.match, record.cells)):
             return
         row = _put_aside(record, fault, self._columns)
+        path = _path(record, self._columns, self._root) if len(self.paths) < _MAX_PATHS else None
+        if path is None:
+            self.has_unknown_paths = True
+        else:
+            self.paths.add(path)
         self._waiting.append(row)
         self._waiting_characters += sum(len(value) for value in row.values() if isinstance(value, str))
         self.count += 1
@@ -118,6 +140,19 @@ def _put_aside(record: Record, fault: CsvError, file: FileColumns) -> Mapping[st
         "reason": str(fault),  # no error shows a person
         "row": None if row is None else json.dumps(row, ensure_ascii=False),
     }
+
+
+def _path(record: Record, file: FileColumns, root: str) -> str | None:
+    """Return the hierarchy of a row as it would be staged, or None if its cells may stand in other columns."""
+    if len(record.cells) != len(file.columns) or record.stray_quote is not None:
+        return None
+    cells = {column.name: cell for column, cell in zip(file.columns, _readable(record.cells), strict=True)}
+    team, path = cells["team"], cells.get("team_hierarchy")
+    if (file.masks and _may_be_shifted(record, file)) or not team or team not in record.cells:
+        return None
+    if not path:
+        return f"{root}{file.mask('team', team)}"
+    return file.mask("team_hierarchy", path) if path in record.cells and f"/{path}".endswith(f"/{team}") else None
 
 
 def _may_be_shifted(record: Record, file: FileColumns) -> bool:

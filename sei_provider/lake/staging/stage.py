@@ -54,6 +54,11 @@ _READER_VERSION = 2
 
 BadValue: TypeAlias = Literal["fail", "quarantine"]
 
+
+class _NoHierarchyError(Exception):
+    """No row has a hierarchy, though there is a column for it, so the file is read again as one without."""
+
+
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
@@ -129,14 +134,20 @@ def stage(
     root = _lake_of(folder)
     erased = ErasedPeople.load(root, hash_key)
     not_ratings: frozenset[str] = frozenset()
+    is_flat = False
     while True:
         classify = partial(privacy.classify, not_ratings=not_ratings)
         with Download(file, max_file_bytes).open() as stream, scratch_folder() as scratch:
             reader = CsvReader(stream, slice, mapping, classify)
             try:
-                rows, bad = _build(reader, slice, export, scratch, erased, puts_aside=aside is not None)
+                rows, bad = _build(
+                    reader, slice, export, scratch, erased, puts_aside=aside is not None, is_flat=is_flat
+                )
             except NotRatingsError as found:
                 not_ratings |= found.names
+                continue
+            except _NoHierarchyError:
+                is_flat = True
                 continue
             if bad:
                 # Quarantine first: wherever the staged slice is visible, the rows that it lacks are too.
@@ -170,22 +181,41 @@ def _build(
     erased: ErasedPeople,
     *,
     puts_aside: bool,
+    is_flat: bool,
 ) -> tuple[int, Path | None]:
-    """Write the rows to `object` in the folder, and return how many these are, with the file of those put aside."""
+    """Write the rows to `object` in the folder, and return how many these are, with the file of those put aside.
+
+    Without a hierarchy (`is_flat`, or no such column) every team lies below the scope. Raises `_NoHierarchyError` if
+    the column turns out to be empty in all rows.
+    """
     file, export = reader.file, {**export, "personal_data": reader.file.policy}
     bad = scratch / "bad"
+    is_flat = is_flat or all(column.name != "team_hierarchy" for column in file.columns)
+    root = f"{slice_.scope}/" if is_flat else ""
+    names_hierarchy = is_flat
     with ExitStack() as stack:
         rejects = (
-            stack.enter_context(Quarantine(bad, file, slice_, export["export_id"], erased)) if puts_aside else None
+            stack.enter_context(Quarantine(bad, file, slice_, export["export_id"], erased, root=root))
+            if puts_aside
+            else None
         )
 
         def batches() -> Iterator[pa.RecordBatch]:
+            nonlocal names_hierarchy
             with closing(reader.batches(rejects.add if rejects else _refuse)) as found:
-                for batch in found:
-                    yield file.apply(without(batch, slice_.report, erased.match) if erased else batch)
-            export["quarantined"] = rejects.count if rejects else 0
+                for found_rows in found:
+                    kept = without(found_rows, slice_.report, erased.match) if erased else found_rows
+                    batch = file.apply(kept)
+                    names_hierarchy = names_hierarchy or batch["team_hierarchy"].null_count < len(batch)
+                    yield batch
+            if rejects and rejects.count:
+                export["quarantined"] = rejects.count
+                export["unknown_paths"] = rejects.has_unknown_paths
+                export["paths_put_aside"] = sorted(rejects.paths)
 
-        rows = _write(scratch / "object", _with_added(file.columns_left), batches(), slice_, export)
+        rows = _write(scratch / "object", _with_added(file.columns_left), batches(), slice_, export, root)
+    if rows and not names_hierarchy:
+        raise _NoHierarchyError
     if rejects and rejects.count and not rows:  # an export without rows would clear what the table holds
         msg = f"none of the {rejects.count} rows fits, so nothing was staged; the last fault: {rejects.last}"
         raise CsvError(msg)
@@ -237,11 +267,13 @@ def _with_added(columns: Sequence[Column]) -> list[Column]:
     return columns
 
 
-def _completed(batch: pa.RecordBatch, schema: pa.Schema, slice_: Slice) -> pa.Table:
+def _completed(batch: pa.RecordBatch, schema: pa.Schema, slice_: Slice, root: str) -> pa.Table:
     arrays = {name: batch[name] for name in batch.schema.names}
     team = arrays["team"]
-    # Without a hierarchy a team is its own root, so that the owner rule finds a path in every row.
-    arrays["team_hierarchy"] = pc.coalesce(arrays["team_hierarchy"], team) if "team_hierarchy" in arrays else team
+    # The owner rule needs a path in every row. Without any hierarchy the scope is the root, because teams of two scopes
+    # may have one name; beside rows with a hierarchy, a team without one is a root itself.
+    path = pc.binary_join_element_wise(pa.scalar(root), team, "")
+    arrays["team_hierarchy"] = pc.coalesce(arrays["team_hierarchy"], path) if "team_hierarchy" in arrays else path
     if slice_.dates_rows:
         arrays |= _dates(arrays, slice_)
     arrays.setdefault("end_date", pa.nulls(len(team), pa.date32()))
@@ -267,6 +299,7 @@ def _write(
     batches: Iterable[pa.RecordBatch],
     slice_: Slice,
     export: Mapping[str, Any],
+    root: str,
 ) -> int:
     rows = 0
     team_rows = TeamRows(slice_)
@@ -277,7 +310,7 @@ def _write(
     period_columns = ["start_date"]
     if slice_.granularity == "sprint":
         period_columns = [name for name in ("team_hierarchy", "start_date", "sprint") if name in schema.names]
-    groups = by_bytes(_completed(batch, schema, slice_) for batch in batches)
+    groups = by_bytes(_completed(batch, schema, slice_, root) for batch in batches)
     first = next(groups, schema.empty_table())
     # Compressing a few rows saves almost nothing and doubles the time to open the file; there may be thousands.
     packed = first.nbytes > _FEW_BYTES

@@ -61,6 +61,8 @@ class StagedFile:
     quarantined: int
     unknown_paths: bool
     """True if rows went to quarantine whose team is not known."""
+    paths_put_aside: frozenset[str]
+    """Hierarchies of the rows that went to quarantine, as far as they are known."""
     teams: frozenset[tuple[str, str]]
     """(Team, hierarchy) of its rows."""
     periods: Sequence[Sequence[str | None]]
@@ -194,6 +196,7 @@ def _open(path: Path) -> _Opened:
             reading=value.get("reading", ""),
             quarantined=value["quarantined"],
             unknown_paths=value.get("unknown_paths", value["quarantined"] > 0),
+            paths_put_aside=frozenset(value.get("paths_put_aside", ())),
             teams=frozenset((team or "", path) for team, path in json.loads(footer[PATHS_KEY])),
             periods=json.loads(footer[PERIODS_KEY]),
             sprint_days=frozenset(

@@ -56,6 +56,9 @@ class LedgerEntry:
     """Rows of its export, of any month, that went to quarantine."""
     unknown_paths: bool = False
     """True if rows of it went to quarantine whose team is not known."""
+    put_aside: frozenset[str] = frozenset()
+    """Hierarchies of which all rows went to quarantine. It replaces no rows of these, and does not tell that they are
+    gone."""
     published_at: datetime
     staged_at: datetime | None = None
     """When it was staged, by our clock. Marks its rows, and decides between two readings of one export."""
@@ -70,6 +73,11 @@ class LedgerEntry:
     def identity(self) -> tuple[str, str, str]:
         """Return what makes two entries one slice: scope, export and reading."""
         return self.scope, self.export_id, self.reading
+
+    @property
+    def shown(self) -> frozenset[str]:
+        """Return the hierarchies that its export shows, those in quarantine too."""
+        return self.teams | self.put_aside
 
     @property
     def slice_key(self) -> SliceKey:
@@ -126,6 +134,7 @@ class LedgerEntry:
         }
         value |= {"exact": True} if self.replace_exact_range else {}
         value |= {"unknown_paths": True} if self.unknown_paths else {}
+        value |= {"put_aside": sorted(self.put_aside)} if self.put_aside else {}
         if self.earlier_runs:
             value["earlier_runs"] = [
                 (run, f"{start}", f"{end}", created_at.isoformat())
@@ -159,13 +168,14 @@ class LedgerEntry:
             rows=value["rows"],
             quarantined=value["quarantined"],
             unknown_paths=value.get("unknown_paths", bool(value["quarantined"] and "reading" not in value)),
+            put_aside=frozenset(value.get("put_aside", ())),
             published_at=datetime.fromisoformat(value["published_at"]),
             staged_at=datetime.fromisoformat(staged_at) if staged_at else None,
             reading=value.get("reading", ""),
             runs=frozenset(value.get("runs", ())),
             earlier_runs=frozenset(
-                EarlierRun(run, *map(date.fromisoformat, days), datetime.fromisoformat(created_at))
-                for run, *days, created_at in value.get("earlier_runs", ())
+                EarlierRun(run, date.fromisoformat(start), date.fromisoformat(end), datetime.fromisoformat(created_at))
+                for run, start, end, created_at in value.get("earlier_runs", ())
             ),
         )
 

@@ -49,10 +49,10 @@ def surviving_rows(
 
     A function of the set: the order of `slices` means nothing. Each is an entry with the places of all rows that its
     export has. Of the entry, the fields `scope`, `start`, `end`, `export_id`, `created_at`, `staged_at`, `reading`,
-    `runs`, `unknown_paths` and `replace_exact_range` (legacy reports) count; those that follow from the rows, which are
-    `teams`, `parents`, `sprints` and `sprint_days`, are filled in here. An entry without places is an empty answer. The
-    same slice twice, handed on by two runs, is one slice of both runs. `granularity` is `weekly`, `monthly`,
-    `quarterly` or `sprint`.
+    `runs`, `unknown_paths`, `put_aside` and `replace_exact_range` (legacy reports) count; those that follow from the
+    rows, which are `teams`, `parents`, `sprints` and `sprint_days`, are filled in here. An entry without places is an
+    empty answer. The same slice twice, handed on by two runs, is one slice of both runs. `granularity` is `weekly`,
+    `monthly`, `quarterly` or `sprint`.
     """
     entries: dict[tuple[str, str, str], LedgerEntry] = {}
     rows: dict[tuple[str, str, str], Collection[RowPlace]] = {}
@@ -182,6 +182,7 @@ class _Asking:
     def __init__(self, entries: Iterable[LedgerEntry]) -> None:
         self._by_scope: dict[str, list[LedgerEntry]] = defaultdict(list)
         self._by_path: dict[str, list[LedgerEntry]] = defaultdict(list)
+        self._showing: dict[str, list[LedgerEntry]] = defaultdict(list)
         self._by_tombstone: dict[str, list[LedgerEntry]] = defaultdict(list)
         self._by_root: dict[str, list[LedgerEntry]] = defaultdict(list)
         entries = list(entries)
@@ -191,6 +192,8 @@ class _Asking:
             self._by_scope[entry.scope].append(entry)
             for path in entry.teams:
                 self._by_path[path].append(entry)
+            for path in entry.shown:
+                self._showing[path].append(entry)
             for path in entry.tombstones:
                 self._by_tombstone[path].append(entry)
             root = self._root(entry)
@@ -215,7 +218,7 @@ class _Asking:
             self._by_scope[entry.scope],
             self._by_path[path],
             self._by_tombstone[path],
-            (other for root in above for other in self._by_root[root] if path not in other.teams),
+            (other for root in above for other in self._by_root[root] if path not in other.shown),
             self._burying(entry, path, period),
         )
         yield from (other for other in candidates if period.asked(other.start, other.end, other))
@@ -227,7 +230,7 @@ class _Asking:
         may have swapped names in between.
         """
         own = precedence(entry, period.last)
-        for named in self._by_path[path]:
+        for named in self._showing[path]:
             if not period.asked(named.start, named.end, named):
                 continue
             buried = precedence(named, period.last)
@@ -235,7 +238,7 @@ class _Asking:
             if own > buried and not shared:
                 continue
             for other in self._by_scope[named.scope]:
-                if path in other.teams or other.unknown_paths or precedence(other, period.last) <= buried:
+                if path in other.shown or other.unknown_paths or precedence(other, period.last) <= buried:
                     continue
                 if own <= buried or any(entry.runs & other.runs <= {run} for run in shared):
                     yield other
@@ -278,6 +281,7 @@ def _says_all(later: LedgerEntry, entry: LedgerEntry, granularity: str, first: d
         wins
         and (not entry.teams or (later.teams == entry.teams and entry.parents <= later.parents))
         and (entry.unknown_paths or not later.unknown_paths)
+        and entry.put_aside == later.put_aside
         and entry.tombstones <= later.teams | later.tombstones
         and (entry.sprints or frozenset()) <= (later.sprints or frozenset())
         and entry.sprint_days <= later.sprint_days

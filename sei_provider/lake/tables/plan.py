@@ -119,6 +119,7 @@ def ledger_entry(file: StagedFile, published_at: datetime) -> LedgerEntry:
         replace_exact_range=file.slice.replace_exact_range,
         quarantined=file.quarantined,
         unknown_paths=file.unknown_paths,
+        put_aside=file.paths_put_aside - {path for _, path in file.teams},
         published_at=published_at,
         staged_at=file.exported_at,
         reading=file.reading,

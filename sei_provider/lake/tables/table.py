@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,7 +25,7 @@ from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import fetch, lake_path, put, read, remove_each
 from sei_provider.lake.tables.footer import NO_FOOTER, Footer, footer_entries, footer_of, parsing, read_footers
 from sei_provider.lake.tables.layout import OLD_NAMES, months, object_path
-from sei_provider.lake.tables.ledger_entry import LedgerEntry
+from sei_provider.lake.tables.ledger_entry import LedgerEntry, parents_of
 from sei_provider.lake.tables.month_schema import arrow_schema, cast_to_schema, conflicting, is_newer, require_castable
 from sei_provider.lake.tables.schema import TableSchema
 from sei_provider.lake.tables.stored_schema import fetch_schema, known_table, put_schema
@@ -215,17 +215,31 @@ def put_month(
 
 
 def _upgraded(ledger: tuple[LedgerEntry, ...], file: Path) -> tuple[LedgerEntry, ...]:
-    """Return the ledger with runs and times of staging, which 751f940 recorded in the rows alone."""
+    """Return the ledger with runs, times of staging and parents, which 751f940 recorded in the rows alone.
+
+    An entry without rows left has none of its own to tell; a team's parent is told by the rows of any entry.
+    """
     if all(entry.staged_at for entry in ledger):
         return ledger
-    lineage = pq.read_table(file, columns=list(LINEAGE)).group_by(list(LINEAGE)).aggregate([])
+    rows = pq.read_table(file, columns=[*LINEAGE, "team", "team_hierarchy"])
     known: dict[tuple[str, str], tuple[set[str], datetime]] = {}
-    for scope, export_id, staged_at, run in zip(*(lineage[name].to_pylist() for name in LINEAGE), strict=True):
+    for scope, export_id, staged_at, run in _distinct(rows, LINEAGE):
         runs, _ = known.get((scope, export_id), (set(), staged_at))
         known[scope, export_id] = {*runs, run}, staged_at
-    return tuple(
-        replace(entry, runs=entry.runs | known[export][0], staged_at=known[export][1])
-        if entry.staged_at is None and (export := (entry.scope, entry.export_id)) in known
-        else entry
-        for entry in ledger
-    )
+    parents = parents_of(_distinct(rows, ("team", "team_hierarchy")))
+    return tuple(entry if entry.staged_at else _of_751f940(entry, known, parents) for entry in ledger)
+
+
+def _of_751f940(
+    entry: LedgerEntry,
+    known: Mapping[tuple[str, str], tuple[set[str], datetime]],
+    parents: frozenset[tuple[str, str]],
+) -> LedgerEntry:
+    runs, staged_at = known.get((entry.scope, entry.export_id), (set(), None))
+    told = entry.parents | {(path, parent) for path, parent in parents if path in entry.teams}
+    return replace(entry, runs=entry.runs | runs, staged_at=staged_at, parents=told)
+
+
+def _distinct(rows: pa.Table, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    found = rows.group_by(list(names)).aggregate([])
+    return zip(*(found[name].to_pylist() for name in names), strict=True)
