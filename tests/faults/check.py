@@ -19,7 +19,7 @@ from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.lake import LakeError, default_table, ledger
 from sei_provider.operators._base import SeiExportError
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.faults import EVERY_FAULT, CallFault
+from sei_provider.sandbox.faults.table import EVERY_FAULT, CallFault
 from tests.faults.table import END, START, STRUCK, Outcome, Scenario
 
 if TYPE_CHECKING:

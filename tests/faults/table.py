@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sei_provider.sandbox.data.organisation import Organisation
-from sei_provider.sandbox.faults import CALLS, EVERY_FAULT, REPORTS_OF, ExportFault, Fault
+from sei_provider.sandbox.faults.table import CALLS, EVERY_FAULT, REPORTS_OF, ExportFault, Fault
 
 REPORTS = ("productivity", "sprint", "business_alignment", "team_report", "contributor_report")
 TEAMS = [team.id for team in Organisation(4).leaves]

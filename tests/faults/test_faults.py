@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sei_provider.sandbox.faults import EVERY_FAULT, REPORTS_OF
+from sei_provider.sandbox.faults.table import EVERY_FAULT, REPORTS_OF
 from tests.faults import check, runs
 from tests.faults.batches import DOCUMENT
 from tests.faults.table import (

@@ -77,7 +77,7 @@ class Model:
 @given(histories)
 # Always the same examples: a run that fails by luck would be nobody's fault. Raise max_examples to look further.
 @settings(
-    max_examples=100,
+    max_examples=50,
     deadline=None,
     derandomize=True,
     database=None,

@@ -10,7 +10,8 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.faults import EVERY_FAULT, CallFault, injection
+from sei_provider.sandbox.faults import injection
+from sei_provider.sandbox.faults.table import EVERY_FAULT, CallFault
 from sei_provider.sandbox.server import serve
 from tests.sandbox import raw
 from tests.sandbox.raw import CALLS, Heard

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.faults import EVERY_FAULT, ExportFault
 from sei_provider.sandbox.faults.files import BOMB_BYTES
+from sei_provider.sandbox.faults.table import EVERY_FAULT, ExportFault
 from sei_provider.sandbox.server import serve
 from tests.sandbox import raw
 

@@ -9,7 +9,7 @@ from urllib.error import HTTPError
 import pytest
 
 from sei_provider.sandbox.control import SandboxControl
-from sei_provider.sandbox.faults import EVERY_FAULT, TRANSIENT_FAULTS
+from sei_provider.sandbox.faults.table import EVERY_FAULT, TRANSIENT_FAULTS
 from sei_provider.sandbox.options import SandboxOptions
 from sei_provider.sandbox.server import serve
 from tests.sandbox import raw

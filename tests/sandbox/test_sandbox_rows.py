@@ -174,7 +174,7 @@ def test_sprints_that_overlap_the_range_appear_whole(instant, body_of) -> None:
         ("Sprint 210", "2026-01-05", "2026-01-18"),
         ("Sprint 211", "2026-01-19", "2026-02-01"),
     ]
-    assert [sprint.name for sprint in sprints(date(2026, 1, 18), date(2026, 1, 18))] == ["Sprint 210"]
+    assert [sprint.label for sprint in sprints(date(2026, 1, 18), date(2026, 1, 18))] == ["Sprint 210"]
 
 
 @pytest.mark.parametrize(

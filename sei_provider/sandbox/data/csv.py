@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from sei_provider.sandbox.data.organisation import Team
+    from sei_provider.sandbox.data.periods import Period
     from sei_provider.sandbox.data.request import ExportRequest
-
-Span = tuple[str, "date", "date"]
-"""The label, the first and the last day of a period or a sprint."""
 
 
 def csv_text(request: ExportRequest) -> str:
@@ -48,8 +46,8 @@ def format_csv(rows: Iterable[Sequence[str]]) -> str:
     return text.getvalue()
 
 
-Content = tuple[Sequence[str], list[Span], "Callable[[Team, date, date], Iterable[list[str]]]"]
-"""The columns after the dimensions, the spans that have rows, and the cells of each row of a team and a span."""
+Content = tuple[Sequence[str], "list[Period]", "Callable[[Team, date, date], Iterable[list[str]]]"]
+"""The columns after the dimensions, the periods or sprints that have rows, and the cells of each row of both."""
 
 
 def _productivity(request: ExportRequest) -> Content:
@@ -64,42 +62,34 @@ def _productivity(request: ExportRequest) -> Content:
 
     by_developer = request.level == "developer"
     people = ("Developer", "Developer_Email") if by_developer else ()
-    return (*people, *request.metrics), _periods(request), cells
+    return (*people, *request.metrics), periods(request.granularity, request.start, request.end), cells
 
 
 def _sprint(request: ExportRequest) -> Content:
     by_sprint = request.level == "sprint" or request.granularity == "SPRINT"
     found = list(sprints(request.start, request.end)) if by_sprint else []
-    names = {(sprint.start, sprint.end): [sprint.name] for sprint in found}
+    names = {(start, end): [name] for name, start, end in found}
 
     def cells(team: Team, start: date, end: date) -> list[list[str]]:
         values = team_metrics(team, start, end, request.metrics, request.calculation)
         return [names.get((start, end), []) + values]
 
     if not by_sprint:
-        return request.metrics, _periods(request), cells
-    is_label = request.granularity == "SPRINT"
-    spans = [
-        (sprint.name if is_label else period_label(request.granularity, sprint.start), sprint.start, sprint.end)
-        for sprint in found
-    ]
-    return ("Sprint", *request.metrics), spans, cells
+        return request.metrics, periods(request.granularity, request.start, request.end), cells
+    if request.granularity != "SPRINT":
+        found = [sprint._replace(label=period_label(request.granularity, sprint.start)) for sprint in found]
+    return ("Sprint", *request.metrics), found, cells
 
 
 def _business_alignment(request: ExportRequest) -> Content:
     """Return columns only for the categories that occur in this export, so exports differ in their columns (003)."""
     groups = request.metric_groups or ("CATEGORIZED", "UNCATEGORIZED")
     wanted = (CATEGORIES if "CATEGORIZED" in groups else ()) + ((UNCATEGORIZED,) if "UNCATEGORIZED" in groups else ())
-    spans = _periods(request)
+    spans = periods(request.granularity, request.start, request.end)
     occurring = set().union(*(categories(team, start) for team in request.team.walk() for _, start, _ in spans))
     columns = [(category, unit) for category in wanted if category in occurring for unit in ("story_points", "tickets")]
     names = [f"{category}_{unit}" for category, unit in columns]
     return names, spans, lambda team, start, end: [category_metrics(team, start, end, columns)]
-
-
-def _periods(request: ExportRequest) -> list[Span]:
-    found = periods(request.granularity, request.start, request.end)
-    return [(period.label, period.start, period.end) for period in found]
 
 
 _CONTENT = {"productivity": _productivity, "sprint": _sprint, "business_alignment": _business_alignment}

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
-    """One period of a row: its label and its first and last day, both inclusive."""
+class Period(NamedTuple):
+    """One period of a row, or one sprint: its label or name, and its first and last day, both inclusive."""
 
     label: str
-    start: date
-    end: date
-
-
-@dataclass(frozen=True, slots=True)
-class Sprint:
-    """One two-week sprint; sprints are the same for all teams."""
-
-    name: str
     start: date
     end: date
 
@@ -49,11 +38,14 @@ def period_label(granularity: str, day: date) -> str:
     return label(first_day(day))
 
 
-def sprints(start: date, end: date) -> Iterator[Sprint]:
-    """Yield the sprints that overlap the range, whole: a sprint is not cut at the range's ends."""
+def sprints(start: date, end: date) -> Iterator[Period]:
+    """Yield the sprints that overlap the range, whole: a sprint is not cut at the range's ends.
+
+    They take two weeks, and are the same for all teams.
+    """
     number = (start - _FIRST_SPRINT).days // _SPRINT_DAYS
     while (first := _FIRST_SPRINT + timedelta(days=number * _SPRINT_DAYS)) <= end:
-        yield Sprint(f"Sprint {number + 1}", first, first + timedelta(days=_SPRINT_DAYS - 1))
+        yield Period(f"Sprint {number + 1}", first, first + timedelta(days=_SPRINT_DAYS - 1))
         number += 1
 
 
