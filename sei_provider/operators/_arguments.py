@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -128,6 +130,26 @@ def one_of(*allowed: str) -> Check:
             raise SeiInputError(msg)
 
     return check
+
+
+def listed_headers(value: Any) -> list[str]:
+    """Return a list of headers from a list, or from a template that was rendered to text: JSON, Python, or one header.
+
+    Raises `SeiInputError` for anything else.
+    """
+    found = value or []
+    if isinstance(value, str) and value:
+        found = [value]
+        for parse in (json.loads, ast.literal_eval):
+            with suppress(ValueError, SyntaxError):
+                found = parse(value)
+                break
+    if isinstance(found, str):
+        found = [found]
+    if not isinstance(found, Sequence | set | frozenset) or not all(isinstance(header, str) for header in found):
+        msg = f"personal_columns must be a list of SEI's headers, got {type(value).__name__}"
+        raise SeiInputError(msg)
+    return list(found)
 
 
 def _is_upath(value: object) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date
@@ -35,6 +33,7 @@ from sei_provider.operators._arguments import (
     check_place,
     check_text,
     is_template,
+    listed_headers,
     one_of,
     optional,
 )
@@ -130,6 +129,8 @@ class SeiBatchOperator(BaseOperator):
         "raw_path": optional(check_place),
         "on_bad_value": one_of("fail", "quarantine"),
         "personal_data": one_of("keep", "drop", "hash"),
+        "personal_columns": lambda _, value: listed_headers(value),
+        "unknown_columns": one_of("personal", "refuse"),
         "max_file_bytes": optional(check_count),
         "single_writer": check_flag,
         "sei_conn_id": check_text,
@@ -246,7 +247,7 @@ class SeiBatchOperator(BaseOperator):
             "columns": ColumnMapping.parse(self.columns),
             "on_bad_value": self.on_bad_value,
             "personal_data": self.personal_data,
-            "personal_columns": _headers(self.personal_columns),
+            "personal_columns": listed_headers(self.personal_columns),
             "unknown_columns": self.unknown_columns,
             "single_writer": self.single_writer,
         }
@@ -313,23 +314,3 @@ class SeiBatchOperator(BaseOperator):
             msg = f"{msg}. A retry would fail in the same way: correct the cause, then clear the task"
             raise SeiPermanentExportError(msg)
         raise SeiExportError(msg)
-
-
-def _headers(value: Any) -> list[str]:
-    """Return a list of headers from a list, or from a template that was rendered to text: JSON, Python, or one header.
-
-    Raises `SeiInputError` for anything else.
-    """
-    found = value or []
-    if isinstance(value, str) and value:
-        found = [value]
-        for parse in (json.loads, ast.literal_eval):
-            with suppress(ValueError, SyntaxError):
-                found = parse(value)
-                break
-    if isinstance(found, str):
-        found = [found]
-    if not isinstance(found, Sequence | set | frozenset) or not all(isinstance(header, str) for header in found):
-        msg = f"personal_columns must be a list of SEI's headers, got {type(value).__name__}"
-        raise SeiInputError(msg)
-    return list(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import pytest
 
@@ -201,6 +202,35 @@ def test_issue_15_8_a_table_without_people_takes_any_policy(bench):
         bench.options = options
         bench.export("team:1", ["A,2026-01-01,4"], age=age)
     assert bench.rows("_export_id") == [("exp_3",)]
+
+
+def test_issue_15_8_a_table_of_an_older_version_tells_its_policy_by_its_rows(bench):
+    bench.export("team:1", [ROW], age=1)
+    masked = bench.options
+    _forget_policy(bench)
+    bench.options = {}
+    if masked["personal_data"] == "hash":  # dropped columns tell nothing
+        with pytest.raises(TableDefinitionError, match=r"'hash'.*personal_data='keep'"):
+            bench.export("team:1", [ROW], age=2)
+    bench.options = masked
+    bench.export("team:1", [ROW], age=3)
+    bench.table, bench.options = "in_clear", {}
+    bench.export("team:1", [ROW], age=1)
+    _forget_policy(bench)
+    bench.options = masked
+    with pytest.raises(TableDefinitionError, match="under personal_data='keep'"):
+        bench.export("team:1", [ROW], age=2)
+    bench.options = {}
+    bench.export("team:1", [ROW], age=3)
+    assert bench.rows("_export_id") == [("exp_3",)]
+
+
+def _forget_policy(bench):
+    """Make the schema what c4c96b3 wrote."""
+    path = bench.lake / "_schemas" / f"{bench.table}.json"
+    value = json.loads(path.read_text())
+    del value["meaning"]["personal_data"]
+    path.write_text(json.dumps(value))
 
 
 def test_issue_15_8_a_lost_schema_is_rebuilt_with_the_policy(bench):

@@ -15,7 +15,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from sei_provider.api import Export, SeiClient
 from sei_provider.api.errors import SeiInputError
 from sei_provider.hooks.sei import SeiHook
-from sei_provider.operators._base import SeiExportError, _headers
+from sei_provider.operators._arguments import listed_headers
+from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.sandbox.control import SandboxControl
 from tests.connections import connect
@@ -88,18 +89,20 @@ def test_issue_15_6_a_column_that_nobody_declared_is_told_by_check_until_it_is_n
     assert "nobody has declared" not in capsys.readouterr().out
     with pytest.raises(SeiExportError, match="unknown_columns='refuse'"):
         Task(lake, state=None, **arguments, unknown_columns="refuse").run()
+    with pytest.raises(SeiInputError, match="unknown_columns"):
+        Task(lake, state=None, **arguments, unknown_columns="keep")
 
 
 @pytest.mark.parametrize("rendered", [["Manager"], '["Manager"]', "['Manager']", "Manager", ("Manager",)], ids=repr)
 def test_issue_15_6_personal_columns_may_come_from_a_template(lake: Path, rendered: object) -> None:
     assert "personal_columns" in SeiExportOperator.template_fields
-    assert _headers(rendered) == ["Manager"]
-    assert _headers(None) == _headers("") == []
+    assert listed_headers(rendered) == ["Manager"]
+    assert listed_headers(None) == listed_headers("") == []
 
 
 def test_issue_15_6_personal_columns_of_another_kind_are_refused() -> None:
     with pytest.raises(SeiInputError, match="must be a list"):
-        _headers("7")
+        listed_headers("7")
 
 
 @pytest.mark.parametrize("secret", ["aaaaaaaaaaaaaaaa", "short", "abcdabcdabcdabcd", "passwordpassword"])

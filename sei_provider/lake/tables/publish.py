@@ -55,7 +55,8 @@ from sei_provider.lake.tables.plan import (
     sprints_moving_on,
 )
 from sei_provider.lake.tables.restatement import Figures
-from sei_provider.lake.tables.schema import TableSchema
+from sei_provider.lake.tables.schema import PERSONAL_DATA, TableSchema
+from sei_provider.lake.tables.stored_policy import with_stored_policy
 from sei_provider.lake.tables.stored_schema import read_schema
 from sei_provider.lake.tables.table import Content, Rewritten, Snapshot, commit, snapshot
 
@@ -201,7 +202,8 @@ def _is_settled(batch: _Batch) -> bool:
 
 
 def _plan(batch: _Batch, before: Snapshot) -> _Plan:
-    schema = _widened(batch, before.schema)
+    tells_policy = any(file.slice.definition.get(PERSONAL_DATA) for file in batch.staged.files.values())
+    schema = _widened(batch, with_stored_policy(before) if tells_policy else before.schema)
     existing, granularity = set(before.months), str(schema.definition.get("granularity"))
     held: Ledgers = dict.fromkeys(existing, ())
     if granularity == "sprint":
