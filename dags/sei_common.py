@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -124,12 +125,41 @@ def teams() -> list[list[Any]]:
 # --8<-- [end:teams]
 
 
+def configured_reports() -> list[str]:
+    """List the reports of every night: those in the Variable `sei_reports` (a JSON list of names), otherwise all."""
+    from sei_provider.api.errors import SeiInputError
+    from sei_provider.api.validation import normalize_choice, quoted
+
+    text = Variable.get("sei_reports", default=None)
+    if text is None:
+        return list(REPORTS)
+    try:
+        names = json.loads(text)
+        chosen = [normalize_choice("report", name, REPORTS) for name in ([names] if isinstance(names, str) else names)]
+    except (TypeError, ValueError) as error:
+        msg = f'the Variable sei_reports must be a JSON list of reports, as in ["sprint"], not {quoted(text)}: {error}'
+        raise SeiInputError(msg) from None
+    if not chosen:
+        msg = "the Variable sei_reports names no report; delete it for all of them"
+        raise SeiInputError(msg)
+    return list(dict.fromkeys(chosen))
+
+
+@task.branch(**RETRIES)
+def choose_reports() -> list[str]:
+    """Chooses the tasks of the reports that the Variable `sei_reports` names; those of the others are skipped."""
+    from sei_provider.hooks.permanent import no_retry_if_permanent
+
+    with no_retry_if_permanent():
+        return [f"{step}_{report}" for report in configured_reports() for step in ("export", "publish", "check")]
+
+
 def export_all_reports(start: str, end: str) -> None:
     """In a DAG: for each report the tasks export (one for each batch of scopes), publish and check.
 
     `start` and `end` are templates of the first and the last day, both inclusive.
     """
-    batches = teams()
+    batches, chosen = teams(), choose_reports()
     for report, metric_groups in REPORTS.items():
         # --8<-- [start:export]
         export = SeiExportOperator.partial(
@@ -160,6 +190,7 @@ def export_all_reports(start: str, end: str) -> None:
         # --8<-- [start:check]
         SeiCheckOperator(task_id=f"check_{report}", published=publish.output, doc_md=CHECK_DOC)
         # --8<-- [end:check]
+        chosen >> [export, publish, *publish.downstream_list]
 
 
 def intervals(cron: str) -> Any:
