@@ -11,6 +11,7 @@ import httpx
 from dev.processes import StackError
 
 PAGE = 100  # the API's default upper limit of rows in one answer (`[api] maximum_page_limit`)
+REPLY_SECONDS = 30.0  # bound on one answer
 SCHEDULE_SECONDS = 60.0  # bound on what the scheduler does in one or two seconds
 FINAL_STATES = ("success", "failed")
 
@@ -23,7 +24,7 @@ class AirflowClient:
     def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         # The environment's proxies are not for this machine's own addresses.
-        self._http = httpx.Client(base_url=self.base_url, timeout=30.0, trust_env=False, transport=transport)
+        self._http = httpx.Client(base_url=self.base_url, timeout=REPLY_SECONDS, trust_env=False, transport=transport)
         self._token: str | None = None
 
     def __enter__(self) -> Self:
@@ -249,7 +250,13 @@ class AirflowClient:
     def _call(self, method: str, path: str, **request: Any) -> Json:
         headers = {"Authorization": f"Bearer {self._bearer()}", **request.pop("headers", {})}
         for last_try in (False, False, True):
-            reply = self._http.request(method, f"/api/v2{path}", headers=headers, **request)
+            try:
+                reply = self._http.request(method, f"/api/v2{path}", headers=headers, **request)
+            except httpx.TimeoutException as error:
+                if method == "GET" and not last_try:
+                    continue
+                msg = f"Airflow has not answered {method} {path} within {REPLY_SECONDS:.0f} s"
+                raise StackError(msg) from error
             # On SQLite the API server deadlocks with itself for five seconds when a call that changes something meets
             # a task's start: it writes its audit log on the event loop that the other transaction needs to end.
             # The call was not carried out then, and a run id of ours cannot be used twice. What only reads may fail

@@ -57,6 +57,18 @@ def test_a_call_that_met_a_locked_database_is_made_again() -> None:
     assert airflow.calls == [("PATCH /dags/d", {"is_paused": False})] * 2
 
 
+def test_a_read_without_an_answer_is_made_again_and_what_changes_something_is_not() -> None:
+    def silent(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("timed out", request=request)  # noqa: EM101, TRY003 - httpx's own words
+
+    airflow = Airflow({"GET /dags/d/dagRuns": silent, "PATCH /dags/d": silent})
+    with pytest.raises(StackError, match="Airflow has not answered GET /dags/d/dagRuns within 30 s"):
+        airflow.client().dag_runs("d")
+    with pytest.raises(StackError, match="Airflow has not answered PATCH /dags/d within 30 s"):
+        airflow.client().unpause("d")
+    assert [call for call, _ in airflow.calls] == ["GET /dags/d/dagRuns"] * 3 + ["PATCH /dags/d"]
+
+
 def test_another_error_is_told_at_once_with_what_was_asked_and_what_came_back() -> None:
     airflow = Airflow({"PATCH /dags/d": lambda _request: httpx.Response(404, json={"detail": "no such DAG"})})
     with pytest.raises(StackError, match=r"PATCH /dags/d: 404 .*no such DAG"):
