@@ -22,7 +22,7 @@ PYTEST := python -m pytest --numprocesses 2 --dist loadgroup
 
 help:
 	@echo "make demo         a nightly run through a real Airflow, against the sandbox"
-	@echo "make up, down     the demo's Airflow to look at: prints the addresses, and keeps running until 'make down'"
+	@echo "make up, down     the demo's Airflow to look at: prints the pages worth opening, and runs until 'make down'"
 	@echo "make check        lint, types and the library's tests: before every commit"
 	@echo "make test         lint, types and every test that is not slow"
 	@echo "make slow         tests that take long or need quiet, 'make chaos' among them"

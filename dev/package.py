@@ -41,7 +41,10 @@ def main() -> int:
 
 
 def _installed(wheel: Path, folder: Path) -> dict[str, str] | None:
-    """Return what Airflow reports of the provider, in an environment with only the wheel and its dependencies."""
+    """Return what Airflow reports of the provider, in an environment with only the wheel and its dependencies.
+
+    Ends the program if Airflow does not work, or still finds it, when it has been uninstalled.
+    """
     python = folder / "venv" / "bin" / "python"
     _run(str(UV), "venv", "--quiet", "--python", sys.executable, str(python.parents[1]))
     _run(
@@ -49,12 +52,20 @@ def _installed(wheel: Path, folder: Path) -> dict[str, str] | None:
         *("--constraints", str(PROJECT / "constraints.txt"), str(wheel)),
     )
     environment = {"AIRFLOW_HOME": str(folder / "home")}
-    listed = _run(
-        str(python), "-m", "airflow", "providers", "list", "--output", "json", cwd=folder, environment=environment
-    )
-    # Airflow logs to the same place before it answers.
-    providers: list[dict[str, str]] = json.loads(listed[listed.index("[{") :])
-    return next((provider for provider in providers if provider["package_name"] == NAME), None)
+
+    def listed() -> dict[str, str] | None:
+        command = (str(python), "-m", "airflow", "providers", "list", "--output", "json")
+        answer = _run(*command, cwd=folder, environment=environment)
+        # Airflow logs to the same place before it answers.
+        providers: list[dict[str, str]] = json.loads(answer[answer.index("[{") :])
+        return next((provider for provider in providers if provider["package_name"] == NAME), None)
+
+    provider = listed()
+    _run(str(UV), "pip", "uninstall", "--quiet", "--python", str(python), NAME)
+    if listed():
+        msg = "uninstalled, and Airflow still finds the provider"
+        raise SystemExit(msg)
+    return provider
 
 
 def _run(*command: str, cwd: Path = PROJECT, environment: dict[str, str] | None = None) -> str:

@@ -116,7 +116,8 @@ class Stack:
         self._parallelism = parallelism
         self._port = port
         self._more_environment = dict(environment or {})
-        self._environment: dict[str, str] = {}
+        self.environment: dict[str, str] = {}
+        """All that Airflow's processes see."""
         self._closing = ExitStack()
 
     def __enter__(self) -> Self:
@@ -162,7 +163,7 @@ class Stack:
         process = BackgroundProcess(
             name,
             [sys.executable, "-m", "airflow", *AIRFLOW_PROCESSES[name]],
-            environment=self._environment,
+            environment=self.environment,
             log=self._process_log(name),
         )
         self.processes[name] = process
@@ -192,7 +193,7 @@ class Stack:
 
     def _start_airflow(self) -> None:
         [port] = free_ports(self._port)
-        self._environment = self._base_environment() | self._airflow_environment(port) | self._more_environment
+        self.environment = self._base_environment() | self._airflow_environment(port) | self._more_environment
         # It opens a transaction inside another, so it cannot take the write lock first; nothing else runs yet.
         self._run("airflow", "db", "migrate")
         for name in AIRFLOW_PROCESSES:
@@ -207,7 +208,7 @@ class Stack:
         database = f"sqlite:///{self.database}?timeout={WRITE_SECONDS}"
         return run_command(
             *(sys.executable, "-m", module, *arguments),
-            environment=self._environment | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database},
+            environment=self.environment | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database},
             seconds=COMMAND_SECONDS,
         )
 
@@ -261,6 +262,7 @@ class Stack:
                     "extra": {
                         "org_identifier": "default",
                         "project_identifier": "demo",
+                        "account_identifier": "demo",
                         "requests_per_minute": self._requests_per_minute,
                     },
                 }

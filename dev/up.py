@@ -8,7 +8,9 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import psutil
@@ -22,6 +24,9 @@ from sei_provider.sandbox.data.organisation import Organisation
 FOLDER = STATE / "up"
 UI_PORT, SANDBOX_PORT = 8080, 8765
 DOWN_SECONDS = 60.0
+ENVIRONMENT = "environment"
+"""Name of a file, in the folder, for a shell to source; only its owner can read it, because it holds the key."""
+SCORECARD_PAGE = LAKE / "scorecard" / "scorecard.html"
 
 
 def main() -> int:
@@ -59,9 +64,12 @@ def up(folder: Path) -> None:
         wait_until(file.exists, what="the sandbox and Airflow are up", seconds=2 * START_SECONDS, processes=[keeper])
         say(f"All is up; {NIGHTLY} runs now, for the last night.")
     state = _read(folder)
-    say(f"Airflow   {state['airflow']}   no login: whoever reaches it on this machine is an admin")
-    say(f"Sandbox   {state['sandbox']}/_sandbox/summary   counts its requests; /_sandbox/exports lists the exports")
-    say(f"Lake      {LAKE}")
+    say(f"Airflow    {state['airflow']}/dags/{NIGHTLY}   no login: whoever reaches it on this machine is an admin")
+    say(f"Sandbox    {state['sandbox']}/_sandbox/   its exports and requests, and how to order a fault")
+    say(f"Lake       {LAKE}")
+    say(f"Scorecard  {SCORECARD_PAGE.as_uri()}   {_scorecard_state()}")
+    say("For `airflow` and `airflow sei` in this terminal, such as `airflow sei exports list sprint`, run:")
+    say(f"  . {folder / ENVIRONMENT}")
     say("Stop everything with `make down`.")
 
 
@@ -85,6 +93,7 @@ def down(folder: Path) -> None:
             msg = f"the keeper (pid {keeper.pid}) has not ended {DOWN_SECONDS:.0f} s after SIGTERM; see {folder}"
             raise StackError(msg) from error
     file.unlink()
+    (folder / ENVIRONMENT).unlink(missing_ok=True)
     say(f"Down. The lake stays: {LAKE}")
 
 
@@ -109,10 +118,23 @@ def keep(folder: Path) -> None:
             "airflow": stack.airflow.base_url,
             "sandbox": stack.sandbox_url,
         }
+        environment = folder / ENVIRONMENT
+        environment.touch(mode=0o600)
+        environment.write_text(_exports(stack.environment), encoding="utf-8")
         new = folder / "up.new"
         new.write_text(json.dumps(state), encoding="utf-8")
         new.replace(folder / "up.json")
         signal.pause()
+
+
+def _scorecard_state() -> str:
+    return "once sei_scorecard has run" if not SCORECARD_PAGE.exists() else "as it is now; each run writes it anew"
+
+
+def _exports(environment: Mapping[str, str]) -> str:
+    """Return a file for a shell to source: all of Airflow's settings, and its commands first in the path."""
+    lines = [f"export {name}={quote(value)}" for name, value in environment.items() if name.startswith("AIRFLOW")]
+    return "\n".join([*lines, f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"', ""])
 
 
 def _read(folder: Path) -> dict[str, Any]:

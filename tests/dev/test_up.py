@@ -1,6 +1,7 @@
 """`make down`, with plain processes in the stack's place; `make up` itself starts what the demo starts."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +53,24 @@ def test_a_process_that_only_has_the_same_number_as_a_killed_keeper_is_left_alon
 def test_down_with_nothing_up_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     up.down(tmp_path)
     assert capsys.readouterr().out == "Nothing is up.\n"
+
+
+def test_up_names_the_pages_worth_opening_and_a_line_to_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = {"keeper": up._identity(os.getpid()), "airflow": "http://a:1", "sandbox": "http://s:2"}
+    (tmp_path / "up.json").write_text(json.dumps(state))
+    up.up(tmp_path)
+    said = capsys.readouterr().out
+    for part in ("http://a:1/dags/sei_nightly", "http://s:2/_sandbox/", "scorecard.html", f". {tmp_path}/environment"):
+        assert part in said, part
+
+
+def test_what_a_shell_sources_has_airflows_settings_and_commands_and_nothing_else(tmp_path: Path) -> None:
+    connection = json.dumps({"conn_type": "sei", "password": "a '$HOME' key"})
+    file = tmp_path / "environment"
+    file.write_text(up._exports({"AIRFLOW_HOME": "/h", "AIRFLOW_CONN_SEI_DEFAULT": connection, "PYTHONPATH": "/p"}))
+    command = f'. {file}; printf "%s\\n" "$AIRFLOW_HOME" "$AIRFLOW_CONN_SEI_DEFAULT" "$PYTHONPATH"; command -v airflow'
+    shell = ["/bin/sh", "-c", command]
+    done = subprocess.run(shell, env={"PATH": os.defpath}, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["/h", connection, "", str(Path(sys.executable).parent / "airflow")]
