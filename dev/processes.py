@@ -58,10 +58,7 @@ class BackgroundProcess:
                 start_new_session=True,
             )
         if not outlives:
-            input_ = _watchdog().stdin
-            assert input_ is not None  # noqa: S101 - a pipe, for the type checker
-            input_.write(f"{self.pid}\n")
-            input_.flush()
+            end_with_us(self.pid)
 
     @property
     def pid(self) -> int:
@@ -142,6 +139,14 @@ def stop_all(processes: Iterable[BackgroundProcess], *, grace: float = GRACE_SEC
 def session_members(session: int) -> list[psutil.Process]:
     """Return every living process of a session."""
     return [process for pid in psutil.pids() if _session_of(pid) == session for process in _living(pid)]
+
+
+def end_with_us(session: int) -> None:
+    """Have every process of a session killed when this process has ended, even if it is killed."""
+    input_ = _watchdog().stdin
+    assert input_ is not None  # noqa: S101 - a pipe, for the type checker
+    input_.write(f"{session}\n")
+    input_.flush()
 
 
 def kill_session(session: int) -> None:

