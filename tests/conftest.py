@@ -57,6 +57,12 @@ def _own_temporary_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch:
     monkeypatch.setattr(tempfile, "tempdir", None)
 
 
+@pytest.fixture(autouse=True)
+def _no_least_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trigger that runs in this process wakes no task of Airflow's, so it need not wait for a worker's heartbeat."""
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
+
+
 @pytest.fixture
 def no_waiting() -> Iterator[None]:
     """Attempts follow each other without a pause; how many there are is still the client's decision."""

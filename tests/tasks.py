@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -48,11 +48,11 @@ def task_context(
     push: Callable[..., None],
     state: TaskState | None = None,
 ) -> Any:
-    """Return the context of one try of the task `export` of the run `run`; without a state store as before 3.3."""
+    """Return the context of one try of the task in the run `run`; without a state store as before 3.3."""
     ti = SimpleNamespace(
         dag_id="dag",
         run_id="run",
-        task_id="export",
+        task_id=operator.task_id,
         map_index=0,
         try_number=tries,
         max_tries=max_tries,
@@ -63,3 +63,23 @@ def task_context(
     dag = SimpleNamespace(timezone=UTC)
     context = {"ti": ti, "run_id": "run", "dag_run": run, "dag": dag, "outlet_events": {}}
     return context if state is None else context | {"task_state_store": state}
+
+
+class Run(SimpleNamespace):
+    """A DAG run as a task sees it: states of its tasks (`export_0` is of map index 0), and XComs by task and index."""
+
+    def __init__(self, states: Mapping[str, str | None], xcoms: Mapping[tuple[str, int], Mapping[str, Any]]) -> None:
+        super().__init__(dag_id="dag", run_id="run", task_id="publish", map_index=-1)
+        self._states, self._xcoms = states, xcoms
+
+    def get_task_states(self, *, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, Any]:
+        assert (dag_id, run_ids) == ("dag", ["run"])
+        mine = {name: state for name, state in self._states.items() if name.startswith(tuple(task_ids))}
+        return {"run": mine} if mine else {}
+
+    def xcom_pull(self, *, task_ids: str, key: str, map_indexes: int) -> Any:
+        return self._xcoms.get((task_ids, map_indexes), {}).get(key)
+
+    @property
+    def context(self) -> Any:
+        return {"ti": self, "run_id": "run", "outlet_events": {}}

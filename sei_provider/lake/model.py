@@ -117,6 +117,8 @@ class Manifest(TypedDict):
     a name itself."""
     fresh_from: NotRequired[str]
     """When SEI creates a new export of this request; only where it gave back one that the lake held already."""
+    published: NotRequired[bool]
+    """True if the slice was published earlier in this run, so that no rows of it are staged any more."""
 
 
 class Superseding(TypedDict):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import (  # whose place differs between 3.1 and 3.3
     AirflowException,
     AirflowFailException,
+    AirflowTaskTimeout,
 )
 from airflow.sdk import BaseOperator
 
@@ -37,8 +38,10 @@ from sei_provider.operators._arguments import (
     one_of,
     optional,
 )
-from sei_provider.operators._staging import Stager, manifests_of
+from sei_provider.operators._missing import ASKED, ERROR, Missing, asked_by, sum_up
+from sei_provider.operators._staging import Stager, manifests_of, table_of
 from sei_provider.operators._state import BatchState, TaskCheckpoint
+from sei_provider.triggers.export import few
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,6 +55,12 @@ if TYPE_CHECKING:
 REQUEST_ARGUMENTS = ("metrics", "granularity", "options")
 """The arguments that every request of a task carries as they are."""
 _ANY_SCOPE = Scope(team_id="0")
+_MEND_AND_CLEAR = (
+    "What to do: a retry would fail in the same way, so correct the cause; then clear the task, with what is downstream"
+)
+_RETRY_OR_CLEAR = (
+    "What to do: nothing while Airflow has tries left, which request this only; then clear it, downstream too"
+)
 
 
 class SeiExportError(AirflowException):
@@ -267,31 +276,45 @@ class SeiBatchOperator(BaseOperator):
 
     @contextmanager
     def _handing_on_staged(self, context: Context, checkpoint: TaskCheckpoint) -> Iterator[None]:
-        """Hand on what is staged if the work ends with an error, and make no retry if the error is permanent."""
+        """Hand on what is staged, and the error, if one ends the work; make no retry if it is permanent."""
         try:
             yield
-        except Exception as error:
+        except (Exception, AirflowTaskTimeout) as error:
             with suppress(sei_lake.LakeError, OSError):  # they would hide the error that ends the task
-                staged = list(sei_lake.staged(checkpoint.folder).values())
+                staged = list(sei_lake.staged(checkpoint.folder, published=True).values())
                 context["ti"].xcom_push(key="return_value", value=staged)
+            context["ti"].xcom_push(key=ERROR, value=str(error) or type(error).__name__)
             if isinstance(error, SeiError | sei_lake.LakeError) and error.is_permanent:
-                raise AirflowFailException(str(error)) from error
+                msg = f"{error}\n{_MEND_AND_CLEAR}"
+                raise AirflowFailException(msg) from error
             raise
 
-    def _unstaged(self, requests: list[ExportRequest], checkpoint: TaskCheckpoint) -> list[ExportRequest]:
-        """Return the requests that no earlier try has staged; all of them if a task that had succeeded was cleared."""
-        staged = sei_lake.staged(checkpoint.folder)
-        if checkpoint.may_have_succeeded and all(request.fingerprint in staged for request in requests):
-            self.log.info("This task was cleared after all %d scopes were staged: exporting them anew", len(requests))
+    def _unstaged(
+        self, context: Context, requests: list[ExportRequest], checkpoint: TaskCheckpoint
+    ) -> list[ExportRequest]:
+        """Tell what is asked, and return the requests that no earlier try has staged.
+
+        These are all of them if a task that had succeeded was cleared. What is staged is handed on at once: a user who
+        gives up what is left, by marking the task as failed, has the rest published.
+        """
+        context["ti"].xcom_push(key=ASKED, value={**asked_by(requests, table_of(requests[0]))})
+        if checkpoint.is_first_try:  # what lies there is a deleted run's of the same id
+            sei_lake.discard(checkpoint.folder)
+        staged = sei_lake.staged(checkpoint.folder, published=True)
+        has_all = all(request.fingerprint in staged for request in requests)
+        if staged and checkpoint.may_have_succeeded and (checkpoint.keeps_ids or has_all):
+            self.log.info("This task was cleared after it had succeeded: exporting all %d scopes anew", len(requests))
             sei_lake.discard(checkpoint.folder)
             staged = {}
         unstaged = [request for request in requests if request.fingerprint not in staged]
         self.log.info(
             "Requesting %s of %d scopes, %s to %s (%d staged by an earlier try): %s",
             self.report, len(unstaged), requests[0].start, requests[0].end, len(requests) - len(unstaged),
-            ", ".join(request.scope.label for request in unstaged) or "none",
+            few(request.scope.label for request in unstaged),
         )  # fmt: skip
         checkpoint.begin()
+        if staged:
+            context["ti"].xcom_push(key="return_value", value=list(staged.values()))
         return unstaged
 
     def _hand_on(
@@ -308,9 +331,10 @@ class SeiBatchOperator(BaseOperator):
             checkpoint.finish()
             return manifests
         context["ti"].xcom_push(key="return_value", value=manifests)  # the good ones go on without the others
-        named = "; ".join(f"{manifest['scope']}: {manifest['error']}" for manifest in failed)
-        msg = f"{len(failed)} of {len(requests)} scopes of the {self.report} export failed: {named}"
+        lacks = [Missing(scope=manifest["scope"], error=str(manifest["error"])) for manifest in failed]
+        msg = f"{len(failed)} of {len(requests)} scopes of the {self.report} export failed: {sum_up(lacks)}"
         if state.is_permanent_failure:
-            msg = f"{msg}. A retry would fail in the same way: correct the cause, then clear the task"
+            msg = f"{msg}\n{_MEND_AND_CLEAR}"
             raise SeiPermanentExportError(msg)
+        msg = f"{msg}\n{_RETRY_OR_CLEAR}"
         raise SeiExportError(msg)

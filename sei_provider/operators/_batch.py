@@ -7,8 +7,10 @@ the lake; of Airflow only the task's checkpoint.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +24,7 @@ from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.request import ExportRequest
 from sei_provider.operators._staging import Stager, spool, table_of
 from sei_provider.operators._state import BatchState, Part, TaskCheckpoint, map_concurrently
+from sei_provider.triggers.export import PollProgress, few
 
 if TYPE_CHECKING:
     from sei_provider.api.client import SeiClient
@@ -45,6 +48,8 @@ class ExportBatch:
     checkpoint: TaskCheckpoint
     stager: Stager
     splitter: Splitter
+    give_up_after: float | None = None
+    """Seconds since SEI made it after which an export is given up."""
 
     def create_or_resume(self, requests: list[ExportRequest]) -> None:
         """Have one export for each request: that of an earlier try where it is usable, otherwise a new one.
@@ -61,19 +66,25 @@ class ExportBatch:
         if kept := [*reused, *self.state.resumed]:
             self._note_published([request for request in requests if request.fingerprint in kept])
 
-    def poll(self, poller: ExportPoller) -> ExportEvent:
+    def given_up_at(self) -> float:
+        """Return the Unix time at which all exports that are waited for are given up; infinite if never."""
+        if self.give_up_after is None:
+            return math.inf
+        made_at = (self.state.made_at.get(export_id) for export_id in self.state.exports.values())
+        times = (datetime.fromisoformat(made).timestamp() if made else time.time() for made in made_at)
+        return max(times, default=0.0) + self.give_up_after
+
+    def poll(self, poller: ExportPoller, scopes: Mapping[str, str]) -> ExportEvent:
         """Wait in this process until every export has ended or the deadline is there; returns the trigger's event."""
-        logged = len(poller.pending)
+        progress = PollProgress(log, poller, scopes)
         while poller.pending:
             time.sleep(poller.next_pause())
             # At least once: creating the exports may have taken all the time.
             self.client.poll(poller)
-            if len(poller.pending) <= logged // 2:
-                logged = len(poller.pending)
-                log.info("%d exports still run", logged)
+            progress.tell()
             if poller.is_over:
                 break
-        return {**poller.result(), "permanent": False}
+        return {**poller.result(), "permanent": False, "state": {}}
 
     def collect(self, requests: list[ExportRequest], event: ExportEvent) -> list[ExportRequest]:
         """Stage what was completed, split what was too big, record why the rest failed; returns the parts of the split.
@@ -81,14 +92,17 @@ class ExportBatch:
         Files are downloaded concurrently and staged one after another, so memory and disk hold a few at a time.
         """
         polled = [request for request in requests if request.fingerprint in self.state.exports]
+        is_given_up = event["deadline"] >= self.given_up_at()
         ended = {}
         for request in polled:
             export_id = self.state.exports[request.fingerprint]
             if reply := event["ended"].get(export_id):
                 ended[request.fingerprint] = Export.from_reply(request.report, reply)
             else:
-                permanent = event["permanent"] and export_id not in event["lost"]
-                self.state.fail(request, self._why_not_ended(export_id, event), permanent=permanent)
+                is_lost = export_id in event["lost"]
+                given_up = is_given_up and not is_lost and event["error"] is None
+                why = self._why_not_ended(export_id, event, given_up=given_up)
+                self.state.fail(request, why, permanent=given_up or (event["permanent"] and not is_lost))
         if polled:
             counts = Counter(str(export.status) for export in ended.values())
             log.info(
@@ -157,7 +171,7 @@ class ExportBatch:
             "Waiting for %d exports (%d new, %d reused by SEI, %d resumed; %d failed)%s: %s",
             len(waiting), len(waiting) - reused - resumed, reused, resumed, len(requests) - len(waiting),
             f", the oldest created at {min(times)}" if times else "",
-            ", ".join(f"{request.scope.label} {state.exports[request.fingerprint]}" for request in waiting) or "none",
+            few(f"{request.scope.label} {state.exports[request.fingerprint]}" for request in waiting),
         )  # fmt: skip
 
     def _note_published(self, requests: list[ExportRequest]) -> None:
@@ -178,7 +192,7 @@ class ExportBatch:
             log.warning(
                 "SEI gave back %d exports that an earlier run has published, so their figures stay as they are. To "
                 "get fresh figures, clear this task after the time given: %s",
-                len(notes), "; ".join(notes),
+                len(notes), few(notes),
             )  # fmt: skip
 
     def _download(self, requests: list[ExportRequest], exports: dict[str, Export]) -> None:
@@ -230,20 +244,22 @@ class ExportBatch:
         self.state.parts += [_part(request) for request in split.parts]
         log.info(
             "Splitting the %s, because it is too big (%s), into: %s",
-            request.description, why, "; ".join(part.description for part in split.parts),
+            request.description, why, few(part.description for part in split.parts),
         )  # fmt: skip
         return list(split.parts)
 
-    def _why_not_ended(self, export_id: str, event: ExportEvent) -> str:
+    def _why_not_ended(self, export_id: str, event: ExportEvent, *, given_up: bool) -> str:
         if why := event["lost"].get(export_id) or event["error"]:
             return f"export {export_id}: {why}"
         until = datetime.fromtimestamp(event["deadline"], UTC).isoformat(timespec="seconds")
         status = event["running"].get(export_id) or "of unknown status"
         created_at = self.state.made_at.get(export_id)
+        limit = "the time of give_up_after" if given_up else "the task's timeout"
+        resumed_by = "a try after that" if given_up else "the next try"
         return (
-            f"export {export_id} was still {status} at {until}, when the task's timeout was up; it keeps running at SEI"
+            f"export {export_id} was still {status} at {until}, when {limit} was up; it keeps running at SEI"
             f"{f', since {created_at}' if created_at else ''}"
-            f"{', and the next try resumes it' if self.checkpoint.keeps_ids else ''}"
+            f"{f', and {resumed_by} resumes it' if self.checkpoint.keeps_ids else ''}"
         )
 
 

@@ -93,7 +93,7 @@ class Stager:
 
 def manifests_of(requests: list[ExportRequest], state: BatchState, folder: Any) -> list[Manifest]:
     """Return a manifest for each request, in their order: of its slice, or of its failure."""
-    staged = sei_lake.staged(folder)
+    staged = sei_lake.staged(folder, published=True)
     manifests = []
     for request in requests:
         if request.fingerprint in staged:

@@ -48,19 +48,12 @@ class Part(TypedDict):
     end: str
 
 
-class DeferredKwargs(TypedDict):
-    """Arguments that a deferral carries to `execute_complete`, beside the event."""
-
-    work: dict[str, Any]
-    """A `BatchState` as a mapping."""
-    deadline: float
-    """Unix time in seconds."""
-
-
 @dataclass(slots=True)
 class BatchState:
-    """The state of one try, as JSON values by the request's fingerprint; it travels with the deferral."""
+    """The state of one try, as JSON values by the request's fingerprint; it travels in the trigger's event."""
 
+    deadline: float = 0.0
+    """Unix time in seconds at which this try stops waiting."""
     exports: dict[str, str] = field(default_factory=dict)
     """The ids of the exports that are being waited for."""
     made_at: dict[str, str] = field(default_factory=dict)
@@ -114,7 +107,8 @@ class TaskCheckpoint:
     back from SEI for as long as SEI reuses them (DESIGN, decisions 6 and 7). All calls to Airflow are made by the
     thread that calls these methods, which has to be the task's main thread: Airflow's client is not made for more.
 
-    `folder` is the task's staging folder, `lake` the lake it lies in, `keeps_ids` whether export ids outlive a try.
+    `folder` is the task's staging folder, `lake` the lake it lies in, `keeps_ids` whether export ids outlive a try,
+    `is_first_try` whether there was none before.
     """
 
     def __init__(self, context: Context, lake: str) -> None:
@@ -127,11 +121,11 @@ class TaskCheckpoint:
         self.folder = self.lake / "_staging" / hashlib.sha256(name.encode()).hexdigest()[:20]
         self._store: Any = context.get("task_state_store")
         self.keeps_ids = self._store is not None
-        self._is_first_try = ti.try_number <= 1
+        self.is_first_try = ti.try_number <= 1
         # Clearing a task sets max_tries to the number of its last try plus its retries. So this many tries lay before
         # the last clear; 0 if there was none. (airflow/models/taskinstance.py, clear_task_instances; 3.1 to 3.3)
         self._tries_before_clear = ti.max_tries - (ti.task.retries or 0)
-        self._is_cleared = not self._is_first_try and ti.try_number - 1 == self._tries_before_clear
+        self._is_cleared = not self.is_first_try and ti.try_number - 1 == self._tries_before_clear
         self._run = context["dag_run"]
         self._unsaved = 0
         self._saved_at = 0.0
@@ -143,7 +137,7 @@ class TaskCheckpoint:
         It is None if all work is still to be done: in the first try, and after a clear of a task that had succeeded.
         Without a state store it is None after every clear, because nobody knows whether the task had succeeded.
         """
-        if self._is_first_try:
+        if self.is_first_try:
             return None
         if self.keeps_ids:
             started_at = self._saved["started_at"]

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException  # whose place differs between 3.1 and 3.3
+from airflow.providers.common.compat.sdk import (  # whose place differs between 3.1 and 3.3
+    AirflowFailException,
+    AirflowSkipException,
+)
 from airflow.sdk import BaseOperator
+
+from sei_provider.operators._missing import NOT_RUN, Missing, sum_up, upstream_states
+from sei_provider.operators.publish import SeiPublishOperator
+from sei_provider.triggers.export import few
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,7 +26,7 @@ class SeiCheckOperator(BaseOperator):
 
     Airflow judges a run by its last tasks and sends asset events only for tasks that succeed. Therefore publishing
     succeeds, and this task fails. It makes no retry, because its input would not change. To repair a run, clear the
-    export tasks that failed together with their downstream tasks.
+    export tasks that failed together with their downstream tasks. If the publish tasks were skipped, it is skipped.
 
     :param published: The result of a `SeiPublishOperator`, or a list of them. (templated)
     """
@@ -31,18 +38,28 @@ class SeiCheckOperator(BaseOperator):
         super().__init__(trigger_rule=trigger_rule, **kwargs)
         self.published = published
 
-    def execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow's signature
-        """Raise `AirflowFailException` naming every missing scope."""
+    def execute(self, context: Context) -> None:
+        """Raise `AirflowFailException` with one line a reason why scopes are missing, and one on what to clear."""
         results = [self.published] if isinstance(self.published, Mapping) else list(self.published or [])
-        if not results or None in results:
-            msg = "nothing was published, because the publish task before this one failed: see its log"
+        tasks = upstream_states(self, context, SeiPublishOperator)
+        states = {(task_id, index): state for task_id, found in tasks.items() for index, state in found.items()}
+        skipped = [state for state in states.values() if state in NOT_RUN]
+        if skipped and len(skipped) == len(states):
+            msg = "the publish tasks before this one were skipped"
+            raise AirflowSkipException(msg)
+        landed = [result for result in results if result is not None]
+        if not landed or len(landed) + len(skipped) < len(results):
+            failed = few(
+                sorted({task_id for (task_id, _), state in states.items() if state == "failed"} or {"publish"})
+            )
+            msg = (
+                f"nothing was published, because the publish task before this one failed: {failed}\n"
+                "What to do: its log says why; mend that, then clear it with what is downstream of it"
+            )
             raise AirflowFailException(msg)
-        self._warn_of_unknown_columns(results)
-        missing = [lack for result in results for lack in result["missing"]]
-        if missing:
-            named = "; ".join(f"{lack['scope']}: {lack['error']}" for lack in missing)
-            msg = f"{len(missing)} scopes are missing from the lake and keep their older rows: {named}"
-            raise AirflowFailException(msg)
+        self._warn_of_unknown_columns(landed)
+        if missing := [lack for result in landed for lack in result["missing"]]:
+            raise AirflowFailException(_message(missing))
         self.log.info("All that was asked for is in the lake")
 
     def _warn_of_unknown_columns(self, results: Sequence[Mapping[str, Any]]) -> None:
@@ -57,3 +74,17 @@ class SeiCheckOperator(BaseOperator):
                     "does name people; a number stands for a header that may be a name itself",
                     table, len(headers), ", ".join(sorted(headers)),
                 )  # fmt: skip
+
+
+def _message(missing: Sequence[Missing]) -> str:
+    count = "1 scope is" if len(missing) == 1 else f"{len(missing)} scopes are"
+    older = sum(lack.get("keeps_rows", False) for lack in missing)
+    kept = f", {older} of them keep their older rows" if older else ""
+    if older == len(missing):
+        kept = " and keeps its older rows" if older == 1 else " and keep their older rows"
+    tasks = few(dict.fromkeys(lack["task"] for lack in missing if "task" in lack))
+    clear = "the red task that lists the teams or exports them" if tasks == "none" else tasks
+    return (
+        f"{count} missing from the lake{kept}: {sum_up(missing)}\n"
+        f"What to do: clear {clear}, with what is downstream: only what is missing is requested again"
+    )

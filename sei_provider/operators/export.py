@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -9,9 +10,11 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import conf  # whose place differs between 3.1 and 3.3
+
 from sei_provider import lake as sei_lake
 from sei_provider.api.polling import ExportPoller
-from sei_provider.api.request import Scope
+from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.hooks.permanent import no_retry_if_permanent
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.links import SeiExportLink, record_call
@@ -27,7 +30,7 @@ from sei_provider.operators._arguments import (
 from sei_provider.operators._base import REQUEST_ARGUMENTS, SeiBatchOperator
 from sei_provider.operators._batch import ExportBatch
 from sei_provider.operators._splitting import TIMED_OUT, Splitter
-from sei_provider.operators._state import BatchState, DeferredKwargs, TaskCheckpoint
+from sei_provider.operators._state import BatchState, TaskCheckpoint
 from sei_provider.triggers.export import ExportEvent, Polling, SeiExportTrigger, load_event
 
 if TYPE_CHECKING:
@@ -37,6 +40,11 @@ if TYPE_CHECKING:
 
 _BACKSTOP = timedelta(minutes=10)
 """Time after our own deadline at which Airflow ends the wait. It comes to that only if the triggerer is gone."""
+
+
+_DEFAULT_DEFERRABLE = "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE"
+_SHARE_OF_WAITING = 0.9
+"""Part of `execution_timeout` in which a task that waits in its worker polls; the rest is for downloads."""
 
 
 class SeiExportOperator(SeiBatchOperator):
@@ -57,17 +65,22 @@ class SeiExportOperator(SeiBatchOperator):
     :param aggregation: Productivity only; `mean` if None.
     :param computation_mode: Sprint only: `STORY_POINTS` or `TICKETS`; SEI's own choice if None.
     :param poll_interval: Seconds between the first polls.
-    :param poll_initial_delay: Seconds before the first poll; as long as `poll_interval` if None. Airflow 3.3.2 may fail
-        a task that resumes less than about five seconds after it deferred.
+    :param poll_initial_delay: Seconds before the first poll; as long as `poll_interval` if None. On the triggerer the
+        first poll comes a second after `[workers] min_heartbeat_interval` (5) or later, because Airflow may fail a task
+        that resumes sooner.
     :param poll_backoff: Factor by which each pause is longer than the one before.
     :param poll_max_interval: Seconds that no pause exceeds.
-    :param timeout: Seconds or timedelta from the start of a try for which it waits for SEI. It is the only limit, and
-        ours alone: SEI takes no limit and has no call to cancel an export, so an export that still runs then keeps
-        running there. The task fails and names it; its retry resumes it and waits as long again.
+    :param timeout: Seconds or timedelta from the start of a try for which it waits for SEI; Airflow's
+        `execution_timeout` counts too, if it is shorter. The limit is ours alone: SEI takes none and has no call to
+        cancel an export, so an export that still runs then keeps running there. What has ended is staged and handed
+        on, and the task fails and names the rest; its retry resumes that and waits as long again.
+    :param give_up_after: Seconds or timedelta since SEI made it after which an export is given up: it counts as a
+        permanent failure, so it causes no further retry that the tasks after this one would wait for. None: never.
     :param split_on: SEI's words, in any case, for an export that failed because it is too big. Such an export is
         replaced by those of the halves of its range, at one period by those of its child teams (the rows of the team
         itself are then missing). None switches splitting off.
-    :param deferrable: Wait on the triggerer (True) or in the worker's slot.
+    :param deferrable: Wait on the triggerer (True) or in the worker's slot (False). None: on the triggerer, unless
+        Airflow's `[operators] default_deferrable` says `False`.
     """
 
     template_fields: Sequence[str] = (*SeiBatchOperator.template_fields, "metric_groups")
@@ -80,8 +93,9 @@ class SeiExportOperator(SeiBatchOperator):
         "poll_backoff": check_factor,
         "poll_max_interval": partial(check_seconds, above=True),
         "timeout": partial(check_seconds, above=True),
+        "give_up_after": optional(partial(check_seconds, above=True)),
         "split_on": check_words,
-        "deferrable": check_flag,
+        "deferrable": optional(check_flag),
     }
     operator_extra_links = (SeiExportLink(),)
     link = ""
@@ -99,8 +113,9 @@ class SeiExportOperator(SeiBatchOperator):
         poll_backoff: float = 1.5,
         poll_max_interval: float = 120.0,
         timeout: float | timedelta = timedelta(hours=2),
+        give_up_after: float | timedelta | None = None,
         split_on: Sequence[str] | None = TIMED_OUT,
-        deferrable: bool = True,
+        deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -113,8 +128,9 @@ class SeiExportOperator(SeiBatchOperator):
         self.poll_backoff = poll_backoff
         self.poll_max_interval = poll_max_interval
         self.timeout = timeout
+        self.give_up_after = give_up_after
         self.split_on = () if split_on is None else split_on
-        self.deferrable = deferrable
+        self.deferrable = _deferrable_by_default() if deferrable is None else deferrable
         self._check_arguments()
         self._polling: Polling = {
             "interval": check_seconds("poll_interval", poll_interval),
@@ -127,15 +143,26 @@ class SeiExportOperator(SeiBatchOperator):
 
     def execute(self, context: Context) -> list[Manifest]:
         """Resume the exports that an earlier try created, create the others, and wait."""
-        deadline = time.time() + check_seconds("timeout", self.timeout)
         self._check_arguments()
-        return self._run(context, BatchState(), deadline, None)
+        limits = [check_seconds("timeout", self.timeout)]
+        if self.execution_timeout:  # Airflow watches over the time in the worker only, and ends all work there
+            limits.append(self.execution_timeout.total_seconds() * (1 if self.deferrable else _SHARE_OF_WAITING))
+        return self._run(context, BatchState(deadline=time.time() + min(limits)), None)
 
     def execute_complete(
-        self, context: Context, event: dict[str, Any], work: dict[str, Any], deadline: float
+        self,
+        context: Context,
+        event: dict[str, Any],
+        work: dict[str, Any] | None = None,
+        deadline: float | None = None,
     ) -> list[Manifest]:
-        """Resume after the trigger: stage what was completed, and go on with what has to be split."""
-        return self._run(context, BatchState.from_json(work), deadline, load_event(event))
+        """Resume after the trigger: stage what was completed, and go on with what has to be split.
+
+        The event holds all that is needed. 751f940 stored the state and the deadline beside it.
+        """
+        loaded = load_event(event)
+        state = BatchState.from_json(loaded["state"] or {"deadline": deadline, **(work or {})})
+        return self._run(context, state, loaded)
 
     def on_kill(self) -> None:
         """Log that the exports keep running: SEI has no call to cancel them."""
@@ -143,14 +170,14 @@ class SeiExportOperator(SeiBatchOperator):
             "Killed. The exports keep running at SEI, which has no call to cancel them; a retry resumes them"
         )
 
-    def _run(self, context: Context, state: BatchState, deadline: float, event: ExportEvent | None) -> list[Manifest]:
+    def _run(self, context: Context, state: BatchState, event: ExportEvent | None) -> list[Manifest]:
         with no_retry_if_permanent():
             checkpoint = TaskCheckpoint(context, str(self.lake))
         # After the wait what has ended is downloaded however late it is.
-        hook = SeiHook(self.sei_conn_id, deadline=None if event else deadline)
+        hook = SeiHook(self.sei_conn_id, deadline=None if event else state.deadline)
         with self._handing_on_staged(context, checkpoint):
             requests = self._requests(context, hook)
-            unstaged = [] if event else self._unstaged(requests, checkpoint)
+            unstaged = [] if event else self._unstaged(context, requests, checkpoint)
             stager = self._stager(context, hook, checkpoint)
             with hook.get_conn() as client:
                 splitter = Splitter(
@@ -159,7 +186,16 @@ class SeiExportOperator(SeiBatchOperator):
                     failures=self.split_on,
                     week_starts_on=hook.get_calendar().week_starts_on,
                 )
-                batch = ExportBatch(client, state=state, checkpoint=checkpoint, stager=stager, splitter=splitter)
+                batch = ExportBatch(
+                    client,
+                    state=state,
+                    checkpoint=checkpoint,
+                    stager=stager,
+                    splitter=splitter,
+                    give_up_after=None
+                    if self.give_up_after is None
+                    else check_seconds("give_up_after", self.give_up_after),
+                )
                 requests += [
                     self._request(Scope.parse(part["scope"]), part["start"], part["end"]) for part in state.parts
                 ]
@@ -168,16 +204,21 @@ class SeiExportOperator(SeiBatchOperator):
                     if event is None:
                         batch.create_or_resume(unstaged)
                         self._link_to(hook, state)
-                        event = self._wait(batch, state, deadline)
+                        event = self._wait(batch, requests)
                     parts = batch.collect(requests, event)
                     requests += parts
-                    staged = sei_lake.staged(checkpoint.folder)
+                    staged = sei_lake.staged(checkpoint.folder, published=True)
                     unstaged, event = [part for part in parts if part.fingerprint not in staged], None
         return self._hand_on(context, requests, state, checkpoint)
 
-    def _wait(self, batch: ExportBatch, state: BatchState, deadline: float) -> ExportEvent:
+    def _wait(self, batch: ExportBatch, requests: list[ExportRequest]) -> ExportEvent:
         """Wait for the exports in this process, or end this call with a deferral that `execute_complete` follows."""
-        export_ids = list(state.exports.values())
+        state = batch.state
+        scopes = [request.scope.label for request in requests if request.fingerprint in state.exports]
+        export_ids = [
+            state.exports[request.fingerprint] for request in requests if request.fingerprint in state.exports
+        ]
+        deadline = min(state.deadline, batch.given_up_at())
         if export_ids and self.deferrable:
             self.defer(
                 trigger=SeiExportTrigger(
@@ -186,13 +227,24 @@ class SeiExportOperator(SeiBatchOperator):
                     deadline=deadline,
                     polling=self._polling,
                     sei_conn_id=self.sei_conn_id,
+                    scopes=scopes,
+                    state=asdict(state),
                 ),
                 method_name="execute_complete",
-                kwargs={**DeferredKwargs(work=asdict(state), deadline=deadline)},
                 timeout=timedelta(seconds=max(0.0, deadline - time.time())) + _BACKSTOP,
             )
-        return batch.poll(ExportPoller(self.report, export_ids, deadline=deadline, **self._polling))
+        poller = ExportPoller(self.report, export_ids, deadline=deadline, **self._polling)
+        return batch.poll(poller, dict(zip(export_ids, scopes, strict=True)))
 
     def _link_to(self, hook: SeiHook, state: BatchState) -> None:
         if state.exports:
             self.link = hook.get_url(record_call(self.report, list(state.exports.values())))
+
+
+def _deferrable_by_default() -> bool:
+    """Return what `[operators] default_deferrable` says, True if it says nothing.
+
+    Airflow's own `false` counts as nothing, because Airflow writes it into every new `airflow.cfg`.
+    """
+    is_airflows_own = conf.get("operators", "default_deferrable") == "false" and _DEFAULT_DEFERRABLE not in os.environ
+    return is_airflows_own or conf.getboolean("operators", "default_deferrable")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowSkipException  # whose place differs between 3.1 and 3.3
 from airflow.sdk import BaseOperator
 
 from sei_provider import lake as sei_lake
-from sei_provider.api.request import Scope
 from sei_provider.operators._arguments import (
     argument_errors,
     check_flag,
@@ -19,11 +20,15 @@ from sei_provider.operators._arguments import (
     is_template,
     optional,
 )
+from sei_provider.operators._base import SeiBatchOperator
+from sei_provider.operators._missing import NOT_RUN, Missing, find_missing, flat, upstream_exports
+from sei_provider.triggers.export import few
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from sei_provider.lake import Manifest, Published
+    from sei_provider.lake.storage.backend import LakePath
 
 
 class SeiPublishOperator(BaseOperator):
@@ -31,9 +36,11 @@ class SeiPublishOperator(BaseOperator):
 
     Runs when all exports are done, failed ones too. Publishes what is staged, keeps the older rows of what is missing,
     and succeeds, because Airflow sends asset events only for tasks that succeed. Put `SeiCheckOperator` after it to
-    fail the run. It is idempotent.
+    fail the run. It is idempotent. If all export tasks before it were skipped and `expected` is not empty, it is
+    skipped too.
 
-    The result is `{"published": [{table, month, rows, slices, superseded, path}, …], "missing": [{scope, error}, …]}`.
+    The result is `{"published": [{table, month, rows, slices, superseded, path}, …], "missing": [{scope, error, table,
+    start, end, task, path, keeps_rows}, …]}`. Of what is missing, all but scope and error as far as they are known.
 
     Each of the task's `outlets` (assets, not aliases) gets an event, with
     `{"published": [{table, month, rows, exports, manifest}, …], "missing": 3}` as its extra; `manifest` is the month's
@@ -43,8 +50,8 @@ class SeiPublishOperator(BaseOperator):
     its extra.
 
     :param staged: The results of the export tasks: manifests, or lists of them. (templated)
-    :param expected: The value given to the export tasks as `scopes`: whatever of it is not staged is missing.
-        (templated)
+    :param expected: The value given to the export tasks, as `scopes` or by `expand_kwargs`: whatever of it is not
+        staged is missing. So is all that an export task directly upstream asked for and did not hand on. (templated)
     :param lake: The lake's place, the same as for the export. (templated)
     :param table: The table's name, if not the report's own. (templated)
     :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
@@ -79,34 +86,40 @@ class SeiPublishOperator(BaseOperator):
         """Publish, then name what is missing."""
         from sei_provider.hooks.lake import open_lake
 
+        exports = upstream_exports(self, context, SeiBatchOperator, self.expected)
+        if exports and all(export.state in NOT_RUN for export in exports) and any(flat(self.expected)):
+            msg = "all export tasks before this one were skipped"
+            raise AirflowSkipException(msg)
         with argument_errors():
             check_place("lake", self.lake)
             lake = open_lake(str(self.lake))
-        manifests: list[Manifest] = list(_flat(self.staged))
-        if self.table:
-            manifests = [{**manifest, "table": self.table} for manifest in manifests]
-        refused: list[dict[str, str]] = []
+        manifests: list[Manifest] = list(flat(self.staged))
+        missing = find_missing(self.expected, manifests, exports)
+        refused: list[Missing] = []
         published = sei_lake.publish(
             lake,
             manifests,
             published_at=datetime.now(UTC),
+            table=self.table,
             single_writer=self.single_writer,
-            on_refused=lambda slice_, error: refused.append({"scope": slice_["scope"], "error": str(error)}),
+            on_refused=lambda slice_, error: refused.append(_refused(slice_, error, self.task_id)),
         )
-        missing = [*_missing(self.expected, manifests), *refused, *_lost_to_a_wrong_clock(published, manifests)]
+        missing += [*refused, *_lost_to_a_wrong_clock(published, manifests)]
+        _look_up_in_lake(lake, missing, self.table)
         for month in published:
             self.log.info("%(table)s, month %(month)s: %(rows)d rows after %(slices)d slices", month)
             for lost in month["superseded"]:
                 self.log.warning(
                     "%s, month %s: %s %s to %s (export %s): %s: %s",
                     month["table"], month["month"], lost["scope"], lost["start"], lost["end"], lost["export_id"],
-                    lost["reason"], ", ".join(f"{by['scope']} {by['export_id']}" for by in lost["by"]) or "none left",
+                    lost["reason"], few(f"{by['scope']} {by['export_id']}" for by in lost["by"]),
                 )  # fmt: skip
             if restated := month["restated"]:
+                teams = few(restated["teams"]) if restated["teams"] else "teams that are people are not named"
                 self.log.warning(
                     "%s, month %s is over, and %d figures of %d teams have changed, by up to %.3g %%: %s",
                     month["table"], month["month"], restated["figures"], restated["team_count"],
-                    100 * restated["largest"], ", ".join(restated["teams"]) or "teams that are people are not named",
+                    100 * restated["largest"], teams,
                 )  # fmt: skip
         good = sum(manifest["error"] is None for manifest in manifests) - len(refused)
         self.log.info("%d of %d slices published, %d scopes missing", good, len(manifests), len(missing))
@@ -134,25 +147,41 @@ def _describe(event: Any, published: Sequence[Published], missing: Sequence[Any]
         event.add_partitions(sorted({month["month"] for month in published}))
 
 
-def _missing(expected: Any, manifests: list[Manifest]) -> list[dict[str, str]]:
-    """Return what was asked for and is not staged, each with the error where one is known."""
-    scopes = [Scope.parse(scope).label for scope in _flat(expected)]
-    if not scopes:
-        return [
-            {
-                "scope": "all",
-                "error": "no scope was asked for, because the task that lists the teams failed or found none",
-            }
-        ]
-    known = {manifest["scope"] for manifest in manifests}
-    unknown = "its export task handed nothing on: see that task's log"
-    return [
-        *({"scope": bad["scope"], "error": bad["error"]} for bad in manifests if bad["error"] is not None),
-        *({"scope": scope, "error": unknown} for scope in dict.fromkeys(scopes) if scope not in known),
-    ]
+def _refused(manifest: Manifest, error: sei_lake.LakeError, task_id: str) -> Missing:
+    return Missing(
+        scope=manifest["scope"],
+        error=str(error),
+        table=manifest["table"],
+        start=manifest["start"],
+        end=manifest["end"],
+        task=task_id,
+    )
 
 
-def _lost_to_a_wrong_clock(published: Iterable[Published], manifests: Iterable[Manifest]) -> Iterator[dict[str, str]]:
+def _look_up_in_lake(lake: LakePath, missing: Iterable[Missing], renamed: str | None) -> None:
+    """Add to what is missing what the lake knows of it from older exports: the team's path, and whether rows stay.
+
+    The teams of a contributor report are people, who are not named.
+    """
+    ledgers: dict[str, list[dict[str, Any]]] = {}
+    for lack in missing:
+        if "table" not in lack:
+            continue
+        names_teams = "contributor_report" not in lack["table"]
+        lack["table"] = renamed or lack["table"]
+        if lack["table"] not in ledgers:
+            ledgers[lack["table"]] = []
+            with suppress(sei_lake.LakeError, OSError):  # what the lake lacks is told without it
+                months = sei_lake.ledger(lake, lack["table"])
+                ledgers[lack["table"]] = [entry for month in sorted(months) for entry in months[month]]
+        entries = [entry for entry in ledgers[lack["table"]] if entry["scope"] == lack["scope"] and entry["rows"]]
+        paths = [path for entry in entries[-1:] for path in entry["teams"] if path]
+        if paths and names_teams:
+            lack["path"] = min(paths, key=len)
+        lack["keeps_rows"] = any(entry["start"] <= lack["end"] and lack["start"] <= entry["end"] for entry in entries)
+
+
+def _lost_to_a_wrong_clock(published: Iterable[Published], manifests: Iterable[Manifest]) -> Iterator[Missing]:
     """Name the new exports that lost to older ones because a clock is wrong: their figures are in no table."""
     fresh = {(manifest["scope"], manifest["export_id"]) for manifest in manifests if not manifest.get("reused")}
     told = set()
@@ -167,15 +196,4 @@ def _lost_to_a_wrong_clock(published: Iterable[Published], manifests: Iterable[M
                     f"earlier ({by}), so its rows are not in table {month['table']}: SEI's clock or this machine's is "
                     "wrong. Export again when SEI's clock is past these times"
                 )
-                yield {"scope": lost["scope"], "error": error}
-
-
-def _flat(value: Any) -> Iterator[Any]:
-    """Flatten nested lists, as mapped tasks give them; None counts as an empty list."""
-    if value is None:
-        return
-    if isinstance(value, str | int | Mapping):
-        yield value
-        return
-    for member in value:
-        yield from _flat(member)
+                yield Missing(scope=lost["scope"], error=error)

@@ -59,7 +59,7 @@ class SeiReportOperator(SeiBatchOperator):
         with self._handing_on_staged(context, checkpoint):
             requests = self._requests(context, hook)
             with hook.get_conn() as client:
-                unstaged = self._unstaged(requests, checkpoint)
+                unstaged = self._unstaged(context, requests, checkpoint)
                 _run_reports(client, unstaged, state, self._stager(context, hook, checkpoint))
         return self._hand_on(context, requests, state, checkpoint)
 

@@ -93,8 +93,9 @@ class Run:
         return len(state["checkpoint"]["exports"]) if "checkpoint" in state else 0
 
     def staged(self) -> list[str]:
-        """The files that lie in staging, other than hidden ones and those half-written."""
-        return sorted(str(path.relative_to(self.lake)) for path in self.lake.glob("_staging/**/*") if path.is_file())
+        """The files in staging, other than hidden ones, those half-written, and marks of what was published."""
+        files = (path for path in self.lake.glob("_staging/**/*") if path.is_file())
+        return sorted(str(path.relative_to(self.lake)) for path in files if not path.name.startswith("published-"))
 
     def slices_staged(self) -> int:
         """Return the number of slices in staging that are complete with their manifest."""

@@ -138,13 +138,13 @@ class Task:
                 call = getattr(self._operator, deferred.method_name)
                 _, kwargs = deferred.trigger.serialize()
                 trigger = type(deferred.trigger)(**_as_json(kwargs))
-                arguments = _as_json({**(deferred.kwargs or {}), "event": asyncio.run(_event(trigger))})
+                arguments = _as_json({"event": asyncio.run(_event(trigger))})
             else:
                 return manifests
 
     def _push(self, *, key: str, value: Any) -> None:
-        assert key == "return_value"
-        self.manifests = _as_json(value)
+        if key == "return_value":
+            self.manifests = _as_json(value)
 
     def _context(self) -> Any:
         return task_context(

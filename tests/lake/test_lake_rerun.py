@@ -16,10 +16,30 @@ BOTH = {"start": "2026-01-01", "end": "2026-02-28"}
 
 
 @everywhere
-def test_staging_is_empty_after_publishing(bench):
-    bench.export("team:1", [team_row("Eng/A", JAN)], age=1)
+def test_publishing_leaves_nothing_in_staging_but_a_mark_which_a_later_try_of_the_task_finds(bench):
+    manifest = bench.stage("team:1", [team_row("Eng/A", JAN)], age=1)
+    published = bench.publish(manifest)
     assert lake.staged(bench.staging) == {}
+    [mark] = [path for path in bench.objects("") if "/_staging/" in path]
+    assert "/published-" in mark
+    [marked] = lake.staged(bench.staging, published=True).values()
+    assert marked == {**manifest, "published": True}
+    assert bench.publish(marked, minute=2000) == published
+    later = bench.stage("team:1", [team_row("Eng/A", JAN)], age=2)
+    assert [*lake.staged(bench.staging, published=True).values()] == [later]
+    bench.publish(marked, later, minute=2001)
+    assert [*lake.staged(bench.staging, published=True).values()] == [{**later, "published": True}]
+    lake.discard(bench.staging)
+    assert lake.staged(bench.staging, published=True) == {}
     assert [path for path in bench.objects("") if "/_staging/" in path] == []
+
+
+@everywhere
+def test_a_slice_that_is_marked_as_published_counts_as_done_though_no_ledger_holds_it_any_more(bench):
+    bench.export("team:1", [team_row("Eng/A", JAN)], age=1)
+    [marked] = lake.staged(bench.staging, published=True).values()
+    remove_each([bench.lake / bench.table / "month=2026-01" / "data.parquet"])
+    assert bench.publish(marked) == []
 
 
 @everywhere
@@ -106,7 +126,7 @@ def test_a_publisher_that_dies_while_emptying_staging_can_be_run_again(bench):
     manifests = [bench.stage(f"team:{n}", [team_row(f"Eng/{n}", JAN)], age=n) for n in (1, 2)]
     copies = {path.name: path.read_bytes() for path in bench.staging.iterdir()}
     published = bench.publish(*manifests)
-    bench.staging.mkdir(parents=True)
     (bench.staging / "f00d-exp_2.parquet").write_bytes(copies["f00d-exp_2.parquet"])
     assert bench.publish(*manifests) == published
-    assert not bench.staging.exists()
+    assert {path.suffix for path in bench.staging.iterdir()} == {".json"}
+    assert lake.staged(bench.staging) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,9 +61,10 @@ class Task:
         return self.operator.execute(self.context())
 
     def resume(self, deferred: TaskDeferred, event: dict[str, Any]) -> list[Any]:
-        """Resume a try whose trigger has fired."""
+        """Resume a try whose trigger has fired. `dag.test()` passes on nothing but the event."""
         method = getattr(self.operator, deferred.method_name)
-        return method(self.context(), event=event, **(deferred.kwargs or {}))
+        trigger: Any = deferred.trigger
+        return method(self.context(), event=json.loads(json.dumps({"state": trigger.state, **event})))
 
     def clear(self) -> None:
         """Change the numbers of tries as Airflow does when somebody clears the task."""

@@ -73,7 +73,6 @@ async def test_the_story_of_a_hundred_exports_takes_a_dozen_lines(
         task = Task(lake, state=TaskState(), scopes=teams, deferrable=True)
         deferred, event = await waited(task)
         task.resume(deferred, event)
-        ids = [export["id"] for export in sandbox.exports()]
     # Airflow's loggers write to the screen, the others are heard by pytest.
     told = [line for line in capsys.readouterr().out.splitlines() if "[info" in line and "sei_provider" in line]
     told += [record.getMessage() for record in caplog.records]
@@ -87,7 +86,8 @@ async def test_the_story_of_a_hundred_exports_takes_a_dozen_lines(
         "Staged 200 rows of 100 slices; 0 scopes failed",
     ):
         assert words in story
-    assert all(export_id in story for export_id in ids)
+    assert " and 95 more" in story
+    assert max(map(len, told)) < 400
     assert len(told) <= 12
 
 

@@ -296,3 +296,63 @@ def test_a_failed_export_that_cannot_be_split_is_created_anew(
     sandbox.advance(REUSE)
     assert all(manifest["path"] for manifest in task.run())
     assert asked_for(sandbox) == {"11": 1, "12": 2, "13": 1}
+
+
+def published(task: Task, lake: Path) -> dict[str, Any]:
+    staged = task.pushed["return_value"]
+    publish = SeiPublishOperator(task_id="publish", staged=staged, expected=["11", "12", "13"], lake=str(lake))
+    return publish.execute({})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("keeps_ids", [True, False])
+def test_clearing_a_failed_task_of_a_published_batch_fetches_only_what_was_not_published(
+    sandbox: SandboxControl, lake: Path, keeps_ids: bool
+) -> None:
+    task = Task(lake, state=TaskState() if keeps_ids else None)
+    sandbox.fault("fail", team="12")
+    with pytest.raises(SeiExportError):
+        task.run()
+    assert [lack["scope"] for lack in published(task, lake)["missing"]] == ["team:12"]
+    sandbox.clear_faults()
+    sandbox.advance(REUSE)
+    task.clear()
+    before = len(sandbox.requests())
+    task.pushed["return_value"] = task.run()
+    assert asked_for(sandbox) == {"11": 1, "12": 2, "13": 1}
+    assert kinds(sandbox, since=before)["download"] == 1
+    result = published(task, lake)
+    assert result["missing"] == []
+    assert {(month["month"], month["slices"]) for month in result["published"]} == {("2026-01", 3), ("2026-02", 3)}
+
+
+def test_a_run_made_again_under_the_id_of_a_deleted_one_exports_anew(sandbox: SandboxControl, lake: Path) -> None:
+    deleted = Task(lake, state=TaskState())
+    old = deleted.run()
+    sandbox.advance(REUSE)
+    new = Task(lake, state=TaskState()).run()
+    assert asked_for(sandbox) == {"11": 2, "12": 2, "13": 2}
+    assert not {manifest["export_id"] for manifest in old} & {manifest["export_id"] for manifest in new}
+
+
+def test_a_run_made_again_does_not_take_what_a_deleted_one_had_published_for_its_own(
+    sandbox: SandboxControl, lake: Path
+) -> None:
+    deleted = Task(lake, state=TaskState())
+    deleted.pushed["return_value"] = deleted.run()
+    published(deleted, lake)
+    sandbox.advance(REUSE)
+    Task(lake, state=TaskState()).run()
+    assert asked_for(sandbox) == {"11": 2, "12": 2, "13": 2}
+
+
+def test_a_cleared_success_exports_anew_also_what_was_published_when_a_team_has_joined_the_batch(
+    sandbox: SandboxControl, lake: Path, state: TaskState
+) -> None:
+    task = Task(lake, state=state, scopes=["11", "12"])
+    task.pushed["return_value"] = task.run()
+    published(task, lake)
+    sandbox.advance(REUSE)
+    task.clear()
+    task.operator.scopes = ["11", "12", "13"]
+    task.run()
+    assert asked_for(sandbox) == {"11": 2, "12": 2, "13": 1}

@@ -76,11 +76,11 @@ def test_an_event_of_an_older_version_is_understood(sandbox: SandboxControl, lak
     task = Task(lake, state=state, scopes=["11"], deferrable=True)
     with pytest.raises(TaskDeferred) as deferred:
         task.run()
-    old = {name: deferred.value.kwargs["work"][name] for name in ("exports", "errors", "parts", "split")}
-    deferred.value.kwargs["work"] = old
+    trigger: Any = deferred.value.trigger
+    work = {name: trigger.state[name] for name in ("exports", "errors", "parts", "split")}
     event = {"ended": {}, "lost": {}, "running": {}, "deadline": 0.0, "error": "the key was refused"}
     with pytest.raises(SeiExportError, match="the key was refused"):
-        task.resume(deferred.value, event)
+        task.operator.execute_complete(task.context(), event=event, work=work, deadline=0.0)
 
 
 def ended(sandbox: SandboxControl) -> dict[str, Any]:

@@ -159,7 +159,9 @@ def test_a_bad_scope_is_missing_with_its_reason_and_its_old_rows_stay(sandbox: S
     assert "failed" in result["missing"][0]["error"]
     assert read_table(str(lake), SPRINT).num_rows == 6
     with pytest.raises(
-        AirflowFailException, match="1 scopes are missing from the lake and keep their older rows: team:12: export"
+        AirflowFailException,
+        match=r"1 scope is missing from the lake and keeps its older rows: sprint_team_monthly, 2026-01-01 to "
+        r"2026-02-28: team:12 \(Engineering/\w+/\w+\): export",
     ):
         check(result)
 

@@ -157,11 +157,11 @@ def test_parts_are_waited_for_deferred_with_the_same_deadline(connected: Any, la
             task.run()
         event = seen_by(sandbox, first.value.trigger)
         with pytest.raises(TaskDeferred) as second:
-            task.operator.execute_complete(task.context(), event=event, **first.value.kwargs)
+            task.resume(first.value, event)
         assert second.value.trigger.deadline == first.value.trigger.deadline
         assert len(second.value.trigger.export_ids) == 2
         event = seen_by(sandbox, second.value.trigger)
-        manifests = task.operator.execute_complete(task.context(), event=event, **second.value.kwargs)
+        manifests = task.resume(second.value, event)
     assert [(manifest["start"], manifest["end"]) for manifest in manifests] == [
         ("2026-01-01", "2026-01-31"),
         ("2026-02-01", "2026-02-28"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -93,3 +94,46 @@ async def test_the_wrong_key_is_told_in_the_event(sandbox: SandboxControl, monke
     event = await event_of(trigger(ids))
     assert "HTTP 401" in event["error"]
     assert list(event["running"]) == ids
+
+
+@pytest.mark.parametrize("key", ["sandbox", "sesame-open"])
+async def test_it_does_not_fire_before_the_worker_has_seen_the_deferral_whatever_the_polling(
+    sandbox: SandboxControl, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """Airflow fails a task that resumes while its worker's last heartbeat is under way ("state mismatch")."""
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "0")
+    ids = await asyncio.to_thread(made, sandbox, "11")
+    sandbox.advance(60)
+    connect(monkeypatch, sandbox.base_url, password=key)
+    eager = trigger(ids, seconds=-1)
+    eager.polling = {"interval": 0.01, "initial_delay": 0}
+    began = time.monotonic()
+    await event_of(eager)
+    assert time.monotonic() - began >= 1
+
+
+async def test_the_line_that_airflow_logs_of_an_event_is_short_and_the_event_is_whole(sandbox: SandboxControl) -> None:
+    ids = [f"exp_{number}" for number in range(200)]
+    many = SeiExportTrigger(
+        report="sprint", export_ids=ids, deadline=0.0, polling={"interval": 0.1}, sei_conn_id="sei_default",
+        state={"exports": dict(zip(ids, ids, strict=True))},
+    )  # fmt: skip
+    [event] = [event async for event in many.run()]
+    assert len(repr(event)) < 200
+    assert len(str(event)) < 200
+    assert list(event.payload["lost"]) == ids
+    assert list(event.payload["state"]["exports"]) == ids
+
+
+async def test_the_log_names_the_stragglers_every_few_minutes(
+    sandbox: SandboxControl, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.fault("never", team="12")
+    ids = await asyncio.to_thread(made, sandbox, "11", "12")
+    minutes = iter(range(0, 1_000_000, 400))
+    monkeypatch.setattr("sei_provider.triggers.export.time", SimpleNamespace(monotonic=lambda: next(minutes)))
+    polling = trigger(ids, seconds=2)
+    polling.scopes = ["team:11", "team:12"]
+    await event_of(polling)
+    told = [line for line in capsys.readouterr().out.splitlines() if "still run" in line]
+    assert len([line for line in told if f"1 of 2 exports still run: team:12 {ids[1]}" in line]) > 1

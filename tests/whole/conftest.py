@@ -22,6 +22,7 @@ TEAM_IDS = [team.id for team in Organisation(TEAMS).leaves]
 CONSUMER = "sprint_report"
 """The consumer that docs/operators.md shows for this Airflow."""
 DAGS = ["case_productivity", "case_sprint", "case_business_alignment", CONSUMER]
+ASKED = ["asked_two_reports", "asked_two_months", "asked_branch"]
 REUSE = 31 * 60
 """Seconds after which SEI makes a new export of an identical request."""
 EXAMPLES = ["sei_nightly", "sei_history", "sei_backfill", "sei_legacy_reports", "sei_scorecard"]
@@ -103,7 +104,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
         requests_per_minute=10_000,
         parallelism=4,
     ) as stack:
-        stack.wait_for_dags(*DAGS, *EXAMPLES)
+        stack.wait_for_dags(*DAGS, *ASKED, *EXAMPLES)
         stack.airflow.unpause(*DAGS, "sei_scorecard")
         yield Whole(stack, folder)
 

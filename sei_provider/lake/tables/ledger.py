@@ -109,7 +109,7 @@ class AlreadyPublished:
         """Find the manifests in the ledgers of all months; raises `StagingError` if one is in none of them."""
         found = cls()
         ledgers = read_ledgers(folder, months(folder), damaged={}) if gone else {}
-        lost = [manifest for manifest in gone if not found._holds(manifest, ledgers)]
+        lost = [manifest for manifest in gone if not (found._holds(manifest, ledgers) or manifest.get("published"))]
         if lost:
             names = ", ".join(f"{m['scope']} {m['start']} to {m['end']} (export {m['export_id']})" for m in lost)
             msg = (

@@ -26,6 +26,7 @@ from sei_provider.lake.errors import (
 )
 from sei_provider.lake.model import Manifest, Published, SliceKey, Superseded
 from sei_provider.lake.periods import in_utc, next_month
+from sei_provider.lake.staging.manifests import mark_published
 from sei_provider.lake.staging.staged_file import StagedFiles
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
@@ -33,8 +34,6 @@ from sei_provider.lake.storage.store import (
     fetch_each,
     lake_path,
     locked,
-    remove_each,
-    remove_if_empty,
     require_safe_writes,
 )
 from sei_provider.lake.tables.column_types import cast_columns, infer_types
@@ -69,15 +68,16 @@ def publish(
     manifests: Iterable[Manifest],
     *,
     published_at: datetime,
+    table: str | None = None,
     single_writer: bool = False,
     on_refused: Callable[[Manifest, LakeError], None] | None = None,
 ) -> list[Published]:
     """Put staged slices into their tables, replacing what they cover, and return what each month holds then.
 
-    Each month changes by one atomic put of rows and ledger, tables by name and months in order; the staged files are
-    removed after the last put. Idempotent: if a publisher dies, every month is complete, old or new, and publishing
-    again does the rest. A slice that a ledger holds already changes nothing; one whose staged file is gone counts as
-    published if a ledger holds it.
+    Each month changes by one atomic put of rows and ledger, tables by name and months in order. After the last put the
+    staged files are marked as published and removed. Idempotent: if a publisher dies, every month is complete, old or
+    new, and publishing again does the rest. A slice that a ledger holds already changes nothing; one whose staged file
+    is gone counts as published if a ledger holds it. `table` takes the place of the tables that the manifests name.
     Concurrent publishers lose nothing of each other on local disk (one machine) and on S3. Elsewhere only one may run,
     and `single_writer=True` confirms that. Memory is bounded for any number of rows.
     Manifests with an error are ignored. A slice that does not fit its table (`SchemaError`, `TableDefinitionError`), or
@@ -90,21 +90,21 @@ def publish(
     by_table: dict[str, list[_Staged]] = defaultdict(list)
     for manifest in manifests:
         if manifest["path"] is not None and manifest["error"] is None:
-            by_table[manifest["table"]].append((manifest, _path_within(root, manifest)))
+            by_table[table or manifest["table"]].append((manifest, _path_within(root, manifest)))
     published: list[Published] = []
     refused: list[tuple[Manifest, LakeError]] = []
-    done: list[LakePath] = []
-    for table in sorted(by_table):
-        batch = _publish_table(root, table, by_table[table], published_at)
+    done: list[_Staged] = []
+    for name, slices in sorted(by_table.items()):
+        batch = _publish_table(root, name, slices, published_at)
         published += (batch.published[month] for month in sorted(batch.published))
         errors = batch.refused | batch.unfit
-        for manifest, path in by_table[table]:
+        for manifest, path in slices:
             error = errors.get((manifest["scope"], manifest["export_id"] or ""))
-            if error is None:
-                done.append(path)
-            else:
+            if error is not None:
                 refused.append((manifest, error))
-    _remove_staged(done)
+            elif manifest["path"] not in batch.gone:
+                done.append((manifest, path))
+    mark_published([manifest for manifest, _ in done], [path for _, path in done])
     for manifest, error in refused:
         if on_refused is None:
             raise error
@@ -124,6 +124,8 @@ class _Batch:
     exports: frozenset[tuple[str, str]]
     """Scope and export id of all its slices, published by an earlier try or not."""
     unknown_columns: list[str]
+    gone: frozenset[str | None]
+    """Paths of the slices whose staged files are gone."""
     schema: TableSchema | None = None
     """Schema with the columns of the batch, once planned."""
     unfit: dict[tuple[str, str], LakeError] = field(default_factory=dict)
@@ -169,7 +171,8 @@ def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], publis
         already = AlreadyPublished.find(folder, gone)
         exports = {(entry.scope, entry.export_id) for entry in entries.values()} | already.exports
         unknown = {header for manifest, _ in slices for header in manifest.get("unknown_columns", ())}
-        batch = _Batch(folder, published_at, staged, entries, already, frozenset(exports), sorted(unknown))
+        paths = frozenset(manifest["path"] for manifest in gone)
+        batch = _Batch(folder, published_at, staged, entries, already, frozenset(exports), sorted(unknown), paths)
         for attempt in stamina.retry_context(
             on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5
         ):
@@ -349,11 +352,3 @@ def _path_within(root: LakePath, manifest: Manifest) -> LakePath:
         "give the export and the publish task the same lake"
     )
     raise StagingError(msg)
-
-
-def _remove_staged(paths: Sequence[LakePath]) -> None:
-    # Manifests first: a file without a manifest does not count as staged, but a manifest without a file looks lost.
-    remove_each([path.with_suffix(".json") for path in paths])
-    remove_each(paths)
-    for folder in {str(path.parent): path.parent for path in paths}.values():
-        remove_if_empty(folder)

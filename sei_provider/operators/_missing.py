@@ -1,0 +1,284 @@
+"""What was asked for and is not in the lake, told by table, scope and range, and summed up for a person on call."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+
+from airflow.sdk.definitions.mappedoperator import MappedOperator
+
+from sei_provider.api.request import ExportRequest, Scope
+from sei_provider.triggers.export import few
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, Context
+
+    from sei_provider.lake import Manifest
+
+ASKED = "asked"
+"""The key of the XCom that an export task pushes before any call."""
+ERROR = "error"
+"""The key of the XCom with the error that has ended an export task before it could hand on all manifests."""
+NOT_RUN = frozenset({"skipped", "removed"})
+"""States of a task that was not to run, so nothing of it can be missing."""
+_VARYING = re.compile(r"(?<!HTTP )\b\S*\d\S*")
+"""Ids, times and line numbers: two reasons that differ in these only are one."""
+
+
+class Asked(TypedDict):
+    """Value of the XCom `asked`: all that one export task requests."""
+
+    table: str
+    report: str
+    start: str
+    """`YYYY-MM-DD`, as `end`."""
+    end: str
+    scopes: list[str]
+    """Labels as in manifests: `team:456`, `org:Engineering`."""
+
+
+def asked_by(requests: Sequence[ExportRequest], table: str) -> Asked:
+    """Return what the requests of one task ask for; they differ in their scopes only."""
+    return Asked(
+        table=table,
+        report=requests[0].report,
+        start=requests[0].start.isoformat(),
+        end=requests[0].end.isoformat(),
+        scopes=[request.scope.label for request in requests],
+    )
+
+
+class Missing(TypedDict):
+    """One scope that was asked for and is not in the lake, and why."""
+
+    scope: str
+    """`all` if not even the scopes are known."""
+    error: str
+    table: NotRequired[str]
+    start: NotRequired[str]
+    end: NotRequired[str]
+    task: NotRequired[str]
+    """The task to clear."""
+    path: NotRequired[str]
+    """The hierarchy of the scope's team, as the lake knows it from an older export."""
+    keeps_rows: NotRequired[bool]
+    """The table has older rows of the scope in this range."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportTask:
+    """One task instance that was to export, directly upstream of publish."""
+
+    name: str
+    map_index: int
+    report: str | None
+    state: str | None
+    asked: Asked | None
+    error: str | None = None
+    """The error that ended it, if it told one."""
+
+
+def upstream_states(operator: BaseOperator, context: Context, kind: type) -> dict[str, dict[int, str | None]]:
+    """Return the states of the tasks of this kind directly upstream: task id → map index → state.
+
+    Within a mapped task group only the instance of the same map index is upstream.
+    """
+    ids = [task.task_id for task in _upstream(operator, kind)]
+    if not ids:
+        return {}
+    ti: Any = context["ti"]
+    said = ti.get_task_states(dag_id=ti.dag_id, task_ids=ids, run_ids=[ti.run_id]).get(ti.run_id, {})
+    group = operator.get_closest_mapped_task_group()
+    states: dict[str, dict[int, str | None]] = {}
+    for task in _upstream(operator, kind):
+        names = {task.task_id: -1} | {
+            name: int(number)
+            for name in said
+            if name not in ids and (number := name.removeprefix(f"{task.task_id}_")) != name and number.isdecimal()
+        }
+        found = {index: said[name] and str(said[name]) for name, index in names.items() if name in said}
+        if group is not None and task.get_closest_mapped_task_group() is group:
+            found = {index: state for index, state in found.items() if index in {ti.map_index, -1}}
+        states[task.task_id] = dict(sorted(found.items()))
+    return states
+
+
+def upstream_exports(operator: BaseOperator, context: Context, kind: type, expected: Any) -> list[ExportTask]:
+    """Return the export tasks directly upstream, each with what it asked for before its first call."""
+    found = []
+    expected_items = [item for item in flat(expected) if isinstance(item, Mapping) and "scopes" in item]
+    reports = {task.task_id: _report(task) for task in _upstream(operator, kind)}
+    for task_id, states in upstream_states(operator, context, kind).items():
+        for map_index, state in states.items():
+            asked = context["ti"].xcom_pull(task_ids=task_id, key=ASKED, map_indexes=map_index)
+            in_expected = expected_items[map_index] if 0 <= map_index < len(expected_items) else {}
+            report = asked["report"] if asked else reports[task_id] or in_expected.get("report")
+            name = task_id if map_index < 0 else f"{task_id} (map index {map_index})"
+            error = None
+            if state == "failed":
+                error = context["ti"].xcom_pull(task_ids=task_id, key=ERROR, map_indexes=map_index)
+            found.append(ExportTask(name, map_index, report, state, asked, error))
+    return found
+
+
+def find_missing(expected: Any, manifests: Sequence[Manifest], exports: Sequence[ExportTask]) -> list[Missing]:
+    """Return what was asked for and is not staged, each with the error where one is known."""
+    scopes = list(dict.fromkeys(_labels(expected)))
+    if not scopes:
+        error = "no scope was asked for, because the task that lists the teams failed or found none"
+        return [Missing(scope="all", error=error)]
+    ran = [export for export in exports if export.state not in NOT_RUN]
+    task_of = {
+        (export.asked["table"], scope): export.name
+        for export in ran
+        if export.asked
+        for scope in export.asked["scopes"]
+    }
+    missing = [_failed(bad, task_of) for bad in manifests if bad["error"] is not None]
+    asked = [export for export in ran if export.asked]
+    silent = [export for export in ran if not export.asked]
+    missing += _not_handed_on(asked, manifests)
+    known = {manifest["scope"] for manifest in manifests}
+    known |= {scope for export in asked if export.asked for scope in export.asked["scopes"]}
+    unknown = [scope for scope in scopes if scope not in known]
+    if len(silent) == 1 and unknown:
+        missing += [Missing(scope=scope, error=_silence(silent[0]), task=silent[0].name) for scope in unknown]
+    elif silent:
+        missing += [Missing(scope="all", error=_silence(export), task=export.name) for export in silent]
+    elif len(ran) == len(exports):  # otherwise they are those of the tasks that were skipped
+        error = "its export task handed nothing on: see that task's log"
+        missing += [Missing(scope=scope, error=error) for scope in unknown]
+    if not exports:
+        missing += _ranges_not_handed_on(expected, manifests, unknown)
+    return missing
+
+
+def sum_up(missing: Iterable[Missing]) -> str:
+    """Return one line a reason, each with its scopes: the first few by name, and how many more."""
+    groups: dict[tuple[str, str], list[Missing]] = defaultdict(list)
+    for lack in missing:
+        reason = lack["error"].replace(lack["scope"], "0")
+        groups[_place(lack), _VARYING.sub("", reason)].append(lack)
+    return "\n".join(
+        f"{place}{few(_named(lack) for lack in lacks)}: {lacks[0]['error']}" for (place, _), lacks in groups.items()
+    )
+
+
+def flat(value: Any) -> Iterator[Any]:
+    """Flatten nested lists, as mapped tasks give them; None counts as an empty list."""
+    if value is None:
+        return
+    if isinstance(value, str | int | Mapping):
+        yield value
+        return
+    for member in value:
+        yield from flat(member)
+
+
+def _upstream(operator: BaseOperator, kind: type) -> list[Any]:
+    if not operator.upstream_task_ids:
+        return []
+    kinds = (
+        (task, task.operator_class if isinstance(task, MappedOperator) else type(task))
+        for task in operator.upstream_list
+    )
+    return [task for task, its in kinds if isinstance(its, type) and issubclass(its, kind)]
+
+
+def _report(task: Any) -> str | None:
+    report = task.partial_kwargs.get("report") if isinstance(task, MappedOperator) else task.report
+    return None if report is None else str(report)
+
+
+def _labels(expected: Any) -> Iterator[str]:
+    for item in flat(expected):
+        if isinstance(item, Mapping) and "scopes" in item:  # as `expand_kwargs` takes it
+            yield from _labels(item["scopes"])
+        else:
+            yield Scope.parse(item).label
+
+
+def _failed(manifest: Manifest, task_of: Mapping[tuple[str, str], str]) -> Missing:
+    lack = Missing(
+        scope=manifest["scope"],
+        error=str(manifest["error"]),
+        table=manifest["table"],
+        start=manifest["start"],
+        end=manifest["end"],
+    )
+    if task := task_of.get((manifest["table"], manifest["scope"])):
+        lack["task"] = task
+    return lack
+
+
+def _not_handed_on(exports: Sequence[ExportTask], manifests: Collection[Manifest]) -> Iterator[Missing]:
+    """Yield what the tasks asked for and no manifest tells of; a split export has one manifest for each part."""
+    ranges: dict[tuple[str, str], list[tuple[date, date]]] = defaultdict(list)
+    for manifest in manifests:
+        ranges[manifest["table"], manifest["scope"]].append(_range(manifest["start"], manifest["end"]))
+    taken: Counter[tuple[str, str, str, str]] = Counter()
+    for export in exports:
+        if (asked := export.asked) is None:
+            continue
+        table, start, end = asked["table"], asked["start"], asked["end"]
+        first, last = _range(start, end)
+        for scope in asked["scopes"]:
+            taken[table, scope, start, end] += 1
+            days = sum((to - since).days + 1 for since, to in ranges[table, scope] if first <= since and to <= last)
+            if days < taken[table, scope, start, end] * ((last - first).days + 1):
+                ended = f"its export task {export.name} ({export.report}) {_state(export)} before it had handed it on"
+                error = export.error or ended
+                yield Missing(scope=scope, error=error, table=table, start=start, end=end, task=export.name)
+
+
+def _ranges_not_handed_on(
+    expected: Any, manifests: Collection[Manifest], unknown: Collection[str]
+) -> Iterator[Missing]:
+    """Yield the items of `expand_kwargs` of which no manifest tells, although one tells of their scopes."""
+    for item in flat(expected):
+        if not (isinstance(item, Mapping) and "scopes" in item):
+            continue
+        try:
+            first, last = _range(str(item["start"])[:10], str(item["end"])[:10])
+        except (KeyError, ValueError):  # a template, or given to all tasks: the manifests' own ranges are all we know
+            first, last = date.min, date.max
+        report = str(item.get("report", ""))
+        there = {
+            manifest["scope"]
+            for manifest in manifests
+            if manifest["table"].startswith(report)
+            and _range(manifest["start"], manifest["end"])[0] <= last
+            and first <= _range(manifest["start"], manifest["end"])[1]
+        }
+        error = f"no export task handed on {report or 'anything'} from {item.get('start')} to {item.get('end')}"
+        for scope in _labels(item["scopes"]):
+            if scope not in there and scope not in unknown:
+                yield Missing(scope=scope, error=error)
+
+
+def _silence(export: ExportTask) -> str:
+    report = f"the report {export.report}" if export.report else "a report that is not known"
+    told = f": {export.error}" if export.error else ""
+    return f"its export task {export.name}, for {report}, {_state(export)} before it had told what it asks for{told}"
+
+
+def _state(export: ExportTask) -> str:
+    return {"failed": "failed", "upstream_failed": "did not run, because one before it failed,"}.get(
+        str(export.state), "ended"
+    )
+
+
+def _range(start: str, end: str) -> tuple[date, date]:
+    return date.fromisoformat(start), date.fromisoformat(end)
+
+
+def _place(lack: Missing) -> str:
+    return f"{lack['table']}, {lack['start']} to {lack['end']}: " if "start" in lack and "table" in lack else ""
+
+
+def _named(lack: Missing) -> str:
+    return f"{lack['scope']} ({lack['path']})" if "path" in lack else lack["scope"]

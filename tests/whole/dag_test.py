@@ -1,0 +1,38 @@
+"""`python -m tests.whole.dag_test FOLDER MODULE…`: `dag.test()` of each module's DAGs, and the states of their tasks.
+
+The last line is JSON: `{dag id: {"run": state, "tasks": {task: state}}}`. The environment configures Airflow.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from typing import Any
+
+from airflow.sdk import DAG
+
+CONF: dict[str, dict[str, Any]] = {
+    "sei_backfill": {"from": "2026-01-01", "to": "2026-01-31", "dry_run": False, "reports": ["sprint"]}
+}
+"""Conf of the runs that need one: what a person fills into the form."""
+
+
+def main(folder: str, *modules: str) -> None:
+    """Run them in this order in one process, as one after another by a person."""
+    sys.path.insert(0, folder)
+    states = {}
+    for name in modules:
+        dags = [value for value in vars(importlib.import_module(name)).values() if isinstance(value, DAG)]
+        for dag in {dag.dag_id: dag for dag in dags}.values():
+            run = dag.test(run_conf=CONF.get(dag.dag_id))
+            tasks = {
+                f"{ti.task_id}[{ti.map_index}]" if ti.map_index >= 0 else ti.task_id: str(ti.state)
+                for ti in run.get_task_instances()
+            }
+            states[dag.dag_id] = {"run": str(run.state), "tasks": tasks}
+    print(json.dumps(states))  # noqa: T201 - the test reads it
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,100 @@
+"""`dag.test()` and `airflow dags test` of the examples, deferrable as they stand: what people try first."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from dev.stack import PROJECT
+from sei_provider.sandbox.server import serve
+from tests.whole.conftest import EXAMPLES, Whole
+
+ORDER = sorted([*EXAMPLES, "sei_maintenance"], key=lambda name: name == "sei_scorecard")
+"""The scorecard last: it reads what the others have published."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What `dag.test()` came to, and what it printed."""
+
+    states: dict[str, Any]
+    output: str
+
+
+@pytest.fixture(scope="module")
+def environment(whole: Whole, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Configures an Airflow of its own: a copy of the stack's database, in which no scheduler looks for runs."""
+    home = tmp_path_factory.mktemp("home")
+    with (
+        closing(sqlite3.connect(whole.stack.database)) as source,
+        closing(sqlite3.connect(home / "airflow.db")) as copy,
+    ):
+        source.backup(copy)
+    with serve(teams=3, seconds=0) as sandbox:
+        extra = {"org_identifier": "default", "project_identifier": "demo", "account_identifier": "acme"}
+        connection = {"conn_type": "sei", "host": sandbox.base_url, "password": "sandbox", "extra": extra}
+        yield {name: os.environ[name] for name in ("HOME", "LANG", "PATH", "TMPDIR") if name in os.environ} | {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(whole.stack.dags),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "-1",
+            "AIRFLOW_CONN_SEI_DEFAULT": json.dumps(connection),
+            "AIRFLOW_VAR_SEI_LAKE": str(home / "lake"),
+            "PYTHONPATH": str(PROJECT),
+        }
+
+
+def python(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: PLW1510 - the tests look at the code that it returns
+        [sys.executable, "-m", *arguments],
+        env=environment, cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=400,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tried(whole: Whole, environment: dict[str, str]) -> Tried:
+    done = python(environment, "tests.whole.dag_test", str(whole.stack.dags), *ORDER, "asked")
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    return Tried(json.loads(done.stdout.splitlines()[-1]), done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_every_example_runs_by_dag_test_as_it_stands(tried: Tried, name: str) -> None:
+    assert tried.states[name]["run"] == "success"
+    skipped = {"success", "skipped"} if name == "sei_backfill" else {"success"}
+    assert set(tried.states[name]["tasks"].values()) <= skipped
+    assert "too short" not in tried.output, "nothing of ours makes Airflow warn about masking"
+
+
+def test_airflow_dags_test_runs_the_dag_of_the_readme(environment: dict[str, str]) -> None:
+    done = python(environment, "airflow", "dags", "test", "sei_nightly")
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    assert "state=success" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("asked_two_reports", "its export task productivity, for the report productivity, failed before it had told"),
+        ("asked_two_months", "its export task export (map index 1), for the report sprint, failed before it had told"),
+    ],
+)
+def test_a_task_that_dies_before_it_hands_anything_on_turns_the_run_red(tried: Tried, name: str, words: str) -> None:
+    assert tried.states[name]["run"] == "failed"
+    assert tried.states[name]["tasks"]["publish"] == "success"
+    assert words in tried.output
+
+
+def test_a_branch_that_skips_the_exports_skips_publish_and_check(tried: Tried) -> None:
+    tasks = {"is_a_working_day": "success", "sprint": "skipped", "publish": "skipped", "check": "skipped"}
+    assert tried.states["asked_branch"] == {"run": "success", "tasks": tasks}
