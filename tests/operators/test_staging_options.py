@@ -6,7 +6,7 @@ import gzip
 import io
 import re
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -68,9 +68,9 @@ def test_issue_15_6_a_column_that_nobody_declared_is_told_by_check_until_it_is_n
 ) -> None:
     download = SeiClient.download_export
 
-    def with_a_manager(client: SeiClient, export: Export, file: IO[bytes]) -> int:
+    def with_a_manager(client: SeiClient, export: Export, file: IO[bytes], **limits: Any) -> int:
         text = io.BytesIO()
-        download(client, export, text)
+        download(client, export, text, **limits)
         body = text.getvalue()
         head, *rows = (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body).decode().splitlines()
         rows = [f"{head},Manager,Planted Person", *(f"{row},Planted Person,7" for row in rows)]
