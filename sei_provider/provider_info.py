@@ -66,7 +66,8 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "Send the key unencrypted to a host other than this machine",
                     },
                     "personal_data_secret": _secret(
-                        "Personal data secret", "The key for hashing names and e-mail addresses"
+                        "Personal data secret",
+                        "The key for hashing names and e-mail addresses: 16 bytes or more, not easily guessed",
                     ),
                     "level_field": {
                         "label": "Level field",
