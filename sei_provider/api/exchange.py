@@ -117,8 +117,8 @@ class ExchangeLimits:
             self._allow(self._body_seconds)
         self._start_unpacking(headers)
         length = headers.get("content-length", "")
-        if length.isdecimal() and (len(length) > 18 or int(length) > self._max_bytes):  # noqa: PLR2004 - digits of 2**63
-            raise self._too_large()
+        if length.isdecimal():  # h11 takes no more than 20 digits
+            self._check_size(int(length))
 
     def feed(self, chunk: bytes, headers: Mapping[str, str]) -> bytes:
         """Count a chunk of the body and return it, unpacked.
@@ -130,11 +130,7 @@ class ExchangeLimits:
         if self._received == 0 and (error := html_page_error(self._call.description, 200, headers, data)):
             raise error
         self._count(data)
-        if self._exact_bytes is not None and self._received > self._exact_bytes:
-            msg = f"Asked to {self._call.description}, SEI sent more than the {self._exact_bytes} bytes that it told"
-            raise SeiDownloadError(msg)
-        if self._received > self._max_bytes:
-            raise self._too_large()
+        self._check_size(self._received)
         return data
 
     def feed_error(self, chunk: bytes, headers: Mapping[str, str]) -> bytes:
@@ -227,6 +223,13 @@ class ExchangeLimits:
                 "small to read on"
             )
             raise SeiReplyError(msg)
+
+    def _check_size(self, size: int) -> None:
+        if self._exact_bytes is not None and size > self._exact_bytes:
+            msg = f"Asked to {self._call.description}, SEI sent more than the {self._exact_bytes} bytes that it told"
+            raise SeiDownloadError(msg)
+        if size > self._max_bytes:
+            raise self._too_large()
 
     def _too_large(self) -> SeiReplyError:
         if self._unpacks:

@@ -76,8 +76,8 @@ class Export:
     link_query: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     size_bytes: int | None = None
     error: str | None = None
-    team_id: str | None = field(default=None, compare=False)
-    org_tree: str | None = field(default=None, compare=False)
+    team_id: str | None = field(default=None, compare=False, repr=False)
+    org_tree: str | None = field(default=None, compare=False, repr=False)
     start: date | None = field(default=None, compare=False)
     end: date | None = field(default=None, compare=False)
 

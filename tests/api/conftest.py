@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ SETTINGS: dict[str, Any] = {
     "org_identifier": "acme",
     "project_identifier": "web",
     "requests_per_minute": 20_000,
+    "verify": ssl.create_default_context(),  # once: reading the authorities takes longer than most tests
 }
 Answer = Callable[[httpx.Request], httpx.Response]
 

@@ -1,0 +1,181 @@
+"""Every call of both clients against a server that means harm: only our errors, within bounds, and nothing leaks."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import resource
+import time
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sei_provider.api import AsyncSeiClient, Export, SeiClient, SeiError
+from sei_provider.api.polling import ExportPoller
+from tests.api.conftest import SETTINGS, export_request
+from tests.api.hostile_answers import KEY, answers, leaks
+from tests.api.raw_server import Answer, raw_server
+from tests.examples import examples
+
+CASES = 200
+MAX_CPU_SECONDS = 10.0
+MAX_MEMORY = 300 << 20
+"""Bytes by which all cases together may raise this process's peak: the server's own answers are among them."""
+MAX_FILE_BYTES = 400_000
+SECONDS = {
+    "REPLY_SECONDS": 0.2,
+    "REPORT_SECONDS": 0.2,
+    "DOWNLOAD_SECONDS": 0.2,
+    "ERROR_SECONDS": 0.2,
+    "SILENCE_SECONDS": 0.2,
+    "GRACE_SECONDS": 0.2,
+}
+DONE = {"exportId": "exp_1", "createdAt": "2026-01-01T00:00:00Z", "status": "completed"}
+SIGNED = DONE | {"download": {"url": "/v2/x", "hasQuery": True}}
+
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "create": lambda client: client.create_export(export_request()),
+    "create sprint": lambda client: client.create_export(export_request("sprint")),
+    "status": lambda client: client.get_export("productivity", "exp_1"),
+    "download": lambda client: client.download_export(
+        Export.from_reply("sprint", DONE), io.BytesIO(), max_bytes=MAX_FILE_BYTES
+    ),
+    "download signed": lambda client: client.download_export(
+        Export.from_reply("sprint", SIGNED), io.BytesIO(), max_bytes=MAX_FILE_BYTES
+    ),
+    "report": lambda client: client.run_report(export_request("team_report"), io.BytesIO(), max_bytes=MAX_FILE_BYTES),
+    "list": lambda client: client.list_exports("productivity"),
+    "trees": lambda client: client.list_org_trees(),
+    "teams": lambda client: client.list_teams(1),
+    "teams by name": lambda client: client.list_teams("T"),
+}
+
+
+class FreeLimit:
+    """A rate limit that is used up for a minute after the third 429."""
+
+    def __init__(self) -> None:
+        self._penalties = 0
+
+    def try_acquire(self) -> float:
+        return 60.0 if self._penalties >= 3 else 0.0
+
+    def penalize(self) -> None:
+        self._penalties += 1
+
+
+class Records(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(f"{record.getMessage()} {record.exc_info and record.exc_info[1]!r}")
+
+
+@contextmanager
+def debug_logs() -> Iterator[list[str]]:
+    records, root = Records(), logging.getLogger()
+    level = root.level
+    root.addHandler(records)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield records.texts
+    finally:
+        root.removeHandler(records)
+        root.setLevel(level)
+
+
+def ask(name: str, base_url: str, *, is_async: bool) -> tuple[bool, list[str]]:
+    """Make one call; tell whether it failed, and everything that its result or its error shows."""
+    changed = {"api_key": KEY, "account_identifier": "acme", "deadline": time.time() + 2.0}
+    given_to = {**SETTINGS, **changed, "base_url": base_url}
+
+    async def ask_async() -> Any:
+        async with AsyncSeiClient(**given_to) as client:
+            if name == "poll":
+                poller = ExportPoller("productivity", ["exp_1", "exp_2"], interval=1.0, deadline=1e12)
+                await client.poll(poller)
+                return poller.result()
+            answer = CALLS[name](client)
+            return [item async for item in answer] if isinstance(answer, AsyncIterator) else await answer
+
+    def ask_sync() -> Any:
+        with SeiClient(**given_to) as client:
+            if name == "poll":
+                poller = ExportPoller("productivity", ["exp_1", "exp_2"], interval=1.0, deadline=1e12)
+                client.poll(poller)
+                return poller.result()
+            answer = CALLS[name](client)
+            return list(answer) if isinstance(answer, Iterator) else answer
+
+    try:
+        result = asyncio.run(ask_async()) if is_async else ask_sync()
+    except SeiError as error:
+        return True, [*told_by(error)]
+    items = result if isinstance(result, list) else [result]
+    travels = [item.to_reply() for item in items if isinstance(item, Export)]
+    return False, [repr(result), json.dumps(travels), *([json.dumps(result)] if name == "poll" else [])]
+
+
+def told_by(error: BaseException) -> Iterator[str]:
+    """Tell all that an error shows: words, attributes, causes, and the variables of the frames in the provider."""
+    yield from (str(error), repr(error), repr(vars(error)))
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if "/tests/" not in frame.f_code.co_filename:
+            yield from (f"{name} = {value!r}" for name, value in frame.f_locals.items())
+    for other in (error.__cause__, error.__context__):
+        if other is not None:
+            yield from told_by(other)
+
+
+@pytest.fixture(scope="module")
+def worst() -> Iterator[dict[str, float]]:
+    """The worst case's figures; `make fuzz` shows them."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seen = {"cases": 0.0, "errors": 0.0, "seconds": 0.0, "CPU seconds": 0.0}
+    yield seen
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    print(f"\nhostile server: {seen}, memory {grown >> 20} MiB")  # noqa: T201 - seen with --capture no
+    assert grown < MAX_MEMORY
+
+
+@pytest.mark.fuzz
+@pytest.mark.timeout(7200)
+@pytest.mark.usefixtures("no_waiting")
+@settings(max_examples=examples(CASES), suppress_health_check=list(HealthCheck))
+@given(
+    name=st.sampled_from([*CALLS, "poll"]),
+    is_async=st.booleans(),
+    given_answers=st.lists(answers(), min_size=1, max_size=3),
+)
+def test_no_answer_raises_anything_but_our_errors_or_costs_more_than_its_bound_or_gets_the_key_out(
+    worst: dict[str, float], name: str, is_async: bool, given_answers: list[Answer]
+) -> None:
+    limits = [patch(f"sei_provider.api.bounds.{bound}", seconds) for bound, seconds in SECONDS.items()]
+    limits.append(patch("sei_provider.api.base_client.shared_rate_limit", lambda *_: FreeLimit()))
+    for each in limits:
+        each.start()
+    started, started_cpu = time.monotonic(), time.process_time()
+    try:
+        with raw_server(*given_answers) as server, debug_logs() as logged:
+            failed, told = ask(name, server.base_url, is_async=is_async)
+            told += logged
+    finally:
+        for each in limits:
+            each.stop()
+    worst["cases"] += 1
+    worst["errors"] += failed
+    worst["seconds"] = max(worst["seconds"], time.monotonic() - started)
+    worst["CPU seconds"] = max(worst["CPU seconds"], time.process_time() - started_cpu)
+    assert time.process_time() - started_cpu < MAX_CPU_SECONDS
+    found = {text[:2000]: leak for text in told if (leak := leaks(text[:20_000]))}
+    assert not found
