@@ -202,7 +202,7 @@ class ExportBatch:
                 export = exports[request.fingerprint]
                 return spool(
                     Path(folder, request.fingerprint),
-                    lambda file: self.client.download_export(export, file, max_bytes=self.stager.max_file_bytes),
+                    lambda file: self.client.download_export(export, file, **self.stager.download_limit),
                 )
 
             for request, file in map_concurrently(download, requests):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from sei_provider import lake as sei_lake
-from sei_provider.api.bounds import DOWNLOAD_BYTES
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest
 
@@ -50,9 +49,10 @@ class Stager:
     """Further arguments of `lake.stage`."""
 
     @property
-    def max_file_bytes(self) -> int:
-        """The bytes of a file above which it is not read on: packed or not, it would be refused."""
-        return int(self.options.get("max_file_bytes", DOWNLOAD_BYTES))
+    def download_limit(self) -> dict[str, int]:
+        """The argument that ends a download at `max_file_bytes`: packed or not, a larger file would be refused."""
+        limit = self.options.get("max_file_bytes")
+        return {} if limit is None else {"max_bytes": limit}
 
     def stage(self, path: Path, request: ExportRequest, export: Export) -> sei_lake.LakeError | None:
         """Stage one file and remove it; returns the error that keeps it out of the lake, if there is one.

@@ -71,7 +71,7 @@ def _run_reports(client: SeiClient, requests: list[ExportRequest], state: BatchS
             requested_at = datetime.now(UTC)
 
             def download(file: IO[bytes]) -> None:
-                if not client.run_report(request, file, max_bytes=stager.max_file_bytes):
+                if not client.run_report(request, file, **stager.download_limit):
                     file.write(_NO_ROWS)
 
             return spool(Path(folder, request.fingerprint), download), requested_at

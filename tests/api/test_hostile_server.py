@@ -83,14 +83,15 @@ class Records(logging.Handler):
 
 @contextmanager
 def debug_logs() -> Iterator[list[str]]:
+    """All that is logged; pytest's own handlers, which keep it until the test ends, get nothing."""
     records, root = Records(), logging.getLogger()
-    level = root.level
-    root.addHandler(records)
+    handlers, level = root.handlers, root.level
+    root.handlers = [records]
     root.setLevel(logging.DEBUG)
     try:
         yield records.texts
     finally:
-        root.removeHandler(records)
+        root.handlers = handlers
         root.setLevel(level)
 
 

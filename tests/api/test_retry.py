@@ -15,6 +15,7 @@ from sei_provider.api import (
     SeiAuthError,
     SeiBadRequestError,
     SeiConnectionError,
+    SeiError,
     SeiNotFoundError,
     SeiRateLimitError,
     SeiServerError,
@@ -117,3 +118,16 @@ def test_nothing_is_waited_for_that_comes_after_the_deadline() -> None:
     busy = SeiRateLimitError("busy", status=429, retry_after=60.0)
     assert attempts(deadline=1061.0).should_retry(busy) == 60.0
     assert attempts(deadline=1059.0).should_retry(busy) is False
+
+
+@pytest.mark.parametrize("deadline", [1.0, 3.0, 7.0, 100.0])
+@pytest.mark.parametrize("error", [SeiRateLimitError("busy", status=429), SeiServerError("down", status=503)])
+def test_line_13_no_pause_between_attempts_lasts_past_the_deadline(deadline: float, error: SeiError) -> None:
+    now, attempts = 0.0, 1
+    retry = RetryState(get_export("sprint", "exp_1"), deadline, clock=lambda: now)
+    while again := retry.should_retry(error):
+        longest = min(30.0, 0.5 * 2 ** (attempts - 1) + 1.0)  # stamina's, with all of its jitter
+        now += longest if again is True else again
+        attempts += 1
+        assert now < deadline
+    assert attempts >= 3
