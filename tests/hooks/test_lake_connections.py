@@ -20,7 +20,7 @@ from sei_provider.lake import LakeAddressError, StoreError
 from sei_provider.lake.storage.object_path import ObjectPath
 from sei_provider.lake.storage.store import names, put_bytes, read, require_safe_writes
 from tests import azurite
-from tests.lake.s3_servers import Forwarding, Refusing, Server, serving
+from tests.lake.s3_servers import Forwarding, Server, serving
 
 ROLE = "arn:aws:iam::123456789012:role/lake"
 SECRET = "bm90LXRoZS1yaWdodC1rZXk="
@@ -116,7 +116,7 @@ def test_a_key_of_the_environment_without_a_connection(monkeypatch: pytest.Monke
 
 
 def test_a_role_that_is_refused_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(Refusing, status=403, code="AccessDenied") as endpoint:
+    with serving(Server, status=403, code="AccessDenied") as endpoint:
         extra = {
             "role_arn": ROLE,
             "region_name": "us-east-1",

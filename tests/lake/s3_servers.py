@@ -15,12 +15,15 @@ CONDITIONS = {"if-match", "if-none-match"}
 
 
 class Server(BaseHTTPRequestHandler):
-    """Answers every request with what `reply` returns: status, headers, body."""
+    """Refuses everything with one error, as S3 writes them, and repeats the access key's id as S3 does."""
 
     protocol_version = "HTTP/1.1"
+    status, code = 403, "AccessDenied"
 
-    def reply(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        raise NotImplementedError
+    def reply(self, body: bytes) -> tuple[int, dict[str, str], bytes]:  # noqa: ARG002  it does not matter
+        """Return status, headers and body."""
+        text = f"<Error><Code>{self.code}</Code><AWSAccessKeyId>sandbox</AWSAccessKeyId></Error>"
+        return self.status, {"Content-Type": "application/xml"}, text.encode()
 
     def answer(self) -> None:
         status, headers, body = self.reply(self.rfile.read(int(self.headers.get("Content-Length", 0))))
@@ -38,27 +41,18 @@ class Server(BaseHTTPRequestHandler):
         pass
 
 
-class Refusing(Server):
-    """Refuses everything with one error, as S3 writes them, and repeats the access key's id as S3 does."""
-
-    status, code = 403, "AccessDenied"
-
-    def reply(self, body: bytes) -> tuple[int, dict[str, str], bytes]:  # noqa: ARG002  it does not matter
-        text = f"<Error><Code>{self.code}</Code><AWSAccessKeyId>sandbox</AWSAccessKeyId></Error>"
-        return self.status, {"Content-Type": "application/xml"}, text.encode()
-
-
 class Forwarding(Server):
-    """Hands requests on to an S3 server: conditions of puts as they are, left out, or answered by 501."""
+    """Hands requests on to an S3 server: conditions of some methods as they are, left out, or answered by 501."""
 
     endpoint, conditions = "", "ignored"
+    methods = frozenset({"PUT"})
     left_out = CONDITIONS
 
     def reply(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         headers = {name: value for name, value in self.headers.items() if name.lower() not in {"host", "connection"}}
-        if self.command == "PUT" and self.conditions == "501" and CONDITIONS & set(map(str.lower, headers)):
+        if self.command in self.methods and self.conditions == "501" and CONDITIONS & set(map(str.lower, headers)):
             return 501, {"Content-Type": "application/xml"}, b"<Error><Code>NotImplemented</Code></Error>"
-        if self.command == "PUT":
+        if self.command in self.methods:
             headers = {name: value for name, value in headers.items() if name.lower() not in self.left_out}
         got = httpx.request(self.command, f"{self.endpoint}{self.path}", headers=headers, content=body)
         kept = ("etag", "last-modified", "content-type", "content-range", "location")

@@ -85,7 +85,7 @@ def months(bench):
 
 # What a store holds after a step is what it holds before the next one, so both are tried on one store only.
 @pytest.mark.parametrize(
-    ("store", "before"), [*((store, True) for store in STORES), ("disk", False)], indirect=["store"]
+    ("store", "before"), [*((store, True) for store in [*STORES, "azure"]), ("disk", False)], indirect=["store"]
 )
 def test_a_publisher_killed_at_any_step_leaves_complete_months_and_a_second_run_repairs_all(bench, monkeypatch, before):
     root, fatal = bench.lake, 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from datetime import date
+from io import BytesIO
 
 import duckdb
 import pandas as pd
@@ -104,8 +105,12 @@ def test_a_late_column_rewrites_the_first_month_only_and_maintenance_the_rest_bo
     assert read_schema(grown.lake / grown.table).behind == ()
 
 
-def test_a_month_put_under_an_older_schema_is_marked_by_who_put_it(bench, monkeypatch):
-    """The other publisher widens the schema after this one has read it, and before this one puts a new first month."""
+@pytest.mark.parametrize("store", ["disk", "s3", "azure"], indirect=True)
+@pytest.mark.parametrize(
+    ("month", "behind"), [(MONTHS[0], MONTHS[2:3]), (MONTHS[3], MONTHS[2:])], ids=["first", "last"]
+)
+def test_a_month_put_under_an_older_schema_is_marked_by_who_put_it(bench, monkeypatch, month, behind):
+    """The other publisher widens the schema after this one has read it, and before this one puts its month."""
     export(bench, MONTHS[2], [team_row("Eng/A", f"{MONTHS[2]}")], 1)
     real, others = publishing.commit, []
 
@@ -115,16 +120,20 @@ def test_a_month_put_under_an_older_schema_is_marked_by_who_put_it(bench, monkey
             monkeypatch.setattr(publishing, "commit", real)
             header, bench.header = bench.header, HEADER.replace("Note", "CODING_DAYS")
             monkeypatch.setattr(publishing, "locked", lambda _folder: nullcontext())
-            export(bench, MONTHS[3], [team_row("Eng/A", f"{MONTHS[3]}", note="2.5")], 2)
+            export(bench, MONTHS[1], [team_row("Eng/A", f"{MONTHS[1]}", note="2.5")], 2)
             bench.header = header
         return real(before, changes, schema)
 
     monkeypatch.setattr(publishing, "commit", commit)
-    export(bench, MONTHS[0], [team_row("Eng/A", f"{MONTHS[0]}")], 3)
+    export(bench, month, [team_row("Eng/A", f"{month}")], 3)
     assert others
-    folder = bench.lake / bench.table
-    assert "coding_days" in pq.read_schema(str(folder / "month=2025-11" / "data.parquet")).names
-    assert pd.read_parquet(str(folder))["coding_days"].max() == 2.5
+    columns = {path[-20:-13]: pq.read_schema(BytesIO(data)).names for path, data in bench.objects().items()}
+    assert "coding_days" in columns[min(columns)], "readers take the columns from the first month"
+    assert read_schema(bench.lake / bench.table).behind == tuple(behind)
+    expected = {"2025-12": 2.5, "2026-01": None, f"{month:%Y-%m}": None}
+    assert bench.rows("month", "coding_days") == sorted(expected.items())
+    rewrite_months(bench.lake, bench.table, at_most=9)
+    assert all("coding_days" in pq.read_schema(BytesIO(data)).names for data in bench.objects().values())
 
 
 def test_a_lost_schema_is_rebuilt_from_the_months(grown):

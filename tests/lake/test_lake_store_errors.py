@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 from lake_bench import Bench, team_row
-from s3_servers import Refusing, closed, serving, silent
+from s3_servers import Server, closed, serving, silent
 from stores import open_store
 
 from sei_provider import lake
@@ -54,10 +54,10 @@ def host_of(endpoint):
 
 
 WRONG_KEYS = {
-    "s3 wrong key": ("s3", Refusing, {"status": 403, "code": "InvalidAccessKeyId"}, {"secret_access_key": SECRET}),
-    "s3 wrong secret": ("s3", Refusing, {"status": 403, "code": "SignatureDoesNotMatch"}, {"session_token": SECRET}),
-    "s3 forbidden": ("s3", Refusing, {"status": 403, "code": "AccessDenied"}, {}),
-    "s3 expired": ("s3", Refusing, {"status": 400, "code": "ExpiredToken"}, {"session_token": SECRET}),
+    "s3 wrong key": ("s3", Server, {"status": 403, "code": "InvalidAccessKeyId"}, {"secret_access_key": SECRET}),
+    "s3 wrong secret": ("s3", Server, {"status": 403, "code": "SignatureDoesNotMatch"}, {"session_token": SECRET}),
+    "s3 forbidden": ("s3", Server, {"status": 403, "code": "AccessDenied"}, {}),
+    "s3 expired": ("s3", Server, {"status": 400, "code": "ExpiredToken"}, {"session_token": SECRET}),
 }
 
 
@@ -93,7 +93,7 @@ def test_a_missing_bucket_is_an_error_and_no_empty_lake(tmp_path, kind, request)
 
 def test_a_server_that_fails_is_an_error_with_its_status_and_code(tmp_path):
     quick = {"retry_config": {"max_retries": 0}}
-    with serving(Refusing, status=500, code="InternalError") as endpoint:
+    with serving(Server, status=500, code="InternalError") as endpoint:
         found = errors_of(open_store("s3", endpoint, "lake", **quick), tmp_path)
     assert len(found) == 9
     assert all("answered 500 InternalError for bucket 'sei'; run the task again" in each for each in found.values())
@@ -122,7 +122,7 @@ def test_a_store_that_accepts_and_never_answers_is_one_error_within_a_minute(mon
 
 def test_a_publisher_that_is_refused_loses_nothing(bench):
     staged = bench.stage("team:1", [team_row("Eng/A", "2026-01-01")], age=1)
-    with serving(Refusing) as endpoint:
+    with serving(Server) as endpoint:
         closed_lake = Bench(bench.folder, root=open_store("s3", endpoint, "lake"))
         staged_there = {**staged, "path": f"{closed_lake.lake}/_staging/task/f00d-exp_1.parquet"}
         for step in (partial(closed_lake.publish, staged_there), partial(closed_lake.stage, "team:1", [], age=2)):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from airflow.sdk import ObjectStoragePath
 from lake_bench import STORES, at, team_row
 from obstore.store import S3Store
+from s3_servers import Forwarding, serving
+from stores import open_store
 from upath import UPath
 
 from sei_provider import lake
@@ -147,6 +151,28 @@ def test_an_object_that_is_replaced_under_a_ranged_read_is_read_again_from_the_n
         return first + data.read()
 
     assert read(path, slowly) == b"newnew"
+    assert len(calls) == 2
+
+
+@pytest.fixture
+def forgetful(s3_endpoint):
+    """A folder on a server that answers reads whatever version they ask for."""
+    with serving(Forwarding, endpoint=s3_endpoint, methods={"GET"}) as endpoint:
+        yield open_store("s3", endpoint, f"{uuid4().hex}/lake")
+
+
+def test_an_object_that_shrinks_is_read_again_from_a_server_that_ignores_conditions_of_reads(forgetful):
+    path, calls = forgetful / "object", []
+    put_bytes(path, b"old" * LARGE)
+
+    def end(data):
+        calls.append(1)
+        if len(calls) == 1:
+            put_bytes(path, b"new")
+        data.seek(-3, 2)
+        return data.read()
+
+    assert read(path, end) == b"new"
     assert len(calls) == 2
 
 
