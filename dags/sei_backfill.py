@@ -43,7 +43,7 @@ PARAMS = {
     ),
     "teams": Param(
         [],
-        type="array",
+        type=["null", "array"],  # a form requires what may not be null
         # What a scope is, the task `plan` checks; items of one type would keep out what operators take.
         items={"anyOf": [{"type": "string", "pattern": r"^\s*\S+\s*$"}, {"type": "integer"}, {"type": "object"}]},
         uniqueItems=True,

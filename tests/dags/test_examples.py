@@ -64,3 +64,12 @@ def test_mapped_tasks_have_names(dag: DAG) -> None:
     in_mapped_groups = [task for task in dag.tasks if task.get_closest_mapped_task_group() is not None]
     mapped = [task for task in dag.tasks if isinstance(task, MappedOperator)] + in_mapped_groups
     assert [task.task_id for task in mapped if not task.map_index_template] == []
+
+
+def test_no_form_requires_a_field_that_may_stay_empty(dag: DAG) -> None:
+    params = {name: dag.params.get_param(name) for name in dag.params}
+    empty = {name: param for name, param in params.items() if param.has_value and param.value in (None, [], "")}
+    required = [name for name, param in empty.items() if "null" not in param.schema["type"]]
+    assert required == []
+    for param in empty.values():
+        assert param.resolve(None) is None
