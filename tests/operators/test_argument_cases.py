@@ -55,7 +55,7 @@ ODD: st.SearchStrategy[Any] = st.sampled_from(
         object(),
         iter("1"),
     ]
-) | st.text(alphabet="01 -_,[]{}'\":a１\n", max_size=9)
+) | st.text(alphabet="01 -_,[]{}'\":a１\n", max_size=9).filter(lambda text: "{{" not in text)
 
 
 def mostly(good: st.SearchStrategy[Any], *others: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -156,7 +156,7 @@ def sandboxes() -> Iterator[Sandboxes]:
 @pytest.mark.fuzz
 @given(data=st.data())
 @settings(
-    max_examples=examples(300),
+    max_examples=examples(200),
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
