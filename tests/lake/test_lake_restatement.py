@@ -45,7 +45,7 @@ def test_developers_are_added_up_by_team(bench):
     assert restated == {"figures": 1, "largest": 0.5, "teams": ["Eng/A"], "team_count": 1}
 
 
-@pytest.mark.parametrize(("report", "teams"), [("team_report", ["A"]), ("contributor_report", [])])
+@pytest.mark.parametrize(("report", "teams"), [("team_report", ["team:1/A"]), ("contributor_report", [])])
 def test_a_report_whose_teams_are_people_names_none(bench, report, teams):
     bench.report, bench.table, bench.header = report, f"{report}_monthly", "Team,CODING_DAYS"
     export(bench, ["A,5"], 1)

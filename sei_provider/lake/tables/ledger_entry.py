@@ -75,6 +75,11 @@ class LedgerEntry:
         return self.scope, self.export_id, self.reading
 
     @property
+    def export(self) -> tuple[str, str]:
+        """Return scope and export id, which it has in common with other readings of the same export."""
+        return self.scope, self.export_id
+
+    @property
     def shown(self) -> frozenset[str]:
         """Return the hierarchies that its export shows, those in quarantine too."""
         return self.teams | self.put_aside

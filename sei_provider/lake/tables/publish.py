@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import chain
 from pathlib import Path
@@ -24,7 +24,7 @@ from sei_provider.lake.errors import (
     StagingError,
     TableDefinitionError,
 )
-from sei_provider.lake.model import Manifest, Published, SliceKey, Superseded
+from sei_provider.lake.model import Manifest, Published, Superseded
 from sei_provider.lake.periods import in_utc, next_month
 from sei_provider.lake.staging.manifests import mark_published
 from sei_provider.lake.staging.staged_file import StagedFiles
@@ -36,8 +36,9 @@ from sei_provider.lake.storage.store import (
     locked,
     require_safe_writes,
 )
+from sei_provider.lake.tables.batch import Batch
 from sei_provider.lake.tables.column_types import cast_columns, infer_types
-from sei_provider.lake.tables.layout import FORMAT, months, object_path
+from sei_provider.lake.tables.layout import FORMAT, months
 from sei_provider.lake.tables.ledger import AlreadyPublished
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import merge, of_slices
@@ -96,10 +97,9 @@ def publish(
     done: list[_Staged] = []
     for name, slices in sorted(by_table.items()):
         batch = _publish_table(root, name, slices, published_at)
-        published += (batch.published[month] for month in sorted(batch.published))
-        errors = batch.refused | batch.unfit
+        published += batch.report()
         for manifest, path in slices:
-            error = errors.get((manifest["scope"], manifest["export_id"] or ""))
+            error = batch.error(manifest)
             if error is not None:
                 refused.append((manifest, error))
             elif manifest["path"] not in batch.gone:
@@ -110,31 +110,6 @@ def publish(
             raise error
         on_refused(manifest, error)
     return published
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Slices of one table that are published together, and what their publishing has come to so far."""
-
-    folder: LakePath
-    published_at: datetime
-    staged: StagedFiles
-    entries: Mapping[SliceKey, LedgerEntry]
-    already: AlreadyPublished
-    exports: frozenset[tuple[str, str]]
-    """Scope and export id of all its slices, published by an earlier try or not."""
-    unknown_columns: list[str]
-    gone: frozenset[str | None]
-    """Paths of the slices whose staged files are gone."""
-    schema: TableSchema | None = None
-    """Schema with the columns of the batch, once planned."""
-    unfit: dict[tuple[str, str], LakeError] = field(default_factory=dict)
-    """Slices, by scope and export, that do not fit the table: none of their rows is published."""
-    refused: dict[tuple[str, str], LakeError] = field(default_factory=dict)
-    """Slices, by scope and export, of which some months cannot be published, because their objects are damaged."""
-    new_columns: list[str] = field(default_factory=list)
-    missing_columns: list[str] = field(default_factory=list)
-    published: dict[date, Published] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +138,7 @@ class _Counted:
         return self.figures.counting(self.content.pieces())
 
 
-def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], published_at: datetime) -> _Batch:
+def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], published_at: datetime) -> Batch:
     folder = root / table
     with locked(folder), scratch_folder() as scratch:
         staged, gone = _open(slices, scratch)
@@ -172,7 +147,7 @@ def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], publis
         exports = {(entry.scope, entry.export_id) for entry in entries.values()} | already.exports
         unknown = {header for manifest, _ in slices for header in manifest.get("unknown_columns", ())}
         paths = frozenset(manifest["path"] for manifest in gone)
-        batch = _Batch(folder, published_at, staged, entries, already, frozenset(exports), sorted(unknown), paths)
+        batch = Batch(folder, published_at, staged, entries, already, frozenset(exports), sorted(unknown), paths)
         for attempt in stamina.retry_context(
             on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5
         ):
@@ -182,7 +157,7 @@ def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], publis
     return batch
 
 
-def _is_settled(batch: _Batch) -> bool:
+def _is_settled(batch: Batch) -> bool:
     """Take a snapshot, plan and commit. Return whether no other snapshot is needed.
 
     A slice stands in the ledger of every existing month that it concerns. A month that a concurrent publisher has made
@@ -204,14 +179,14 @@ def _is_settled(batch: _Batch) -> bool:
     )
 
 
-def _plan(batch: _Batch, before: Snapshot) -> _Plan:
+def _plan(batch: Batch, before: Snapshot) -> _Plan:
     tells_policy = any(file.slice.definition.get(PERSONAL_DATA) for file in batch.staged.files.values())
     schema = _widened(batch, with_stored_policy(before) if tells_policy else before.schema)
     existing, granularity = set(before.months), str(schema.definition.get("granularity"))
     held: Ledgers = dict.fromkeys(existing, ())
     if granularity == "sprint":
         held = {month: footer.ledger for month, footer in before.footers(existing).items()}
-    files = [file for key, file in batch.staged.files.items() if _pair(batch.entries[key]) not in batch.unfit]
+    files = [file for key, file in batch.staged.files.items() if batch.entries[key].export not in batch.unfit]
     own = slices_by_month(files, held)
     visited = {month: [batch.entries[key] for key in own.get(month, ())] for month in {*own, *batch.already.months}}
     if granularity in CROSSES_MONTHS:
@@ -220,13 +195,13 @@ def _plan(batch: _Batch, before: Snapshot) -> _Plan:
         visited = {month: [*entries, *entries_reaching(month, ledgers)] for month, entries in visited.items()}
     before.footers(visited)
     for month in visited.keys() & before.damaged.keys():
-        batch.refused |= {_pair(entry): before.damaged[month] for entry in visited.pop(month)}
+        batch.refused |= {entry.export: before.damaged[month] for entry in visited.pop(month)}
     fresh = {month: not_held(entries, before.ledger(month)) for month, entries in visited.items()}
     schema, outdated = outdated_months(before, schema, visited)
     return _Plan(schema, fresh, outdated)
 
 
-def _widened(batch: _Batch, before: TableSchema) -> TableSchema:
+def _widened(batch: Batch, before: TableSchema) -> TableSchema:
     """Add the slices that fit to the schema, and note the others, the new columns, and those that all slices lack."""
     schema = replace(before, format=FORMAT)
     if batch.schema and (schema.columns, schema.definition) == (batch.schema.columns, batch.schema.definition):
@@ -248,38 +223,32 @@ def _widened(batch: _Batch, before: TableSchema) -> TableSchema:
     return schema
 
 
-def _pair(entry: LedgerEntry) -> tuple[str, str]:
-    return entry.scope, entry.export_id
-
-
-def _changes(batch: _Batch, before: Snapshot, plan: _Plan) -> Generator[tuple[date, Content]]:
+def _changes(batch: Batch, before: Snapshot, plan: _Plan) -> Generator[tuple[date, Content]]:
     """Merge the months to put, one at a time, and note what each month of the batch holds once it is put."""
     for month in sorted({*plan.visited, *plan.outdated}):
         fresh = plan.visited.get(month, ())
         if not fresh and month not in plan.outdated:
-            _note(batch, month, before.ledger(month), [])
+            batch.note(month, before.ledger(month))
             continue
         with scratch_folder() as scratch:
             try:
                 content, superseded, figures = _content(batch, before, plan, month, scratch)
             except DamagedObjectError as error:
-                batch.refused |= {_pair(entry): error for entry in fresh}
+                batch.refused |= {entry.export: error for entry in fresh}
                 continue
             after = Figures(arrow_schema(plan.schema))
             if content is not None:
                 yield month, _Counted(content, after) if figures else content
             if month in plan.visited:
                 ledger = before.ledger(month) if content is None else content.ledger
-                _note(batch, month, ledger, superseded)
+                batch.note(month, ledger, superseded)
             if figures and content is not None:
-                restated = figures.restated_by(
-                    after, names_teams=plan.schema.definition.get("report") != "contributor_report"
-                )
-                batch.published[month]["restated"] = restated or batch.published[month]["restated"]
+                names_teams = plan.schema.definition.get("report") != "contributor_report"
+                batch.note_restated(month, figures.restated_by(after, names_teams=names_teams))
 
 
 def _content(
-    batch: _Batch, before: Snapshot, plan: _Plan, month: date, scratch: Path
+    batch: Batch, before: Snapshot, plan: _Plan, month: date, scratch: Path
 ) -> tuple[Content | None, list[Superseded], Figures | None]:
     """Return the new content of a month, None if it stays as it is, and the slices that are superseded there.
 
@@ -312,25 +281,6 @@ def _content(
     is_same = current is not None and tuple(merged.ledger) == held and month not in plan.outdated
     of_batch = [lost for lost in merged.superseded if (lost["scope"], lost["export_id"]) in batch.exports]
     return None if is_same else merged, of_batch, figures
-
-
-def _note(batch: _Batch, month: date, ledger: Sequence[LedgerEntry], superseded: Sequence[Superseded]) -> None:
-    own = [entry for entry in ledger if (entry.scope, entry.export_id) in batch.exports]
-    before = batch.published.get(month)
-    told = before["superseded"] if before else batch.already.months.get(month, [])
-    batch.published[month] = Published(
-        table=batch.folder.name,
-        month=f"{month:%Y-%m}",
-        rows=sum(entry.rows for entry in ledger),
-        slices=len(own),
-        superseded=[*told, *(lost for lost in superseded if lost not in told)],
-        quarantined=sum(entry.quarantined for entry in own),
-        restated=before["restated"] if before else None,
-        new_columns=batch.new_columns,
-        unknown_columns=batch.unknown_columns,
-        missing_columns=batch.missing_columns,
-        path=str(object_path(batch.folder, month)),
-    )
 
 
 def _open(slices: Sequence[_Staged], scratch: Path) -> tuple[StagedFiles, list[Manifest]]:
