@@ -23,6 +23,7 @@ from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.api.scopes import parse_batch
 from sei_provider.api.validation import parse_end, parse_range, parse_start
 from sei_provider.hooks.dag_zone import dag_zone
+from sei_provider.hooks.permanent import no_retry_if_permanent
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.lake.column_mapping import ColumnMapping
 from sei_provider.operators._arguments import (
@@ -273,6 +274,16 @@ class SeiBatchOperator(BaseOperator):
             raw_path=open_lake(str(self.raw_path)) if keeps_raw else None,
             options=options,
         )
+
+    @contextmanager
+    def _refusing(self, context: Context) -> Iterator[None]:
+        """End the task at once if its arguments or its lake are wrong, and hand the reason on to the publish task."""
+        try:
+            with no_retry_if_permanent():
+                yield
+        except AirflowFailException as error:
+            context["ti"].xcom_push(key=ERROR, value=str(error))
+            raise
 
     @contextmanager
     def _handing_on_staged(self, context: Context, checkpoint: TaskCheckpoint) -> Iterator[None]:

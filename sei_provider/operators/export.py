@@ -15,7 +15,6 @@ from airflow.providers.common.compat.sdk import conf  # whose place differs betw
 from sei_provider import lake as sei_lake
 from sei_provider.api.polling import ExportPoller
 from sei_provider.api.request import ExportRequest, Scope
-from sei_provider.hooks.permanent import no_retry_if_permanent
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.links import SeiExportLink, record_call
 from sei_provider.operators._arguments import (
@@ -143,7 +142,8 @@ class SeiExportOperator(SeiBatchOperator):
 
     def execute(self, context: Context) -> list[Manifest]:
         """Resume the exports that an earlier try created, create the others, and wait."""
-        self._check_arguments()
+        with self._refusing(context):
+            self._check_arguments()
         limits = [check_seconds("timeout", self.timeout)]
         if self.execution_timeout:  # Airflow watches over the time in the worker only, and ends all work there
             limits.append(self.execution_timeout.total_seconds() * (1 if self.deferrable else _SHARE_OF_WAITING))
@@ -171,7 +171,7 @@ class SeiExportOperator(SeiBatchOperator):
         )
 
     def _run(self, context: Context, state: BatchState, event: ExportEvent | None) -> list[Manifest]:
-        with no_retry_if_permanent():
+        with self._refusing(context):
             checkpoint = TaskCheckpoint(context, str(self.lake))
         # After the wait what has ended is downloaded however late it is.
         hook = SeiHook(self.sei_conn_id, deadline=None if event else state.deadline)

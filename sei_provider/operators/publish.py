@@ -93,8 +93,8 @@ class SeiPublishOperator(BaseOperator):
         with argument_errors():
             check_place("lake", self.lake)
             lake = open_lake(str(self.lake))
-        manifests: list[Manifest] = list(flat(self.staged))
-        missing = find_missing(self.expected, manifests, exports)
+            manifests: list[Manifest] = list(flat(self.staged))
+            missing = find_missing(self.expected, manifests, exports)
         refused: list[Missing] = []
         published = sei_lake.publish(
             lake,

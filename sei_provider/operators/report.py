@@ -10,7 +10,6 @@ from typing import IO, TYPE_CHECKING, Any
 from sei_provider.api.errors import SeiError
 from sei_provider.api.export import Export
 from sei_provider.api.request import ExportRequest
-from sei_provider.hooks.permanent import no_retry_if_permanent
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.operators._base import SeiBatchOperator
 from sei_provider.operators._staging import Stager, spool
@@ -52,8 +51,8 @@ class SeiReportOperator(SeiBatchOperator):
 
     def execute(self, context: Context) -> list[Manifest]:
         """Request what no earlier try has staged."""
-        self._check_arguments()
-        with no_retry_if_permanent():
+        with self._refusing(context):
+            self._check_arguments()
             checkpoint = TaskCheckpoint(context, str(self.lake))
         state, hook = BatchState(), SeiHook(self.sei_conn_id)
         with self._handing_on_staged(context, checkpoint):

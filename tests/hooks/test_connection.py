@@ -207,6 +207,7 @@ def test_without_a_connection_a_task_ends_at_once_and_says_where_to_make_one(tmp
     task = Task(tmp_path, state=None, sei_conn_id="nowhere")
     with pytest.raises(AirflowFailException, match=r"there is no connection 'nowhere'.*AIRFLOW_CONN_NOWHERE"):
         task.run()
+    assert "there is no connection 'nowhere'" in task.pushed["error"], "publish hands it to the check"
     with pytest.raises(AirflowFailException, match="there is no connection 'nowhere'"), no_retry_if_permanent():
         SeiHook("nowhere").list_teams()
     assert SeiHook("nowhere").test_connection()[0] is False

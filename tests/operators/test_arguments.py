@@ -120,6 +120,19 @@ def test_anything_else_is_no_batch_and_refused_before_any_call(sandbox: SandboxC
     assert sandbox.requests() == []
 
 
+def test_the_check_is_told_why_a_rendered_argument_was_refused(sandbox: SandboxControl, lake: Path) -> None:
+    task = rendered(lake, scopes="11,12")
+    with pytest.raises(AirflowFailException):
+        task.run()
+    assert "'11,12' is not a scope" in task.pushed["error"]
+
+
+def test_a_publish_that_expects_no_scopes_makes_no_retry(lake: Path) -> None:
+    publish = SeiPublishOperator(task_id="publish", staged=[], expected="['11', '12']", lake=str(lake))
+    with pytest.raises(AirflowFailException, match="is not a scope"):
+        publish.execute({})  # type: ignore[arg-type]
+
+
 def test_a_mapped_task_refuses_a_text_that_is_a_list_and_makes_no_retry(lake: Path) -> None:
     with DAG("mapped", schedule=None):
         export = SeiExportOperator.partial(**{name: value for name, value in ARGUMENTS.items() if name != "scopes"})
