@@ -28,6 +28,7 @@ from sei_common import (
 from sei_provider.operators.check import SeiCheckOperator
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.operators.publish import SeiPublishOperator
+from sei_provider.plural import plural
 
 log = logging.getLogger(__name__)
 
@@ -176,8 +177,8 @@ def show(work: Mapping[str, list[dict[str, Any]]], scopes: list[Any], chunks: li
         log.info("%s", line)
     limit = SeiHook().get_requests_per_minute()
     log.info(
-        "%d exports take %d requests or more: %.1f minutes or more at %d requests a minute",
-        total, requests, requests / limit, limit,
+        "%s: %s or more, which takes %.1f minutes or more at %s a minute",
+        plural(total, "export"), plural(requests, "request"), requests / limit, plural(limit, "request"),
     )  # fmt: skip
 
 

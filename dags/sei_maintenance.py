@@ -10,6 +10,8 @@ from typing import Any
 from airflow.sdk import DAG, task
 from sei_common import LAKE, RETRIES, START
 
+from sei_provider.plural import plural
+
 log = logging.getLogger(__name__)
 
 MONTHS_PER_RUN = 12
@@ -80,10 +82,10 @@ def report(lake: str) -> dict[str, Any]:
         stale[name] = sorted({part["scope"] for part in parts if part["stale"]})
         for scope in stale[name]:
             log.warning("%s: %s is exported no more, and its rows are still there", name, scope)
-        log.info("%s: %d gaps %s", name, len(gaps[name]), ", ".join(gaps[name]))
+        log.info("%s: %s %s", name, plural(len(gaps[name]), "gap"), ", ".join(gaps[name]))
     aside = quarantined(place)
     for file in aside:
-        log.warning("%s: %d rows in quarantine: %s", file["table"], file["rows"], file["path"])
+        log.warning("%s: %s in quarantine: %s", file["table"], plural(file["rows"], "row"), file["path"])
     others = foreign(place)
     for table in others:
         log.warning("%s: names that are not of this package: %s", table["table"], ", ".join(table["names"]))

@@ -10,6 +10,8 @@ from airflow.providers.common.compat.sdk import AirflowSkipException  # whose pl
 from airflow.sdk import DAG, task
 from sei_common import ASSETS, LAKE, RETRIES, START, months_of, published_months, table_of
 
+from sei_provider.plural import plural
+
 log = logging.getLogger(__name__)
 
 MONTHS_SHOWN = 12
@@ -43,7 +45,7 @@ def cards(lake: str, **context: Any) -> list[str]:
             card.to_parquet(parquet, index=False)
             target = root / "scorecard" / f"month={month}" / "data.parquet"
             put_bytes(target, parquet.getvalue())
-            log.info("%s: %d teams, %d of them leaf teams", target, len(card), card["is_leaf"].sum())
+            log.info("%s: %s, of which leaf teams: %d", target, plural(len(card), "team"), card["is_leaf"].sum())
             written.append(str(target))
     except UnknownTableError as error:  # the lake's first night: other reports are not published yet
         msg = f"no scorecard yet: {error}"

@@ -15,6 +15,7 @@ from dev.processes import StackError, exit_on_sigterm
 from dev.progress import Progress
 from dev.report import say
 from dev.stack import PROJECT, Stack
+from sei_provider.plural import plural
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 
@@ -122,7 +123,7 @@ def _show_lake() -> None:
     report.heading(f"The lake, {LAKE.relative_to(PROJECT)}")
     report.tree(lake_files.files(LAKE))
     for name, table in lake_files.tables(LAKE).items():
-        report.heading(f"{name}: {table.num_rows} rows, {table.num_columns} columns")
+        report.heading(f"{name}: {plural(table.num_rows, 'row')}, {plural(table.num_columns, 'column')}")
         report.first_rows(lake_files.without_lineage(table))
 
 
@@ -130,7 +131,7 @@ def _show_comparison(before: dict[str, lake_files.Rows]) -> bool:
     report.heading("Against the run before")
     changed = lake_files.changes(before, lake_files.row_counts(LAKE))
     for name, (gone, new) in changed.items():
-        say(f"{name}: {gone} rows gone, {new} rows new")
+        say(f"{name}: {plural(gone, 'row')} gone, {plural(new, 'row')} new")
     if not changed:
         say("No row changed but for the lineage columns.")
     return not changed

@@ -28,6 +28,7 @@ from dev.processes import BackgroundProcess, StackError, exit_on_sigterm
 from dev.progress import Progress
 from dev.report import say
 from dev.stack import PROJECT
+from sei_provider.plural import plural
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 
@@ -170,7 +171,7 @@ def kill_on_the_way(
 def _show_parts(seen: Whereabouts) -> None:
     report.heading("Who did what")
     for name, tries in sorted(seen.tasks.items()):
-        say(f"{name}: {len(tries)} tasks")
+        say(f"{name}: {plural(len(tries), 'task')}")
     for name, tries in sorted(seen.triggers.items()):
         say(f"{name}: {len(tries)} triggers")
     say(f"tried a second time: {', '.join(sorted(seen.retried)) or 'nothing'}")
@@ -198,16 +199,17 @@ def _differences(lake: Path, sandbox: SandboxControl, exports: list[dict[str, An
         mine = [export for export in exports if export["report"] == name]
         newest = {json.dumps(export["body"]["scope"]): export["id"] for export in mine if export["sent"]}
         sent, landed = rows_sent(sandbox, newest.values()), rows_in(str(lake), table)
-        say(f"{table}: {landed.total():,} rows of {sent.total():,} sent, from {len(mine)} exports for {TEAMS} teams")
+        made = plural(len(mine), "export")
+        say(f"{table}: {landed.total():,} rows of {sent.total():,} sent, from {made} for {TEAMS} teams")
         if len(newest) != TEAMS:
             wrong.append(f"{len(newest)} of {TEAMS} teams have an export of {name} that was downloaded")
         if len(mine) > TEAMS:
-            wrong.append(f"{len(mine)} exports of {name} were made for {TEAMS} teams")
+            wrong.append(f"{plural(len(mine), 'export')} of {name} made for {TEAMS} teams")
         if landed != sent or not sent:
             wrong.append(f"{table}: {(sent - landed).total()} rows missing, {(landed - sent).total()} too many")
     staging = (file.path for file in lake_files.files(lake) if file.path.parts[0] == lake_files.STAGING)
     left = [path for path in staging if not path.name.startswith("published-")]
-    return wrong + ([f"{len(left)} files left in staging"] if left else [])
+    return wrong + ([f"{plural(len(left), 'file')} left in staging"] if left else [])
 
 
 if __name__ == "__main__":

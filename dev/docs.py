@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from dev.stack import PROJECT
+from sei_provider.plural import plural
 
 SITE = PROJECT / "site"
 BY_SERVERS_ONLY = "404.html"
@@ -27,10 +28,11 @@ def main() -> int:
     for line in broken:
         print(line, file=sys.stderr)
     if broken:
-        print(f"{len(broken)} links of the documentation are broken", file=sys.stderr)
+        print(f"{plural(len(broken), 'broken link')} in the documentation", file=sys.stderr)
         return 1
     pages = len(list(SITE.rglob("*.html"))) - 1
-    print(f"{pages} pages, every link checked. Open {(SITE / 'index.html').as_uri()} in a browser; it needs no server.")
+    start = (SITE / "index.html").as_uri()
+    print(f"{plural(pages, 'page')}, every link checked. Open {start} in a browser; it needs no server.")
     return 0
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from dev.airflow_client import AirflowClient, task_name
 from dev.lake_files import STAGING, LakeFile
 from dev.sampler import Sampler
+from sei_provider.plural import plural
 
 COLUMNS_SHOWN = 9
 ROWS_SHOWN = 5
@@ -29,7 +30,7 @@ def run(airflow: AirflowClient, dag_id: str, run_id: str) -> None:
     """Print how many task instances a run had, by state."""
     counts = airflow.counts(dag_id, run_id)
     states = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
-    print(f"{dag_id} {run_id}: {sum(counts.values())} tasks ({states})", flush=True)
+    print(f"{dag_id} {run_id}: {plural(sum(counts.values()), 'task')} ({states})", flush=True)
 
 
 def failed_try(airflow: AirflowClient, task: Mapping[str, Any]) -> None:
@@ -70,7 +71,7 @@ def tree(files: Sequence[LakeFile]) -> None:
         rows = "" if file.rows is None else f"{file.rows:>8,} rows"
         print(f"{file.path!s:<{width}} {file.size:>10,} bytes {rows}".rstrip())
     staged = [file for file in files if file not in published]
-    print(f"{STAGING}: {len(staged)} files, {sum(file.size for file in staged):,} bytes")
+    print(f"{STAGING}: {plural(len(staged), 'file')}, {plural(sum(file.size for file in staged), 'byte')}")
 
 
 def first_rows(table: pa.Table) -> None:

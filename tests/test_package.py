@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from functools import cache
@@ -11,6 +12,7 @@ import pytest
 
 import sei_provider
 from dev.arrows import PROJECT, ROOTS, broken_rules, cycles, read_imports
+from sei_provider.plural import plural
 from tests.public_surface import PINNED, lines
 
 PACKAGE = Path(sei_provider.__file__).parent
@@ -76,3 +78,28 @@ def test_reading_an_example_dag_loads_nothing_heavy(dag: str) -> None:
 def modules_after(script: str) -> set[str]:
     command = [sys.executable, "-c", f"import sys; {script}; print(*sys.modules)"]
     return set(subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split())
+
+
+def test_one_thing_is_told_as_one() -> None:
+    assert [plural(number, "scope") for number in (0, 1, 2, 1000)] == [
+        "0 scopes",
+        "1 scope",
+        "2 scopes",
+        "1,000 scopes",
+    ]
+    assert [plural(number, "entry", "entries") for number in (1, 2)] == ["1 entry", "2 entries"]
+
+
+@pytest.mark.parametrize("folder", ["sei_provider", "dags", "dev"])
+def test_no_message_counts_things_without_that(folder: str) -> None:
+    things = (
+        "bytes|columns|entries|exports|figures|files|gaps|links|months|pages|requests|rows|scopes|slices|tasks|teams"
+    )
+    counted = re.compile(rf"(?:%d|\{{len\([^{{}}]*\)\}}|\{{\w*count\w*\}}) (?:\w+ )?(?:{things})\b")
+    found = [
+        f"{file.relative_to(PROJECT)}: {line.strip()}"
+        for file in sorted((PROJECT / folder).rglob("*.py"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if counted.search(line)
+    ]
+    assert found == []

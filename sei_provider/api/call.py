@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from sei_provider.api import bounds
 from sei_provider.api.errors import SeiConnectionError, SeiReplyError
 from sei_provider.api.redaction import sanitize
+from sei_provider.plural import plural
 
 T = TypeVar("T")
 
@@ -64,7 +65,7 @@ def parse_json(reply: Reply, *, max_values: int = bounds.REPLY_VALUES) -> Any:
     Raises `SeiConnectionError` for JSON that was cut short, which is transient, and `SeiReplyError` for anything that
     is not JSON, is nested too deeply, or has more than `max_values` values, which are counted before it is parsed.
     """
-    content, size = reply.content, f"{len(reply.content)} bytes"
+    content, size = reply.content, plural(len(reply.content), "byte")
     # At least as many as there are: a comma within a text counts too.
     values = 1 + content.count(b",") + content.count(b"[") + content.count(b"{")
     if values > max_values:

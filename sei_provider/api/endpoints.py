@@ -26,6 +26,7 @@ from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest
 from sei_provider.api.teams import OrgTree, Team
 from sei_provider.api.validation import normalize_choice
+from sei_provider.plural import plural
 
 log = logging.getLogger(__name__)
 
@@ -224,7 +225,8 @@ def _usable(what: str, entries: list[Any], read: Callable[[Any], T]) -> tuple[T,
     if first and not usable:
         raise first
     if first:
-        log.warning("SEI's %s: skipped %d invalid entries; the first: %s", what, len(entries) - len(usable), first)
+        skipped = plural(len(entries) - len(usable), "invalid entry", "invalid entries")
+        log.warning("SEI's %s: skipped %s; the first: %s", what, skipped, first)
     return tuple(usable)
 
 
@@ -242,7 +244,8 @@ def _entries(what: str, reply: Any, name: str) -> list[Any]:
         msg = f"SEI's {what} has no list {name!r} but: {sanitize(got)}"
         raise SeiReplyError(msg)
     if len(entries) > bounds.PAGE_ENTRIES:
-        msg = f"SEI's {what} has {len(entries)} entries on one page; at most {bounds.PAGE_ENTRIES} are read"
+        count = plural(len(entries), "entry", "entries")
+        msg = f"SEI's {what} has {count} on one page; at most {bounds.PAGE_ENTRIES} are read"
         raise SeiReplyError(msg)
     return entries
 

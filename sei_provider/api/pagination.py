@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sei_provider.api import bounds
 from sei_provider.api.errors import SeiReplyError
+from sei_provider.plural import plural
 
 if TYPE_CHECKING:
     from sei_provider.api.call import Call
@@ -81,9 +82,10 @@ class Paginator(Generic[T]):
 
     def _check_end(self, page: Page[T], received_before: int) -> None:
         if page.total is not None and received_before >= page.total:
-            why = f"SEI reported {page.total} entries in all, has sent {self._received}, and reports more to come"
+            total = plural(page.total, "entry", "entries")
+            why = f"SEI reported {total} in all, has sent {self._received}, and reports more to come"
         elif self._repeats >= _MAX_REPEATS:
-            why = f"the last {self._repeats} pages held nothing new"
+            why = f"the last {plural(self._repeats, 'page')} held nothing new"
         elif self._next_page >= bounds.LIST_PAGES:
             why = "this provider reads no more pages; use narrower filters"
         else:

@@ -42,6 +42,7 @@ from sei_provider.operators._arguments import (
 from sei_provider.operators._missing import ASKED, ERROR, Missing, asked_by, sum_up
 from sei_provider.operators._staging import Stager, manifests_of, table_of
 from sei_provider.operators._state import BatchState, TaskCheckpoint
+from sei_provider.plural import plural
 from sei_provider.triggers.export import few
 
 if TYPE_CHECKING:
@@ -314,13 +315,16 @@ class SeiBatchOperator(BaseOperator):
         staged = sei_lake.staged(checkpoint.folder, published=True)
         has_all = all(request.fingerprint in staged for request in requests)
         if staged and checkpoint.may_have_succeeded and (checkpoint.keeps_ids or has_all):
-            self.log.info("This task was cleared after it had succeeded: exporting all %d scopes anew", len(requests))
+            self.log.info(
+                "This task was cleared after it had succeeded: exporting %s anew", plural(len(requests), "scope")
+            )
             sei_lake.discard(checkpoint.folder)
             staged = {}
         unstaged = [request for request in requests if request.fingerprint not in staged]
         self.log.info(
-            "Requesting %s of %d scopes, %s to %s (%d staged by an earlier try): %s",
-            self.report, len(unstaged), requests[0].start, requests[0].end, len(requests) - len(unstaged),
+            "Requesting %s of %s, %s to %s (%d staged by an earlier try): %s",
+            self.report, plural(len(unstaged), "scope"), requests[0].start, requests[0].end,
+            len(requests) - len(unstaged),
             few(request.scope.label for request in unstaged),
         )  # fmt: skip
         checkpoint.begin()
@@ -335,15 +339,16 @@ class SeiBatchOperator(BaseOperator):
         manifests = manifests_of(requests, state, checkpoint.folder)
         failed = [manifest for manifest in manifests if manifest["error"]]
         self.log.info(
-            "Staged %d rows of %d slices; %d scopes failed",
-            sum(manifest["rows"] for manifest in manifests), len(manifests) - len(failed), len(failed),
+            "Staged %s of %s; %s failed",
+            plural(sum(manifest["rows"] for manifest in manifests), "row"),
+            plural(len(manifests) - len(failed), "slice"), plural(len(failed), "scope"),
         )  # fmt: skip
         if not state.errors:
             checkpoint.finish()
             return manifests
         context["ti"].xcom_push(key="return_value", value=manifests)  # the good ones go on without the others
         lacks = [Missing(scope=manifest["scope"], error=str(manifest["error"])) for manifest in failed]
-        msg = f"{len(failed)} of {len(requests)} scopes of the {self.report} export failed: {sum_up(lacks)}"
+        msg = f"{len(failed)} of {plural(len(requests), 'scope')} of the {self.report} export failed: {sum_up(lacks)}"
         if state.is_permanent_failure:
             msg = f"{msg}\n{_MEND_AND_CLEAR}"
             raise SeiPermanentExportError(msg)

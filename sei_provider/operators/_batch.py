@@ -24,6 +24,7 @@ from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.request import ExportRequest
 from sei_provider.operators._staging import Stager, spool, table_of
 from sei_provider.operators._state import BatchState, Part, TaskCheckpoint, map_concurrently
+from sei_provider.plural import plural
 from sei_provider.triggers.export import PollProgress, few
 
 if TYPE_CHECKING:
@@ -106,8 +107,9 @@ class ExportBatch:
         if polled:
             counts = Counter(str(export.status) for export in ended.values())
             log.info(
-                "%d of %d exports have ended (%s); downloading those that completed",
-                len(ended), len(polled), ", ".join(f"{count} {status}" for status, count in counts.items()) or "none",
+                "%d of %s ended (%s); downloading those that completed",
+                len(ended), plural(len(polled), "export"),
+                ", ".join(f"{count} {status}" for status, count in counts.items()) or "none",
             )  # fmt: skip
         bad = {key for key, export in ended.items() if _has_failed(export)}
         self._download([request for request in polled if request.fingerprint in ended.keys() - bad], ended)
@@ -168,8 +170,9 @@ class ExportBatch:
         waiting = [request for request in requests if request.fingerprint in state.exports]
         times = [state.made_at[export_id] for export_id in state.exports.values() if export_id in state.made_at]
         log.info(
-            "Waiting for %d exports (%d new, %d reused by SEI, %d resumed; %d failed)%s: %s",
-            len(waiting), len(waiting) - reused - resumed, reused, resumed, len(requests) - len(waiting),
+            "Waiting for %s (%d new, %d reused by SEI, %d resumed; %d failed)%s: %s",
+            plural(len(waiting), "export"), len(waiting) - reused - resumed, reused, resumed,
+            len(requests) - len(waiting),
             f", the oldest created at {min(times)}" if times else "",
             few(f"{request.scope.label} {state.exports[request.fingerprint]}" for request in waiting),
         )  # fmt: skip
@@ -190,9 +193,9 @@ class ExportBatch:
                 notes.append(f"{request.scope.label} {export_id}, fresh figures from {fresh_from.isoformat()}")
         if notes:
             log.warning(
-                "SEI gave back %d exports that an earlier run has published, so their figures stay as they are. To "
+                "SEI gave back %s that an earlier run has published, so these figures stay as they are. To "
                 "get fresh figures, clear this task after the time given: %s",
-                len(notes), few(notes),
+                plural(len(notes), "export"), few(notes),
             )  # fmt: skip
 
     def _download(self, requests: list[ExportRequest], exports: dict[str, Export]) -> None:

@@ -13,6 +13,7 @@ from airflow.sdk import BaseOperator
 
 from sei_provider.operators._missing import NOT_RUN, Missing, sum_up, upstream_states
 from sei_provider.operators.publish import SeiPublishOperator
+from sei_provider.plural import plural
 from sei_provider.triggers.export import few
 
 if TYPE_CHECKING:
@@ -69,15 +70,15 @@ class SeiCheckOperator(BaseOperator):
         for table, headers in sorted(by_table.items()):
             if headers:
                 self.log.warning(
-                    "Table %s: %d columns that nobody has declared were treated as if they named a person "
-                    "(personal_data): %s. Name each in columns= if it is something else, or in personal_columns= if it "
-                    "does name people; a number stands for a header that may be a name itself",
-                    table, len(headers), ", ".join(sorted(headers)),
+                    "Table %s: %s that nobody has declared, treated as if naming a person (personal_data): %s. Name "
+                    "each in columns= if it is something else, or in personal_columns= if it does name "
+                    "people; a number stands for a header that may be a name itself",
+                    table, plural(len(headers), "column"), ", ".join(sorted(headers)),
                 )  # fmt: skip
 
 
 def _message(missing: Sequence[Missing]) -> str:
-    count = "1 scope is" if len(missing) == 1 else f"{len(missing)} scopes are"
+    count = f"{plural(len(missing), 'scope')} {'is' if len(missing) == 1 else 'are'}"
     older = sum(lack.get("keeps_rows", False) for lack in missing)
     kept = f", {older} of them keep their older rows" if older else ""
     if older == len(missing):

@@ -22,6 +22,7 @@ from sei_provider.operators._arguments import (
 )
 from sei_provider.operators._base import SeiBatchOperator
 from sei_provider.operators._missing import NOT_RUN, Missing, find_missing, flat, upstream_exports
+from sei_provider.plural import plural
 from sei_provider.triggers.export import few
 
 if TYPE_CHECKING:
@@ -117,12 +118,13 @@ class SeiPublishOperator(BaseOperator):
             if restated := month["restated"]:
                 teams = few(restated["teams"]) if restated["teams"] else "teams that are people are not named"
                 self.log.warning(
-                    "%s, month %s is over, and %d figures of %d teams have changed, by up to %.3g %%: %s",
-                    month["table"], month["month"], restated["figures"], restated["team_count"],
-                    100 * restated["largest"], teams,
+                    "%s, month %s is over, and figures have changed: %s of %s, by up to %.3g %%: %s",
+                    month["table"], month["month"], plural(restated["figures"], "figure"),
+                    plural(restated["team_count"], "team"), 100 * restated["largest"], teams,
                 )  # fmt: skip
         good = sum(manifest["error"] is None for manifest in manifests) - len(refused)
-        self.log.info("%d of %d slices published, %d scopes missing", good, len(manifests), len(missing))
+        slices, scopes = plural(len(manifests), "slice"), plural(len(missing), "scope")
+        self.log.info("%d of %s published, %s missing", good, slices, scopes)
         for asset in self.outlets:
             _describe(context["outlet_events"][asset], published, missing)
         return {"published": published, "missing": missing}

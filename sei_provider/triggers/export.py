@@ -14,6 +14,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from sei_provider.api.errors import SeiError
 from sei_provider.api.polling import ExportPoller, PollResult
 from sei_provider.hooks.sei import SeiHook
+from sei_provider.plural import plural
 
 _POLLING_751F940 = {"delay": "initial_delay", "growth": "backoff", "longest": "max_interval"}
 """The names under which commit 751f940 stored a trigger's `polling`; a `jitter` was among them."""
@@ -71,8 +72,9 @@ class PollProgress:
         if len(pending) <= self._pending // 2 or now - self._logged_at >= _PROGRESS_SECONDS:
             self._pending, self._logged_at = len(pending), now
             self._log.info(
-                "%d of %d exports still run: %s",
-                len(pending), self._exports, few(f"{self._scopes.get(one, 'export')} {one}" for one in pending),
+                "%d of %s still running: %s",
+                len(pending), plural(self._exports, "export"),
+                few(f"{self._scopes.get(one, 'export')} {one}" for one in pending),
             )  # fmt: skip
 
 
@@ -145,7 +147,7 @@ class SeiExportTrigger(BaseTrigger):
         poller = ExportPoller(self.report, self.export_ids, deadline=self.deadline, **self.polling)
         progress = PollProgress(self.log, poller, dict(zip(self.export_ids, self.scopes, strict=False)))
         until = datetime.fromtimestamp(self.deadline, UTC).isoformat(timespec="seconds")
-        self.log.info("Polling %d %s exports until %s", len(self.export_ids), self.report, until)
+        self.log.info("Polling %s until %s", plural(len(self.export_ids), f"{self.report} export"), until)
         failure: SeiError | None = None
         try:
             async with SeiHook(self.sei_conn_id, deadline=self.deadline).aget_conn() as client:

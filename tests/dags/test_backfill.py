@@ -99,7 +99,7 @@ def test_the_plan_tells_exports_requests_and_minutes_and_a_dry_run_ends_there(
         "business_alignment 2025-12-01 2025-12-31 100 0 100 300",
         "business_alignment 2026-01-01 2026-01-31 100 0 100 300",
         "all 2025-12-01 2026-01-31 400 1000",
-        "400 exports take 1000 requests or more: 2.5 minutes or more at 400 requests a minute",
+        "400 exports: 1,000 requests or more, which takes 2.5 minutes or more at 400 requests a minute",
         "Nothing is exported, because this run only shows the plan",
     ]
     assert sandbox.requests() == []

@@ -81,8 +81,8 @@ async def test_the_story_of_a_hundred_exports_takes_a_dozen_lines(
         "Requesting sprint of 100 scopes, 2026-01-01 to 2026-02-28 (0 staged by an earlier try): team:",
         "Waiting for 100 exports (100 new, 0 reused by SEI, 0 resumed; 0 failed), the oldest created at 20",
         "Polling 100 sprint exports until 20",
-        "0 of 100 exports still run",
-        "100 of 100 exports have ended (100 completed)",
+        "0 of 100 exports still running",
+        "100 of 100 exports ended (100 completed)",
         "Staged 200 rows of 100 slices; 0 scopes failed",
     ):
         assert words in story

@@ -136,4 +136,4 @@ async def test_the_log_names_the_stragglers_every_few_minutes(
     polling.scopes = ["team:11", "team:12"]
     await event_of(polling)
     told = [line for line in capsys.readouterr().out.splitlines() if "still run" in line]
-    assert len([line for line in told if f"1 of 2 exports still run: team:12 {ids[1]}" in line]) > 1
+    assert len([line for line in told if f"1 of 2 exports still running: team:12 {ids[1]}" in line]) > 1

@@ -28,6 +28,7 @@ from sei_provider.lake.columns import (
 from sei_provider.lake.errors import HeaderError, PersonalDataError
 from sei_provider.lake.header_words import is_plain_header
 from sei_provider.lake.personal_key import key_fingerprint, require_strong_key
+from sei_provider.plural import plural
 
 PersonalData: TypeAlias = Literal["keep", "hash", "drop"]
 UnknownColumns: TypeAlias = Literal["personal", "refuse"]
@@ -44,7 +45,7 @@ class NotRatingsError(Exception):
     """Columns called ratings hold something else, so the file is read again with them as a person's."""
 
     def __init__(self, names: Collection[str]) -> None:
-        super().__init__(f"{len(names)} columns")
+        super().__init__(plural(len(names), "column"))
         self.names = frozenset(names)
 
 
@@ -105,7 +106,7 @@ class Privacy:
             found.append(column)
         if unknown and self.unknown_columns == "refuse":
             msg = (
-                f"{len(unknown)} of {len(columns)} columns are none that SEI documents, and unknown_columns='refuse': "
+                f"{len(unknown)} of {plural(len(columns), 'column')} not documented by SEI (unknown_columns='refuse'): "
                 f"{', '.join(unknown[:60])}; name each in columns= (say what it is) or in personal_columns= (it names "
                 "a person)"
             )

@@ -47,6 +47,7 @@ from sei_provider.lake.staging.team_rows import TeamRows
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import lake_path, put, require_safe_writes
+from sei_provider.plural import plural
 
 _FEW_BYTES = 64 << 10
 _READER_VERSION = 2
@@ -217,7 +218,7 @@ def _build(
     if rows and not names_hierarchy:
         raise _NoHierarchyError
     if rejects and rejects.count and not rows:  # an export without rows would clear what the table holds
-        msg = f"none of the {rejects.count} rows fits, so nothing was staged; the last fault: {rejects.last}"
+        msg = f"none of {plural(rejects.count, 'row')} fits, so nothing was staged; the last fault: {rejects.last}"
         raise CsvError(msg)
     return rows, bad if rejects and rejects.count else None
 

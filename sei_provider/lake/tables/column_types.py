@@ -28,6 +28,7 @@ from sei_provider.lake.header import free_name
 from sei_provider.lake.staging.staged_file import StagedFile, StagedFiles
 from sei_provider.lake.tables.conversion import dates, numbers, without_dash
 from sei_provider.lake.tables.schema import TableSchema
+from sei_provider.plural import plural
 
 Pair: TypeAlias = tuple[str, str]
 """Scope and export id of a slice."""
@@ -170,8 +171,9 @@ def _unfit(table: str, column: Column, pair: Pair, count: int) -> SchemaError:
     apart = columns_argument({column.header: (f"{column.name}_text", "string")})
     ways += [f"keep them in a column of their own with {apart}", _retyped(table, column.name, "string")]
     msg = (
-        f"column {column.name!r} of table {table} is a {kind}, but {count} rows of export {pair[1]} of {pair[0]} hold "
-        f"{other}: {', '.join(ways)}, or publish this export to another table with table="
+        f"column {column.name!r} of table {table} is a {kind}, but {plural(count, 'row')} of export {pair[1]} of "
+        f"{pair[0]} {'holds' if count == 1 else 'hold'} {other}: {', '.join(ways)}, or publish this export to another "
+        "table with table="
     )
     return SchemaError(msg)
 

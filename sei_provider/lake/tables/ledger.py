@@ -18,6 +18,7 @@ from sei_provider.lake.tables.layout import months
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import superseding
 from sei_provider.lake.tables.stored_schema import known_table
+from sei_provider.plural import plural
 
 
 class ScopeCoverage(TypedDict):
@@ -113,8 +114,8 @@ class AlreadyPublished:
         if lost:
             names = ", ".join(f"{m['scope']} {m['start']} to {m['end']} (export {m['export_id']})" for m in lost)
             msg = (
-                f"the staged files of {len(lost)} slices of table {folder.name} are gone, and no ledger holds these "
-                f"slices: {names}; clear the export tasks they came from, so that they are exported again"
+                f"the staged files of {plural(len(lost), 'slice')} of table {folder.name} are gone, and no ledger "
+                f"holds what they held: {names}; clear the export tasks they came from, so that they are exported again"
             )
             raise StagingError(msg)
         return found
