@@ -116,7 +116,7 @@ def unnamed(rows: pa.Table, match: Callable[[str], bool]) -> pa.Array:
     def is_named(text: str | None, row: str | None) -> bool:
         kept = json.loads(row) if row else []
         cells = kept.values() if isinstance(kept, dict) else kept
-        return any(match(cell) for cell in (text, *cells) if cell)
+        return any(match(cell) for cell in (text, *cells) if isinstance(cell, str))
 
     pairs = zip(rows["text"].to_pylist(), rows["row"].to_pylist(), strict=True)
     return pa.array([not is_named(text, row) for text, row in pairs], pa.bool_())

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import lru_cache
 from typing import TypedDict
 
 import pyarrow as pa
@@ -127,7 +128,12 @@ def _match(people: Sequence[str], key: bytes) -> Match:
         for text in written
         for form in ("NFC", "NFD", "NFKC", "NFKD")
     }
-    return lambda text: text in hashes or not forms.isdisjoint(spellings(text))
+
+    @lru_cache(maxsize=100_000)
+    def match(text: str) -> bool:
+        return text in hashes or not forms.isdisjoint(spellings(text))
+
+    return match
 
 
 def _is_within_reach(folder: LakePath, key: bytes) -> bool:
