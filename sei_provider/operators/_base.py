@@ -39,7 +39,7 @@ from sei_provider.operators._arguments import (
     one_of,
     optional,
 )
-from sei_provider.operators._missing import ASKED, ERROR, Missing, asked_by, sum_up
+from sei_provider.operators._missing import ASKED, ERROR, MEND_AND_CLEAR, RETRY_OR_CLEAR, Missing, asked_by, sum_up
 from sei_provider.operators._staging import Stager, manifests_of, table_of
 from sei_provider.operators._state import BatchState, TaskCheckpoint
 from sei_provider.plural import plural
@@ -57,12 +57,6 @@ if TYPE_CHECKING:
 REQUEST_ARGUMENTS = ("metrics", "granularity", "options")
 """The arguments that every request of a task carries as they are."""
 _ANY_SCOPE = Scope(team_id="0")
-_MEND_AND_CLEAR = (
-    "What to do: a retry would fail in the same way, so correct the cause; then clear the task, with what is downstream"
-)
-_RETRY_OR_CLEAR = (
-    "What to do: nothing while Airflow has tries left, which request this only; then clear it, downstream too"
-)
 
 
 class SeiExportError(AirflowException):
@@ -297,7 +291,7 @@ class SeiBatchOperator(BaseOperator):
                 context["ti"].xcom_push(key="return_value", value=staged)
             context["ti"].xcom_push(key=ERROR, value=str(error) or type(error).__name__)
             if isinstance(error, SeiError | sei_lake.LakeError) and error.is_permanent:
-                msg = f"{error}\n{_MEND_AND_CLEAR}"
+                msg = f"{error}\n{MEND_AND_CLEAR}"
                 raise AirflowFailException(msg) from error
             raise
 
@@ -350,7 +344,7 @@ class SeiBatchOperator(BaseOperator):
         lacks = [Missing(scope=manifest["scope"], error=str(manifest["error"])) for manifest in failed]
         msg = f"{len(failed)} of {plural(len(requests), 'scope')} of the {self.report} export failed: {sum_up(lacks)}"
         if state.is_permanent_failure:
-            msg = f"{msg}\n{_MEND_AND_CLEAR}"
+            msg = f"{msg}\n{MEND_AND_CLEAR}"
             raise SeiPermanentExportError(msg)
-        msg = f"{msg}\n{_RETRY_OR_CLEAR}"
+        msg = f"{msg}\n{RETRY_OR_CLEAR}"
         raise SeiExportError(msg)

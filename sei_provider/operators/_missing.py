@@ -23,6 +23,12 @@ ASKED = "asked"
 """The key of the XCom that an export task pushes before any call."""
 ERROR = "error"
 """The key of the XCom with the error that has ended an export task before it could hand on all manifests."""
+MEND_AND_CLEAR = (
+    "What to do: a retry would fail in the same way, so correct the cause; then clear the task, with what is downstream"
+)
+RETRY_OR_CLEAR = (
+    "What to do: nothing while Airflow has tries left, which request this only; then clear it, with what is downstream"
+)
 NOT_RUN = frozenset({"skipped", "removed"})
 """States of a task that was not to run, so nothing of it can be missing."""
 _VARYING = re.compile(r"(?<!HTTP )\b\S*\d\S*")

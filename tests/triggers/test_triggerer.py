@@ -144,9 +144,13 @@ class Airflow:
 
     def has_ended(self, run_id: str, triggerer: Triggerer) -> bool:
         """Tell whether a triggerer has logged, in its log or the task's, that the trigger of a run's task has ended."""
+        said = self.log(run_id, triggerer).splitlines()
+        return any("trigger completed" in line and f"/{run_id}/" in line for line in said)
+
+    def log(self, run_id: str, triggerer: Triggerer) -> str:
+        """Return what a triggerer has logged, in the log of a run's task and its own."""
         logs = self._logs.glob(f"**/run_id={run_id}/**/*.trigger.{triggerer.job}.log")
-        said = "".join(path.read_text(encoding="utf-8") for path in [*logs, triggerer.process.log])
-        return any("trigger completed" in line and f"/{run_id}/" in line for line in said.splitlines())
+        return "".join(path.read_text(encoding="utf-8") for path in [*logs, triggerer.process.log])
 
     def wait_until_ended(self, run_id: str, triggerer: Triggerer) -> None:
         """Wait until the trigger of a run's task has ended.
@@ -188,6 +192,8 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             # How long Airflow takes to see that a triggerer is gone; by default half a minute.
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+            # No worker defers here, so no trigger need wait for one's heartbeat.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "-1",
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "3",
             "PYTHONPATH": str(PROJECT),
             "TMPDIR": str(tmp_path_factory.mktemp("tmp")),
@@ -214,6 +220,9 @@ def test_a_new_triggerer_takes_up_what_a_killed_one_was_waiting_for(airflow: Air
     airflow.wait(lambda: second.has_dealt_with(trigger_id), "its event dealt with")
     assert len(airflow.sandbox.exports()) == made_before
     airflow.wait(lambda: airflow.database.triggers() == [], "the trigger is gone")
+    fired = [line for line in airflow.log(run_id, second).splitlines() if "fired event" in line]
+    assert fired
+    assert all("ExportEvent(2 ended, 0 running, 0 lost" in line and "createdAt" not in line for line in fired)
 
 
 def test_a_new_triggerer_keeps_the_deadline_of_a_killed_one(airflow: Airflow) -> None:

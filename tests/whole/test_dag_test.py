@@ -57,7 +57,7 @@ def environment(whole: Whole, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def python(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: PLW1510 - the tests look at the code that it returns
         [sys.executable, "-m", *arguments],
-        env=environment, cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=400,
+        env=environment, cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=800,
     )  # fmt: skip
 
 

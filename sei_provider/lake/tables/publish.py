@@ -30,12 +30,7 @@ from sei_provider.lake.staging.manifests import mark_published
 from sei_provider.lake.staging.staged_file import StagedFiles
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
-from sei_provider.lake.storage.store import (
-    fetch_each,
-    lake_path,
-    locked,
-    require_safe_writes,
-)
+from sei_provider.lake.storage.store import fetch_each, lake_path, locked, require_safe_writes
 from sei_provider.lake.tables.batch import Batch
 from sei_provider.lake.tables.column_types import cast_columns, infer_types
 from sei_provider.lake.tables.layout import FORMAT, months
