@@ -145,13 +145,14 @@ def test_issue_15_a_table_hashed_under_another_key_is_told_after_the_rest_is_don
 def test_issue_15_the_teams_of_a_contributor_report_are_erased_with_its_ledger(bench):
     bench.report, bench.table, bench.granularity = "contributor_report", "contributor_report", ""
     bench.header = "Collection Name,PR_MERGED"
-    bench.export(
-        "org:Eng", ["Quackenbush, Zoë,4".replace(", ", " ").replace("Quackenbush Zoë", "Zoë Quackenbush"), "B,5"], age=1
-    )
-    bench.stage("org:Eng", ["Zoë Quackenbush,4", "B,5"], age=2, start="2026-02-01", end="2026-02-28")
-    erase(bench)
+    bench.options |= {"on_bad_value": "quarantine"}
+    bench.export("org:Eng", ["Zoë Quackenbush,4", "B,5", "Zoë Quackenbush,bad"], age=1)
+    bench.stage("org:Eng", ["B,5", "Zoë Quackenbush,bad"], age=2, start="2026-02-01", end="2026-02-28")
+    bench.stage("org:Eng", ["B,5"], age=3, start="2026-02-01", end="2026-02-28")
+    assert [each["place"] for each in erase(bench)] == ["staging", "quarantine", "quarantine", "table"]
     assert traces(bench) == []
     assert bench.rows("team") == [("B",)]
+    assert erase(bench) == []
 
 
 @pytest.mark.parametrize("people", [[], [""], ["  "], "Zoë"])

@@ -10,7 +10,7 @@ import hmac
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -209,10 +209,16 @@ def _without_paths(entry: LedgerEntry, report: str, match: Match) -> LedgerEntry
     """Return a ledger entry without the person, whom only a contributor report names as a team."""
     if "team" not in personal_columns(report):
         return entry
-    teams = frozenset(path for path in entry.teams if not match(path))
+    teams, tombstones, put_aside = (
+        frozenset(_others(paths, entry.scope, match)) for paths in (entry.teams, entry.tombstones, entry.put_aside)
+    )
     parents = frozenset((path, parent) for path, parent in entry.parents if path in teams)
-    tombstones = frozenset(path for path in entry.tombstones if not match(path))
-    return replace(entry, teams=teams, parents=parents, tombstones=tombstones)
+    return replace(entry, teams=teams, parents=parents, tombstones=tombstones, put_aside=put_aside)
+
+
+def _others(paths: Iterable[str], scope: str, match: Match) -> list[str]:
+    """Return the paths that are not the person's. Where a file has no hierarchy, the scope is the root of each."""
+    return [path for path in paths if not match(path.removeprefix(f"{scope}/"))]
 
 
 def _by_slice(rows: pa.Table) -> Counter[SliceKey]:
@@ -263,10 +269,14 @@ def _rewrite(path: LakePath, change: Callable[[pa.Table, str], pa.Table], match:
         with pq.ParquetFile(fetched) as file:
             footer = {key: value for key, value in (file.metadata.metadata or {}).items() if key != b"ARROW:schema"}
             report = str(json.loads(footer.get(SLICE_KEY, b"{}")).get("report"))
-            if PATHS_KEY in footer and "team" in personal_columns(report):
-                paths = [pair for pair in json.loads(footer[PATHS_KEY]) if not any(match(part or "") for part in pair)]
-                footer[PATHS_KEY] = json.dumps(paths).encode()
             lost, changed = 0, False
+            if SLICE_KEY in footer and "team" in personal_columns(report):
+                slice_, paths = json.loads(footer[SLICE_KEY]), json.loads(footer[PATHS_KEY])
+                aside = slice_.get("paths_put_aside", [])
+                slice_["paths_put_aside"] = _others(aside, slice_["scope"], match)
+                rest_of_paths = [pair for pair in paths if not any(match(part or "") for part in pair)]
+                changed = (slice_["paths_put_aside"], rest_of_paths) != (aside, paths)
+                footer |= {SLICE_KEY: json.dumps(slice_).encode(), PATHS_KEY: json.dumps(rest_of_paths).encode()}
             with pq.ParquetWriter(
                 scratch / "after", file.schema_arrow.remove_metadata(), compression="zstd", store_schema=False
             ) as writer:
