@@ -30,6 +30,7 @@ help:
 	@echo "make chaos        workers, triggerer and scheduler killed in the middle of runs"
 	@echo "make faults       each fault of SEI or the network against each report, as a table"
 	@echo "make test-matrix  the Airflow part of the suite on $(OLDER) $(NEWEST)"
+	@echo "make test-python-3.13  the library's tests on another Python of this machine"
 	@echo "make browser      the web UI in Chromium; makes the pictures of the docs"
 	@echo "make distributed  docker-compose.yaml's services as processes; one worker and one triggerer are killed"
 	@echo "make requests     how many requests 1,000 exports take, at the speed the key allows (12 minutes)"
@@ -120,6 +121,14 @@ test-on-%: $(READY)
 		--editable '.[$(EXTRAS)]' --group dev
 	$(VENV)-$*/bin/$(PYTEST) $(AIRFLOW_PART)
 
+# The library part on another Python, such as test-python-3.13, if this machine has a `python3.13`. What passes here is
+# what requires-python claims.
+test-python-%: $(READY)
+	$(BIN)/uv venv --quiet --clear --python "$$(command -v python$*)" $(VENV)-python-$*
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV)-python-$*/bin/python \
+		--constraints constraints.txt --build-constraints constraints.txt --editable '.[$(EXTRAS)]' --group dev
+	$(VENV)-python-$*/bin/$(PYTEST) $(LIBRARY_PART)
+
 docs: $(READY)
 	$(BIN)/python -m dev.docs
 
@@ -149,5 +158,5 @@ constraints: $(READY)
 	echo "apache-airflow==$(NEWEST)" | $(COMPILE) --constraints - --output-file constraints.txt
 
 clean:
-	rm -rf $(VENV) $(addprefix $(VENV)-,$(OLDER)) .demo build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(addprefix $(VENV)-,$(OLDER)) $(VENV)-python-* .demo build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
