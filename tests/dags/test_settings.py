@@ -12,7 +12,6 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG
 
-from sei_provider.api import SeiInputError
 from sei_provider.hooks.dag_zone import dag_zone
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -102,7 +101,7 @@ def test_a_variable_tells_how_many_months_a_night_looks_back(load: Callable[[str
     assert looked_back == ["2026-01-01", "2025-12-01", "2025-11-01", "2024-12-01", "2016-01-01"]
     for bad in ("", "one", "-1", "1.5", "121", "1,2", None, True, "１", "[1]"):
         with pytest.raises(
-            SeiInputError, match="the Variable sei_lookback_months must be a whole number from 0 to 120"
+            AirflowFailException, match="the Variable sei_lookback_months must be a whole number from 0 to 120"
         ):
             nightly.month_before(run, nightly.dag, bad)
 
