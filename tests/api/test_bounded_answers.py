@@ -136,7 +136,7 @@ async def test_line_1_a_large_reply_is_parsed_off_the_event_loop(monkeypatch: py
     assert threads == [True, False]
 
 
-BOMB = gzip.compress(b"[" + b" " * 150_000_000, 1)
+BOMB = gzip.compress(b"[" + b" " * 150_000_000)
 
 
 def test_line_1_a_packed_reply_takes_no_more_memory_than_a_plain_one(
@@ -146,7 +146,7 @@ def test_line_1_a_packed_reply_takes_no_more_memory_than_a_plain_one(
         packed = said(BOMB, status=status, headers="Content-Encoding: gzip\r\n")
         with raw_server(packed) as server, pytest.raises(error):
             client_to(server.base_url).get_export("sprint", "exp_1")
-    assert peak() < MEMORY
+    assert peak() < MEMORY // 2, "what one read brings would unpack to more"
 
 
 def test_line_1_a_body_of_single_bytes_is_given_up(client_to: MakeClient) -> None:
