@@ -261,8 +261,8 @@ class Stack:
                     "password": self.sandbox_key,
                     "extra": {
                         "org_identifier": "default",
-                        "project_identifier": "demo",
-                        "account_identifier": "demo",
+                        "project_identifier": "sandbox",
+                        "account_identifier": "sandbox",
                         "requests_per_minute": self._requests_per_minute,
                     },
                 }

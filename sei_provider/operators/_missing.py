@@ -236,7 +236,7 @@ def _not_handed_on(exports: Sequence[ExportTask], manifests: Collection[Manifest
             taken[table, scope, start, end] += 1
             days = sum((to - since).days + 1 for since, to in ranges[table, scope] if first <= since and to <= last)
             if days < taken[table, scope, start, end] * ((last - first).days + 1):
-                ended = f"its export task {export.name} ({export.report}) {_state(export)} before it had handed it on"
+                ended = f"its export task {export.name} ({export.report}) handed nothing on: it {_state(export)}"
                 error = export.error or ended
                 yield Missing(scope=scope, error=error, table=table, start=start, end=end, task=export.name)
 
@@ -269,11 +269,12 @@ def _ranges_not_handed_on(
 def _silence(export: ExportTask) -> str:
     report = f"the report {export.report}" if export.report else "a report that is not known"
     told = f": {export.error}" if export.error else ""
-    return f"its export task {export.name}, for {report}, {_state(export)} before it had told what it asks for{told}"
+    why = f"it {_state(export)} before it had told what it asks for{told}"
+    return f"its export task {export.name}, for {report}, handed nothing on: {why}"
 
 
 def _state(export: ExportTask) -> str:
-    return {"failed": "failed", "upstream_failed": "did not run, because one before it failed,"}.get(
+    return {"failed": "failed", "upstream_failed": "did not run, because a task before it failed,"}.get(
         str(export.state), "ended"
     )
 

@@ -97,7 +97,7 @@ def test_of_two_reports_the_one_that_handed_nothing_on_is_missing_by_report_and_
     what, then = str(red.value).splitlines()
     assert what.startswith(
         "2 scopes are missing from the lake: productivity_team_monthly, 2026-01-01 to 2026-01-31: team:11, team:12: "
-        "its export task productivity (productivity) failed"
+        "its export task productivity (productivity) handed nothing on: it failed"
     )
     assert then.startswith("What to do: clear productivity, with what is downstream")
 
@@ -134,7 +134,7 @@ def test_a_task_killed_before_it_could_tell_is_named_with_its_report_and_map_ind
     run = Run({"export_0": "success", "export_1": "failed"}, {("export", 0): good})
     result = published(lake, exports, run, staged=[good["return_value"]], expected=expected)
     [lack] = result["missing"]
-    assert "export (map index 1), for the report productivity, failed" in lack["error"]
+    assert "export (map index 1), for the report productivity, handed nothing on: it failed" in lack["error"]
     assert lack["task"] == "export (map index 1)"
 
 

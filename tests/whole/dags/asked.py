@@ -36,7 +36,7 @@ with DAG("asked_two_reports", schedule=None) as two_reports:
 with DAG("asked_two_months", schedule=None) as two_months:
     months = [
         {"scopes": TEAMS, "start": "2026-01-01", "end": "2026-01-31"},
-        {"scopes": TEAMS, "start": "2026-02-01", "end": "2026-02-28", "lake": "s3://no_such_connection@bucket/lake"},
+        {"scopes": TEAMS, "start": "2026-02-01", "end": "2026-02-28", "lake": "/dev/null/lake"},
     ]
     mapped = SeiExportOperator.partial(task_id="export", report="sprint").expand_kwargs(
         [{"lake": LAKE, **month} for month in months]
