@@ -101,7 +101,7 @@ def staged(bench: Bench, body: bytes, on_bad_value: str) -> LakeError | tuple[li
         return error
     table = pq.read_table(path)
     # What SEI sent stands first and has a header; what the lake adds has none.
-    sent = sum(bool(header) for _, header, _ in json.loads(table.schema.metadata[b"sei.columns"]))
+    sent = sum(bool(header) for _, header, *_ in json.loads(table.schema.metadata[b"sei.columns"]))
     rows = list(zip(*(column.to_pylist() for column in table.columns[:sent]), strict=True))
     return rows, pq.read_table(aside)["line"].to_pylist() if aside.exists() else []
 
