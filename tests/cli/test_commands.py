@@ -21,7 +21,7 @@ from sei_provider.api import ExportRequest, Scope, SeiClient
 from sei_provider.lake import coverage, read_table
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
-from tests.connections import connect
+from sei_provider.testing import connect
 from tests.operators.conftest import Task
 from tests.operators.test_publish_and_check import publish
 

@@ -12,7 +12,7 @@ import pytest
 
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
-from tests.connections import connect
+from sei_provider.testing import connect
 
 DAGS = Path(__file__).parents[2] / "dags"
 

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, ParamValid
 from airflow.sdk import Param
 
 from sei_provider.sandbox.control import SandboxControl
-from tests.connections import connect
+from sei_provider.testing import connect
 from tests.operators.conftest import Task
 from tests.operators.test_publish_and_check import publish
 

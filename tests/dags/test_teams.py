@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from sei_provider.api import SeiAuthError, SeiInputError
 from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.server import serve
-from tests.connections import connect
+from sei_provider.testing import connect
 from tests.dags.conftest import DAGS
 
 

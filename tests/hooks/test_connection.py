@@ -15,7 +15,7 @@ from sei_provider.hooks.connection import base_url
 from sei_provider.hooks.permanent import no_retry_if_permanent
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.sandbox.server import serve
-from tests.connections import connect
+from sei_provider.testing import connect
 from tests.operators.conftest import Task
 
 IDENTIFIERS = "org_identifier=acme&project_identifier=web"

@@ -22,7 +22,7 @@ from sei_provider.hooks import sei
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.provider_info import get_provider_info
 from sei_provider.sandbox.server import serve
-from tests.connections import connect
+from sei_provider.testing import connect
 
 
 def test_the_connection_test_accepts_a_good_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
-from tests.connections import connect
+from sei_provider.testing import connect
 from tests.tasks import TaskState, task_context
 
 

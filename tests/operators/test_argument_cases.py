@@ -26,7 +26,7 @@ from sei_provider.api import SeiInputError
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
-from tests.connections import connect
+from sei_provider.testing import connect
 from tests.examples import examples
 from tests.operators import argument_judge as judge
 from tests.tasks import TaskState, task_context

@@ -18,7 +18,7 @@ from sei_provider.hooks.sei import SeiHook
 from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.sandbox.control import SandboxControl
-from tests.connections import connect
+from sei_provider.testing import connect
 from tests.operators.conftest import Task
 from tests.tasks import TaskState
 

@@ -15,8 +15,8 @@ from sei_provider.links import SeiExportLink
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.server import serve
+from sei_provider.testing import connect
 from sei_provider.triggers.export import SeiExportTrigger
-from tests.connections import connect
 from tests.operators.conftest import Task
 from tests.tasks import TaskState
 

@@ -20,7 +20,7 @@ from sei_provider.operators._staging import spool
 from sei_provider.operators.report import SeiReportOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
-from tests.connections import connect
+from sei_provider.testing import connect
 from tests.operators.conftest import Task
 from tests.tasks import TaskState
 

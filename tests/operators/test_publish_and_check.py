@@ -19,7 +19,7 @@ from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.check import SeiCheckOperator
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
-from tests.connections import connect
+from sei_provider.testing import connect
 from tests.operators.conftest import Task
 
 SPRINT = "sprint_team_monthly"

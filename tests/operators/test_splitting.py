@@ -22,7 +22,7 @@ from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.server import serve
-from tests.connections import connect
+from sei_provider.testing import connect
 from tests.operators.conftest import Task
 from tests.tasks import TaskState
 

@@ -19,7 +19,7 @@ from sei_provider.operators._arguments import listed_headers
 from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.sandbox.control import SandboxControl
-from tests.connections import connect
+from sei_provider.testing import connect
 from tests.operators.conftest import Task
 from tests.operators.test_publish_and_check import check, publish
 

@@ -21,8 +21,8 @@ from sei_provider.api.rate_limit import RateLimit
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.server import serve
+from sei_provider.testing import connect
 from sei_provider.triggers.export import SeiExportTrigger
-from tests.connections import connect
 from tests.triggers.exports import made
 
 MANY = [team.id for team in Organisation(20).leaves]

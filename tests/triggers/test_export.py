@@ -12,8 +12,8 @@ import pytest
 
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
+from sei_provider.testing import connect
 from sei_provider.triggers.export import SeiExportTrigger
-from tests.connections import connect
 from tests.triggers.exports import made
 
 

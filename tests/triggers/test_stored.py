@@ -52,7 +52,7 @@ from sei_provider.operators._base import SeiExportError
 from sei_provider.operators._state import TaskCheckpoint
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
-from tests.connections import connect
+from sei_provider.testing import connect
 from tests.operators.conftest import Task
 from tests.tasks import TaskState
 

@@ -19,8 +19,8 @@ from dev.processes import BackgroundProcess, stop_all, wait_until
 from dev.stack import PROJECT
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
+from sei_provider.testing import connect
 from sei_provider.triggers.export import SeiExportTrigger
-from tests.connections import connect
 from tests.triggers.exports import made
 
 PATIENCE = 60.0
