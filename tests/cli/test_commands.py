@@ -250,6 +250,9 @@ def test_a_bad_connection_ends_with_what_is_wrong_with_it(
     ("arguments", "words"),
     [
         (("exports", "show", "sprint", "exp_nowhere"), "HTTP 404"),
+        (("exports", "list", "sprint", "--team", "11,12"), "team_id must be an id, not '11,12'"),
+        (("retire", "['11', '12']", "--lake", "/nowhere"), "is not a scope"),
+        (("coverage", "sprint_team_monthly", "--lake", ""), "is empty"),
         (("exports", "list", "velocity"), "unknown report 'velocity'"),
         (("exports", "list", "business_alignment"), "no list of business_alignment"),
         (("exports", "list", "sprint", "--status", "odd"), "unknown status 'odd'"),
