@@ -64,6 +64,7 @@ parse-time: $(READY)
 
 bench-lake: $(READY)
 	$(BIN)/python -m bench.lake $(if $(AGAINST),--against $(AGAINST))
+	$(BIN)/python -m bench.wide $(if $(AGAINST),--against $(AGAINST))
 
 check: lint
 	$(BIN)/$(PYTEST) $(LIBRARY_PART)

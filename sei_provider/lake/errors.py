@@ -86,6 +86,10 @@ class ColumnsError(LakeError):
     is_permanent = True
 
 
+class TooManyError(CsvError):
+    """The file has more columns, teams or sprints than the lake takes, or its table would (`lake.bounds`)."""
+
+
 class SchemaError(LakeError):
     """A staged value does not fit the type of its column in the table."""
 

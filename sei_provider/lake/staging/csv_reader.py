@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
+from sei_provider.lake.bounds import MAX_COLUMNS
 from sei_provider.lake.column_mapping import ColumnMapping
 from sei_provider.lake.columns import NULL_NUMBER, Column, arrow_type
-from sei_provider.lake.errors import CsvError
+from sei_provider.lake.errors import CsvError, TooManyError
 from sei_provider.lake.header import declare, require_columns
 from sei_provider.lake.model import Slice
 from sei_provider.lake.staging.csv_records import Block, QuotingError, Record, RecordStream
@@ -50,6 +51,9 @@ class CsvReader:
         self._records = RecordStream(stream)
         self._slice = slice_
         headers = _headers(self._records)
+        if len(headers) > MAX_COLUMNS:
+            msg = f"the file has {len(headers):,} columns, and the lake takes {MAX_COLUMNS:,}: request fewer metrics"
+            raise TooManyError(msg, line=1)
         declared = declare(headers, report=slice_.report, metrics=slice_.metrics, mapping=mapping)
         self.file = classify(declared)
         self.columns = self.file.columns

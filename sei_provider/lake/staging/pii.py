@@ -188,11 +188,12 @@ class FileColumns:
         names = [name for name in rows.schema.names if name in self.personal]
         if self.privacy.choice == "drop":
             return rows.drop_columns(names)
+        columns = dict(zip(rows.schema.names, rows.columns, strict=True))
         for name in names:
-            coded = rows[name].dictionary_encode()
+            coded = columns[name].dictionary_encode()
             hashes = pa.array([self.privacy.hash(text) for text in coded.dictionary.to_pylist()], pa.string())
-            rows = rows.set_column(rows.schema.get_field_index(name), name, hashes.take(coded.indices))
-        return rows
+            columns[name] = hashes.take(coded.indices)
+        return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 
     def mask(self, column: str, text: str) -> str | None:
         """Return what may be kept of the text of one cell."""

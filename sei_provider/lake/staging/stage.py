@@ -9,24 +9,19 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, closing
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from sei_provider.lake.column_mapping import ColumnMapping, ColumnsArgument
-from sei_provider.lake.columns import Column, arrow_type
 from sei_provider.lake.errors import CsvError, StagingError
 from sei_provider.lake.model import Manifest, Slice
-from sei_provider.lake.periods import in_utc, sprint_name
+from sei_provider.lake.periods import in_utc
 from sei_provider.lake.staging.csv_reader import CsvReader
 from sei_provider.lake.staging.csv_records import Record
 from sei_provider.lake.staging.csv_stream import MAX_FILE_BYTES, Download
@@ -34,22 +29,12 @@ from sei_provider.lake.staging.erased import ErasedPeople, without
 from sei_provider.lake.staging.manifests import write_manifest
 from sei_provider.lake.staging.pii import NotRatingsError, PersonalData, Privacy, UnknownColumns
 from sei_provider.lake.staging.quarantine import Quarantine
-from sei_provider.lake.staging.staged_file import (
-    COLUMNS_KEY,
-    DICTIONARY_BYTES,
-    PATHS_KEY,
-    PERIODS_KEY,
-    SLICE_KEY,
-    SPRINTS_KEY,
-    by_bytes,
-)
-from sei_provider.lake.staging.team_rows import TeamRows
+from sei_provider.lake.staging.staged_writer import with_added, write_staged
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import lake_path, put, require_safe_writes
 from sei_provider.plural import plural
 
-_FEW_BYTES = 64 << 10
 _READER_VERSION = 2
 """Raised when the same bytes are read otherwise: an export that is staged again then replaces itself."""
 
@@ -214,7 +199,7 @@ def _build(
                 export["unknown_paths"] = rejects.has_unknown_paths
                 export["paths_put_aside"] = sorted(rejects.paths)
 
-        rows = _write(scratch / "object", _with_added(file.columns_left), batches(), slice_, export, root)
+        rows = write_staged(scratch / "object", with_added(file.columns_left), batches(), slice_, export, root)
     if rows and not names_hierarchy:
         raise _NoHierarchyError
     if rejects and rejects.count and not rows:  # an export without rows would clear what the table holds
@@ -257,110 +242,3 @@ def _lake_of(folder: LakePath) -> LakePath | None:
 def _file_name(name: str) -> str:
     # Ids come from a server and must never form a path.
     return name if _SAFE_NAME.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()[:32]
-
-
-def _with_added(columns: Sequence[Column]) -> list[Column]:
-    """Add the columns that every staged row has, also if SEI does not send them."""
-    columns = list(columns)
-    for name, kind in (("team_hierarchy", "string"), ("start_date", "date32"), ("end_date", "date32")):
-        if all(column.name != name for column in columns):
-            columns.append(Column(name, "", kind))  # type: ignore[arg-type]  # both are column types
-    return columns
-
-
-def _completed(batch: pa.RecordBatch, schema: pa.Schema, slice_: Slice, root: str) -> pa.Table:
-    arrays = {name: batch[name] for name in batch.schema.names}
-    team = arrays["team"]
-    # The owner rule needs a path in every row. Without any hierarchy the scope is the root, because teams of two scopes
-    # may have one name; beside rows with a hierarchy, a team without one is a root itself.
-    path = pc.binary_join_element_wise(pa.scalar(root), team, "")
-    arrays["team_hierarchy"] = pc.coalesce(arrays["team_hierarchy"], path) if "team_hierarchy" in arrays else path
-    if slice_.dates_rows:
-        arrays |= _dates(arrays, slice_)
-    arrays.setdefault("end_date", pa.nulls(len(team), pa.date32()))
-    return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
-
-
-def _dates(arrays: Mapping[str, pa.Array], slice_: Slice) -> dict[str, pa.Array]:
-    """Return the date columns of a batch, in which rows without a first day have the range of the request."""
-    start, end = (pa.repeat(pa.scalar(day, pa.date32()), len(arrays["team"])) for day in slice_.range.values())
-    if slice_.replace_exact_range:
-        return {"start_date": start, "end_date": end}
-    none = pa.nulls(len(start), pa.date32())
-    starts, ends = arrays.get("start_date", none), arrays.get("end_date", none)
-    return {
-        "start_date": pc.coalesce(starts, start),
-        "end_date": pc.if_else(pc.is_null(starts), pc.coalesce(ends, end), ends),
-    }
-
-
-def _write(
-    file: Path,
-    columns: Sequence[Column],
-    batches: Iterable[pa.RecordBatch],
-    slice_: Slice,
-    export: Mapping[str, Any],
-    root: str,
-) -> int:
-    rows = 0
-    team_rows = TeamRows(slice_)
-    schema = pa.schema([(column.name, arrow_type(column)) for column in columns])
-    paths: set[tuple[str, str]] = set()
-    periods: set[tuple[str | None, ...]] = set()
-    sprints: set[tuple[str | None, ...]] = set()
-    period_columns = ["start_date"]
-    if slice_.granularity == "sprint":
-        period_columns = [name for name in ("team_hierarchy", "start_date", "sprint") if name in schema.names]
-    groups = by_bytes(_completed(batch, schema, slice_, root) for batch in batches)
-    first = next(groups, schema.empty_table())
-    # Compressing a few rows saves almost nothing and doubles the time to open the file; there may be thousands.
-    packed = first.nbytes > _FEW_BYTES
-    options = {"compression": "zstd" if packed else "none", "use_dictionary": packed}
-    # No reader filters by the statistics, and Parquet's types already say what a stored Arrow schema would.
-    options |= {"write_statistics": False, "store_schema": False}
-    with (
-        pq.ParquetWriter(file, schema, dictionary_pagesize_limit=DICTIONARY_BYTES, **options) as writer,
-        ThreadPoolExecutor(1) as packing,
-    ):
-
-        def pack(table: pa.Table) -> None:
-            team_rows.add(table)
-            writer.write_table(table, row_group_size=len(table))
-            paths.update(_distinct(table, ["team", "team_hierarchy"]))
-            periods.update(_distinct(table, period_columns))
-            if slice_.granularity == "sprint":
-                found = _distinct(table, [*period_columns, "end_date"])
-                sprints.update((path, *name, start, end) for path, start, *name, end in found if end)
-            pa.default_memory_pool().release_unused()  # memory that this thread freed but kept: a tenth of the peak
-
-        # One row group is compressed while the next is read: both take about the same time.
-        packed_before: Future[None] | None = None
-        for table in chain([first], groups) if len(first) else ():
-            rows += len(table)
-            if packed_before:
-                packed_before.result()
-            packed_before = packing.submit(pack, table)
-        if packed_before:
-            packed_before.result()
-        team_rows.check()
-        footer = {
-            SLICE_KEY: {**slice_.to_json(), **export},
-            COLUMNS_KEY: [
-                (column.name, column.header, column.type, column.hashed, column.is_named) for column in columns
-            ],
-            PATHS_KEY: sorted(paths),
-            PERIODS_KEY: sorted(periods, key=str),
-        }
-        if slice_.granularity == "sprint":
-            footer[SPRINTS_KEY] = sorted(
-                (path, sprint_name(name[0] if name else None, date.fromisoformat(str(start))), start, end)
-                for path, *name, start, end in sprints
-            )
-        writer.add_key_value_metadata({key: json.dumps(value) for key, value in footer.items()})
-    return rows
-
-
-def _distinct(table: pa.Table, names: Sequence[str]) -> set[tuple[Any, ...]]:
-    found = table.select(names).group_by(names).aggregate([])
-    columns = (found[name].cast(pa.string()).to_pylist() for name in names)
-    return set(zip(*columns, strict=True))

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.bounds import MAX_COLUMNS
 from sei_provider.lake.column_mapping import TYPE_NAMES, loose_header
 from sei_provider.lake.columns import (
     DIMENSIONS,
@@ -55,9 +56,12 @@ def infer_types(
         if _misfit(columns, files[0], known):
             unfit |= {_pair(file): error for file in files if (error := _misfit(columns, file, known))}
             continue
-        for column in columns:
-            if column.name not in known or known[column.name].type is None:
-                known[column.name] = column
+        added = [column for column in columns if column.name not in known or known[column.name].type is None]
+        total = len(known) + sum(column.name not in known for column in added)
+        if total > MAX_COLUMNS:
+            unfit |= {_pair(file): _too_many(file, total) for file in files}
+            continue
+        known |= {column.name: column for column in added}
     unfit |= _unfit_slices(staged, {name: column.type for name, column in known.items()}, table)
     others = {*left_out, *unfit}
     keys = [key for key, files in slices.items() if not others.issuperset(map(_pair, files))]
@@ -72,15 +76,16 @@ def infer_types(
 def cast_columns(rows: pa.Table, schema: TableSchema) -> pa.Table:
     """Cast staged text to the types of the table. `infer_types` has checked that every value fits."""
     types = {column.name: column.type for column in schema.columns}
-    for index, name in enumerate(rows.schema.names):
-        if not pa.types.is_string(rows[name].type) or name in LINEAGE:
+    names, columns = rows.schema.names, rows.columns
+    for index, (name, values) in enumerate(zip(names, columns, strict=True)):
+        if not pa.types.is_string(values.type) or name in LINEAGE:
             continue
         kind = types.get(name)
         if kind in _CASTS:
-            rows = rows.set_column(index, name, _CASTS[kind](rows[name]))
-        elif types.get(name) is None or name.endswith("_rating"):
-            rows = rows.set_column(index, name, without_dash(rows[name]))
-    return rows
+            columns[index] = _CASTS[kind](values)
+        elif kind is None or name.endswith("_rating"):
+            columns[index] = without_dash(values)
+    return pa.Table.from_arrays(columns, names)  # at once: setting one column copies the list of all
 
 
 def _pair(file: StagedFile) -> Pair:
@@ -114,6 +119,14 @@ def _misfit(columns: Sequence[Column], file: StagedFile, known: Mapping[str, Col
             )
             return SchemaError(msg)
     return None
+
+
+def _too_many(file: StagedFile, total: int) -> SchemaError:
+    msg = (
+        f"table {file.slice.table} would have {total:,} columns with export {file.export_id} of {file.slice.scope}, "
+        f"and a table takes {MAX_COLUMNS:,}: publish this export to another table with table="
+    )
+    return SchemaError(msg)
 
 
 def _otherwise_hashed(column: Column, there: Column, table: str, export: str) -> TableDefinitionError:

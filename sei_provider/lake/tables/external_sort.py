@@ -11,6 +11,8 @@ import pyarrow as pa
 
 RUN_BYTES = 32 << 20
 """Rows held in memory before they are sorted and written to disk as one run."""
+MAX_ARRAYS = 50_000
+"""Columns of all tables that wait in memory, about; more are joined into one table."""
 MERGE_FAN_IN = 16
 """Runs merged at a time. More are merged in rounds, so memory does not grow with their number."""
 _BLOCK_BYTES = 1 << 20
@@ -25,6 +27,7 @@ class ExternalSorter:
         self._by = by
         self._waiting: list[pa.Table] = []
         self._size = 0
+        self._arrays = 0
         self._runs: list[Path] = []
         self._written = 0
 
@@ -33,6 +36,10 @@ class ExternalSorter:
         if len(rows):
             self._waiting.append(rows)
             self._size += rows.nbytes
+            self._arrays += rows.num_columns
+        if self._arrays > MAX_ARRAYS:  # a row of thousands of columns takes a hundred times its bytes as a table
+            self._waiting = [pa.concat_tables(self._waiting).combine_chunks()]
+            self._arrays = rows.num_columns
         if self._size >= RUN_BYTES:
             self._spill()
 
@@ -60,7 +67,7 @@ class ExternalSorter:
 
     def _sorted(self) -> pa.Table:
         rows = pa.concat_tables(self._waiting)
-        self._waiting, self._size = [], 0
+        self._waiting, self._size, self._arrays = [], 0, 0
         return rows.sort_by(_ascending(self._by))
 
     def _spill(self) -> None:

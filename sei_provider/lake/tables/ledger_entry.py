@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 from sei_provider.lake.model import SliceKey
@@ -93,6 +94,13 @@ class LedgerEntry:
     def age(self) -> tuple[datetime, str, datetime]:
         """Return the order among entries that reach equally far: `createdAt`, export id, time of staging."""
         return self.created_at, self.export_id, self.staged_at or _UNKNOWN_TIME
+
+    @property
+    def bytes(self) -> int:
+        """Return about how many bytes its names take in a footer, where other letters than ASCII's are escaped."""
+        sprints = ((path, name) for path, name, *_ in self.sprint_days)
+        names = chain(self.teams, self.tombstones, *(self.sprints or ()), *sprints)
+        return sum(4 + (len(name) if name.isascii() else 6 * len(name)) for name in names)
 
     def overlaps(self, first: date, last: date) -> bool:
         """Return whether its range and another one have a day in common."""

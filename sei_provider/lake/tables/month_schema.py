@@ -66,7 +66,8 @@ def columns_of(schema: pa.Schema) -> tuple[Column, ...]:
 
 def lacks_columns(month: pa.Schema, target: pa.Schema) -> bool:
     """Return whether a month lacks a column of the table, or has one in another type, as 751f940 wrote them."""
-    return any(field.name not in month.names or month.field(field.name).type != field.type for field in target)
+    found = dict(zip(month.names, month.types, strict=True))
+    return any(found.get(name) != kind for name, kind in zip(target.names, target.types, strict=True))
 
 
 def is_newer(month: pa.Schema | None, schema: TableSchema) -> bool:
@@ -81,8 +82,8 @@ def is_newer(month: pa.Schema | None, schema: TableSchema) -> bool:
 
 def conflicting(month: pa.Schema | None, target: pa.Schema) -> list[str]:
     """Return the columns that a month has in another type than its table."""
-    found = month if month is not None else pa.schema([])
-    return [field.name for field in target if field.name in found.names and found.field(field.name).type != field.type]
+    found = dict(zip(month.names, month.types, strict=True)) if month is not None else {}
+    return [name for name, kind in zip(target.names, target.types, strict=True) if found.get(name, kind) != kind]
 
 
 def require_castable(rows: pa.Table, schema: pa.Schema, table: str) -> None:
@@ -102,8 +103,11 @@ def cast_to_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 
     A text that is no number becomes null where a retype was interrupted; who writes calls `require_castable` first.
     """
-    arrays = [
-        convert(rows[name], kind) if name in rows.schema.names else pa.nulls(len(rows), kind)
-        for name, kind in zip(schema.names, schema.types, strict=True)
-    ]
+    found = dict(zip(rows.schema.names, rows.columns, strict=True))
+    arrays = []
+    for name, kind in zip(schema.names, schema.types, strict=True):
+        values = found.get(name)
+        if values is None:
+            values = pa.nulls(len(rows), kind)
+        arrays.append(values if values.type == kind else convert(values, kind))
     return pa.Table.from_arrays(arrays, schema=schema)

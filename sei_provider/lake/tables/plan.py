@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
+from sei_provider.lake.bounds import MAX_FOOTER_BYTES
+from sei_provider.lake.errors import SchemaError
 from sei_provider.lake.model import Slice, SliceKey
 from sei_provider.lake.periods import months_between, next_month, period_end, period_months, sprint_name
 from sei_provider.lake.staging.staged_file import StagedFile
@@ -79,6 +81,29 @@ def not_held(entries: Iterable[LedgerEntry], held: Iterable[LedgerEntry]) -> lis
             there[entry.identity] = joined
             fresh[entry.identity] = fresh[entry.identity].joined(entry) if entry.identity in fresh else entry
     return list(fresh.values())
+
+
+def within_footer(
+    fresh: Iterable[LedgerEntry], held: Iterable[LedgerEntry], where: str
+) -> tuple[list[LedgerEntry], list[tuple[LedgerEntry, SchemaError]]]:
+    """Split new slices of a month into those that its footer has room for, and the others with an error each."""
+    fresh = list(fresh)
+    replaced = {(entry.scope, entry.start, entry.end) for entry in fresh}
+    room = MAX_FOOTER_BYTES
+    room -= sum(entry.bytes for entry in held if (entry.scope, entry.start, entry.end) not in replaced)
+    fit, full = [], []
+    for entry in fresh:
+        if entry.bytes > room:
+            msg = (
+                f"export {entry.export_id} of {entry.scope} names {len(entry.teams):,} teams, and the ledger of "
+                f"{where} has no room for them: it takes {MAX_FOOTER_BYTES >> 20} MB, because readers refuse larger footers. "
+                "Publish this export to another table with table="
+            )
+            full.append((entry, SchemaError(msg)))
+        else:
+            room -= entry.bytes
+            fit.append(entry)
+    return fit, full
 
 
 def sprints_moving_on(

@@ -48,6 +48,7 @@ from sei_provider.lake.tables.plan import (
     outdated_months,
     slices_by_month,
     sprints_moving_on,
+    within_footer,
 )
 from sei_provider.lake.tables.restatement import Figures
 from sei_provider.lake.tables.schema import PERSONAL_DATA, TableSchema
@@ -192,6 +193,9 @@ def _plan(batch: Batch, before: Snapshot) -> _Plan:
     for month in visited.keys() & before.damaged.keys():
         batch.refused |= {entry.export: before.damaged[month] for entry in visited.pop(month)}
     fresh = {month: not_held(entries, before.ledger(month)) for month, entries in visited.items()}
+    for month, entries in fresh.items():
+        fresh[month], full = within_footer(entries, before.ledger(month), f"{batch.folder.name}, month {month:%Y-%m},")
+        batch.refused |= {entry.export: error for entry, error in full}
     schema, outdated = outdated_months(before, schema, visited)
     return _Plan(schema, fresh, outdated)
 

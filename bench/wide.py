@@ -1,0 +1,148 @@
+"""Files at the bounds of the lake: many columns, many slices of many columns, many teams; CPU seconds and peak memory.
+
+    python -m bench.wide [--columns 10000] [--slices 400] [--slice-columns 2000] [--teams 200000] [--against COMMIT]
+
+Each step runs in its own process. With `--against`, that commit takes the same files first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from upath import UPath
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+BASE = ["Team", "Team_Hierarchy", "Start_Date", "End_Date"]
+ROW = "2026-01-01,2026-01-31"
+
+
+def main() -> None:
+    """Run the steps and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--columns", type=int, default=10_000)
+    parser.add_argument("--slices", type=int, default=400)
+    parser.add_argument("--slice-columns", type=int, default=2_000)
+    parser.add_argument("--teams", type=int, default=200_000)
+    parser.add_argument("--against", metavar="COMMIT", help="run the same with an earlier commit, before this tree")
+    parser.add_argument("--step", nargs=3, metavar=("NAME", "FOLDER", "COUNTS"), help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.step:
+        _measure(asked.step[0], Path(asked.step[1]), json.loads(asked.step[2]))
+        return
+    with tempfile.TemporaryDirectory(prefix="sei-bench-") as name:
+        trees = [Path.cwd()]
+        if asked.against:
+            trees.insert(0, _tree_of(asked.against, Path(name, "before")))
+        for step, counts in (
+            ("columns", [asked.columns]),
+            ("slices", [asked.slices, asked.slice_columns]),
+            ("teams", [asked.teams]),
+        ):
+            for number, tree in enumerate(trees):
+                which = asked.against if number < len(trees) - 1 else "this tree"
+                said = _run(step, Path(name, f"{step}-{number}"), counts, tree)
+                sys.stdout.write(f"{step} {counts}, {which}: {said}\n")
+                sys.stdout.flush()
+
+
+def columns(folder: Path, counts: list[int]) -> None:
+    """One file of many undeclared columns and ten teams: staged and published."""
+    names = [f"Category {number} effort" for number in range(counts[0])]
+    cells = {team: [str(team * number % 97) for number in range(counts[0])] for team in range(10)}
+    rows = [[f"T{team}", f"Eng/T{team}", ROW, *values] for team, values in cells.items()]
+    _publish(folder, [_stage(folder, 0, [*BASE, *names], rows)])
+
+
+def slices(folder: Path, counts: list[int]) -> None:
+    """Many slices, each of many columns out of a quarter more, so that no two have the same: only publishing counts."""
+    total = counts[1] * 5 // 4
+    manifests = []
+    for number in range(counts[0]):
+        first = number % (total - counts[1])
+        names = [f"Category {column} tickets" for column in range(first, first + counts[1])]
+        row = [f"T{number}", f"Eng/T{number}", ROW, *["1.5"] * counts[1]]
+        manifests.append(_stage(folder, number, [*BASE, *names], [row]))
+    _started()
+    _publish(folder, manifests)
+
+
+def teams(folder: Path, counts: list[int]) -> None:
+    """One export of many teams: staged, published, and its coverage read."""
+    rows = [[f"Team {n}", f"Eng/Group {n % 500}/Team {n}", ROW, "1"] for n in range(counts[0])]
+    _publish(folder, [_stage(folder, 0, [*BASE, "PR_MERGED"], rows)])
+    from sei_provider import lake
+
+    list(lake.coverage(folder / "lake", "wide"))
+
+
+STEPS: dict[str, Callable[[Path, list[int]], None]] = {"columns": columns, "slices": slices, "teams": teams}
+_began = [0.0]
+
+
+def _started() -> None:
+    _began[0] = time.process_time()
+
+
+def _stage(folder: Path, number: int, header: list[str], rows: list[list[str]]) -> Any:
+    from sei_provider import lake
+
+    file = folder / "body"
+    file.write_text("\n".join(",".join(cells) for cells in [header, *rows]) + "\n")
+    return lake.stage(
+        file,
+        folder=UPath(folder) / "lake" / "_staging" / "task",
+        slice=lake.Slice(
+            table="wide", report="productivity", scope=f"team:{number}", start=date(2026, 1, 1), end=date(2026, 1, 31),
+            granularity="monthly", metrics=frozenset({"PR_MERGED"}), definition={},
+        ),
+        request=f"{number:08}",
+        export_id=f"exp_{number}",
+        created_at=NOW + timedelta(seconds=number),
+        run_id="run",
+        exported_at=NOW + timedelta(seconds=number),
+    )  # fmt: skip
+
+
+def _publish(folder: Path, manifests: list[Any]) -> None:
+    from sei_provider import lake
+
+    lake.publish(folder / "lake", manifests, published_at=NOW + timedelta(days=1))
+
+
+def _measure(step: str, folder: Path, counts: list[int]) -> None:
+    folder.mkdir()
+    _started()
+    try:
+        STEPS[step](folder, counts)
+        error = ""
+    except Exception as failed:  # noqa: BLE001  printed
+        error = f", {type(failed).__name__}: {str(failed)[:100]}"
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    peak = int(status["VmHWM"].split()[0]) / 1024
+    sys.stdout.write(f"{time.process_time() - _began[0]:.1f} s of CPU, peak {peak:.0f} MB{error}")
+
+
+def _run(step: str, folder: Path, counts: list[int], tree: Path) -> str:
+    command = [sys.executable, str(Path(__file__).resolve()), "--step", step, str(folder), json.dumps(counts)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(tree)})
+    return done.stdout
+
+
+def _tree_of(commit: str, folder: Path) -> Path:
+    folder.mkdir()
+    archive = subprocess.run(["git", "archive", commit], check=True, stdout=subprocess.PIPE).stdout  # noqa: S607
+    subprocess.run(["tar", "-x", "-C", str(folder)], check=True, input=archive)  # noqa: S607
+    return folder
+
+
+if __name__ == "__main__":
+    main()
