@@ -96,7 +96,8 @@ def within_footer(
         if entry.bytes > room:
             msg = (
                 f"export {entry.export_id} of {entry.scope} names {len(entry.teams):,} teams, and the ledger of "
-                f"{where} has no room for them: it takes {MAX_FOOTER_BYTES >> 20} MB, because readers refuse larger footers. "
+                f"{where} has no room for them: it takes {MAX_FOOTER_BYTES >> 20} MB, because readers refuse larger "
+                "footers. "
                 "Publish this export to another table with table="
             )
             full.append((entry, SchemaError(msg)))
