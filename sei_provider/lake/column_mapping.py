@@ -10,6 +10,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from sei_provider.lake.columns import DIMENSIONS, LINEAGE, RESERVED, ColumnType, snake_case
@@ -107,7 +108,7 @@ def loose_header(header: str) -> str:
 def _parsed_text(text: str) -> object:
     if text.strip() in {"", "None", "null"}:
         return None
-    for parse in (json.loads, ast.literal_eval):
+    for parse in (partial(json.loads, object_pairs_hook=_mapping), _parsed_python):
         try:
             found: object = parse(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -115,6 +116,23 @@ def _parsed_text(text: str) -> object:
         return found
     msg = 'columns is text that is neither JSON nor a Python dict; write it as {"Employee": "developer"}'
     raise ColumnsError(msg)
+
+
+def _parsed_python(text: str) -> object:
+    tree = ast.parse(text.strip(), mode="eval").body
+    if isinstance(tree, ast.Dict):
+        _mapping([(key and ast.literal_eval(key), None) for key in tree.keys])
+    return ast.literal_eval(tree)
+
+
+def _mapping(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
+    found: dict[Any, Any] = {}
+    for header, value in pairs:
+        if header in found:
+            msg = f"columns has the header {presented_header(str(header))} twice: leave one out"
+            raise ColumnsError(msg)
+        found[header] = value
+    return found
 
 
 def _header(header: object) -> str:

@@ -216,3 +216,17 @@ def test_a_slice_that_does_not_fit_a_remembered_number_is_refused_alone_and_told
     bench.columns |= ways[1]
     bench.export("team:3", [team_row("Eng/3", JAN, note=cell)], age=4)
     assert bench.rows("team", "note_text")[-1] == ("3", cell)
+
+
+@pytest.mark.parametrize("text", ['{"X": "y", "X": "z"}', "{'X': 'y', 'X': 'z'}", "{'X': 'y', 'X': ('y', 'string')}"])
+def test_a_header_that_stands_twice_in_rendered_text_is_refused(text):
+    with pytest.raises(ColumnsError, match="'X' twice"):
+        ColumnMapping.parse(text)
+
+
+def test_no_error_advises_a_type_that_a_dimension_cannot_have(bench):
+    bench.header, bench.columns = "Team,Start_Date,Until", {"Until": "end_date"}
+    with pytest.raises(CsvError) as caught:
+        bench.stage("team:1", ["A,2026-01-01,31/01/2026"], age=1)
+    assert "is not a date" in str(caught.value)
+    assert "columns=" not in str(caught.value)

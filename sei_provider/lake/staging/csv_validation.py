@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sei_provider.lake.columns import NULL_NUMBER, NUMBER, NUMBER_SUFFIXES, Column, ColumnType
+from sei_provider.lake.columns import DIMENSIONS, NULL_NUMBER, NUMBER, NUMBER_SUFFIXES, Column, ColumnType
 from sei_provider.lake.errors import CsvError, columns_argument, presented_header
 from sei_provider.lake.model import Slice
 from sei_provider.lake.staging.csv_records import QuotingError, Record
@@ -81,7 +81,7 @@ def _cell_fault(record: Record, columns: Sequence[Column]) -> CsvError | None:
         fits, expected = _CHECKS.get(column.type or "string", (_any, ""))
         if cell not in _NULLS and not fits(cell):
             msg = f"{_place(record.line, number, columns)}: {_presented(cell)} is not {expected}"
-            if column.is_named or column.name.endswith(NUMBER_SUFFIXES):
+            if column.name not in DIMENSIONS and (column.is_named or column.name.endswith(NUMBER_SUFFIXES)):
                 msg = f"{msg}; if it is text, write {columns_argument({column.header: (column.name, 'string')})}"
             return CsvError(msg, line=record.line, column=column.name)
     return None

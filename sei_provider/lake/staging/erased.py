@@ -34,20 +34,50 @@ _Rows = TypeVar("_Rows", pa.RecordBatch, pa.Table)
 def spellings(text: str) -> frozenset[str]:
     """Return the forms of a name or an address that tell the same person in any case, spacing and Unicode form.
 
-    `Lovelace, Ada` is `ada lovelace` too; `Ada Lovelace <ada@example.com>` is the name, and the address.
+    `Lovelace, Ada` is `ada lovelace` too, and so is `Ada Lovelace (contractor)`; `Ada Lovelace <ada@example.com>` is
+    the name, and the address. Characters that nobody sees, such as a soft hyphen, make no difference.
     """
-    whole = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    seen = "".join(character for character in text if unicodedata.category(character) != "Cf")
+    whole = " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
     whole = unicodedata.normalize("NFKC", whole)
     addresses = {found.removeprefix("mailto:").strip(".") for found in _ADDRESS.findall(whole)}
     rest = " ".join(_ADDRESS.sub(" ", whole).translate(_WITHOUT_BRACKETS).split()) if addresses else whole
-    last, comma, first = rest.partition(",")
-    found = {whole, rest, *addresses}
-    if comma and "," not in first:
-        found.add(f"{first.strip()} {last.strip()}")
+    plain = " ".join(_REMARK.sub(" ", rest).translate(_WITHOUT_QUOTES).split())
+    found = {whole, rest, plain, *addresses}
+    for name in (rest, plain):
+        last, comma, first = name.partition(",")
+        if comma and "," not in first:
+            found.add(f"{first.strip()} {last.strip()}")
     return frozenset(found - {""})
 
 
+def mentioned(text: str) -> frozenset[str]:
+    """Return the forms of all whom a cell may name: a list of people, or a path of managers, names several."""
+    found = spellings(text)
+    if _BETWEEN_PEOPLE.search(text):
+        parts = _BETWEEN_PEOPLE.split(text)
+        found = found.union(*map(spellings, parts))
+        if "," in text:  # `Ada Lovelace, Alan Turing` is a list, `Lovelace, Ada` is one name
+            names_ = (name for part in parts for name in part.split(",") if " " in name.strip())
+            found = found.union(*map(spellings, names_))
+    return found
+
+
+def is_last_of(path: str, match: Callable[[str], bool]) -> bool:
+    """Return whether a path of people, `Org/Manager/Contributor`, is one person's own."""
+    return match(path.rpartition("/")[2])
+
+
+def without_manager(path: str, match: Callable[[str], bool]) -> str:
+    """Return a path of people in which another word stands for one person."""
+    return "/".join(_SOMEBODY if match(part) else part for part in path.split("/"))
+
+
 _WITHOUT_BRACKETS = str.maketrans(dict.fromkeys('<>()[]"', " "))
+_WITHOUT_QUOTES = str.maketrans(dict.fromkeys('"\u201c\u201d\u201e', " "))
+_REMARK = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+_BETWEEN_PEOPLE = re.compile(r"[/;|&\n,]")
+_SOMEBODY = "(erased)"
 
 
 @dataclass(frozen=True)
@@ -91,7 +121,7 @@ class ErasedPeople:
         if text not in self._known:
             if len(self._known) > _MAX_KNOWN:
                 self._known.clear()
-            self._known[text] = any(_hash(form, self.key or b"") in self.hashes for form in spellings(text))
+            self._known[text] = any(_hash(form, self.key or b"") in self.hashes for form in mentioned(text))
         return self._known[text]
 
     @cached_property
@@ -120,9 +150,11 @@ def without(rows: _Rows, report: str, match: Callable[[str], bool]) -> _Rows:
     """Return the rows without those whose person `match` names; a person in another column is emptied there.
 
     What a person's row is, the columns of developers tell, in a contributor report the team. A manager's name beside a
-    team's figures is no reason to lose the figures.
+    team's figures is no reason to lose the figures, nor is a manager's in the path of a contributor.
     """
     own = personal_columns(report)
+    if "team_hierarchy" in own and "team_hierarchy" in rows.schema.names:
+        rows = _without_in_paths(rows, match)
     for name in text_columns(rows.schema, report):
         found = [text for text in pc.unique(rows[name]).to_pylist() if text and match(text)]
         if not found:
@@ -137,9 +169,21 @@ def without(rows: _Rows, report: str, match: Callable[[str], bool]) -> _Rows:
     return rows
 
 
+def _without_in_paths(rows: _Rows, match: Callable[[str], bool]) -> _Rows:
+    index, paths = rows.schema.get_field_index("team_hierarchy"), rows["team_hierarchy"]
+    renamed = {path: without_manager(path, match) for path in pc.unique(paths).to_pylist() if path}
+    changed = {path: other for path, other in renamed.items() if other != path}
+    if not changed:
+        return rows
+    own = pa.array([path for path in changed if is_last_of(path, match)], pa.string())
+    found = [changed.get(path, path) for path in paths.to_pylist()]
+    rest = rows.set_column(index, rows.schema.field(index), pa.array(found, pa.string()))
+    return rest.filter(pc.invert(pc.is_in(paths, value_set=own)))
+
+
 def text_columns(schema: pa.Schema, report: str) -> list[str]:
-    """Return the columns that may name a person: all text but teams, periods, sprints and lineage."""
-    clear = (DIMENSIONS.keys() | {*LINEAGE}) - personal_columns(report)
+    """Return the columns that may name a person: all text but paths, teams, periods, sprints and lineage."""
+    clear = (DIMENSIONS.keys() | {*LINEAGE}) - (personal_columns(report) - {"team_hierarchy"})
     return [column.name for column in schema if pa.types.is_string(column.type) and column.name not in clear]
 
 

@@ -10,7 +10,7 @@ import hmac
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -25,7 +25,15 @@ from sei_provider.lake.errors import ConflictError, PersonalDataError
 from sei_provider.lake.model import SliceKey
 from sei_provider.lake.periods import in_utc
 from sei_provider.lake.personal_key import key_fingerprint, require_strong_key
-from sei_provider.lake.staging.erased import enter, spellings, strike, without
+from sei_provider.lake.staging.erased import (
+    enter,
+    is_last_of,
+    mentioned,
+    spellings,
+    strike,
+    without,
+    without_manager,
+)
 from sei_provider.lake.staging.quarantine import unnamed
 from sei_provider.lake.staging.raw import drop_records
 from sei_provider.lake.staging.staged_file import PATHS_KEY, SLICE_KEY
@@ -122,18 +130,37 @@ def _match(people: Sequence[str], key: bytes) -> Match:
     """Return whether a stored text is the person's, in clear or as a hash under the key."""
     _require_people(people)
     forms = {form for text in people for form in spellings(text)}
-    written = {" ".join(text.split()) for text in people} | {text.strip() for text in people} | forms
     hashes = {
         hmac.new(key, unicodedata.normalize(form, text).strip().casefold().encode(), hashlib.sha256).hexdigest()
-        for text in written
+        for text in _writings(people, forms)
         for form in ("NFC", "NFD", "NFKC", "NFKD")
     }
 
     @lru_cache(maxsize=100_000)
     def match(text: str) -> bool:
-        return text in hashes or not forms.isdisjoint(spellings(text))
+        return text in hashes or not forms.isdisjoint(mentioned(text))
 
     return match
+
+
+def _writings(people: Sequence[str], forms: Collection[str]) -> Iterator[str]:
+    """Yield how a cell may have been written before it was hashed: only the very text has its hash."""
+    yield from people
+    yield from forms
+    addresses = [form for form in forms if "@" in form and " " not in form]
+    for address in addresses:
+        yield from (f"mailto:{address}", f"<{address}>")
+    for name in forms:
+        if "@" in name:
+            continue
+        first, _, last = name.rpartition(" ")
+        yield from (name.replace(" ", space) for space in _SPACES)
+        yield from (f"{last}, {first}", f"{last},{first}")
+        for address in addresses:
+            yield from (f"{name} <{address}>", f"{name} ({address})")
+
+
+_SPACES = ("  ", "\u00a0", "\t", "\n", "\r\n")
 
 
 def _is_within_reach(folder: LakePath, key: bytes) -> bool:
@@ -210,15 +237,19 @@ def _without_paths(entry: LedgerEntry, report: str, match: Match) -> LedgerEntry
     if "team" not in personal_columns(report):
         return entry
     teams, tombstones, put_aside = (
-        frozenset(_others(paths, entry.scope, match)) for paths in (entry.teams, entry.tombstones, entry.put_aside)
+        frozenset(_others(paths, match)) for paths in (entry.teams, entry.tombstones, entry.put_aside)
     )
-    parents = frozenset((path, parent) for path, parent in entry.parents if path in teams)
+    parents = frozenset(
+        (without_manager(path, match), without_manager(parent, match))
+        for path, parent in entry.parents
+        if not is_last_of(path, match)
+    )
     return replace(entry, teams=teams, parents=parents, tombstones=tombstones, put_aside=put_aside)
 
 
-def _others(paths: Iterable[str], scope: str, match: Match) -> list[str]:
-    """Return the paths that are not the person's. Where a file has no hierarchy, the scope is the root of each."""
-    return [path for path in paths if not match(path.removeprefix(f"{scope}/"))]
+def _others(paths: Iterable[str], match: Match) -> list[str]:
+    """Return the paths that are not the person's, without the person as a manager."""
+    return [without_manager(path, match) for path in paths if not is_last_of(path, match)]
 
 
 def _by_slice(rows: pa.Table) -> Counter[SliceKey]:
@@ -273,8 +304,12 @@ def _rewrite(path: LakePath, change: Callable[[pa.Table, str], pa.Table], match:
             if SLICE_KEY in footer and "team" in personal_columns(report):
                 slice_, paths = json.loads(footer[SLICE_KEY]), json.loads(footer[PATHS_KEY])
                 aside = slice_.get("paths_put_aside", [])
-                slice_["paths_put_aside"] = _others(aside, slice_["scope"], match)
-                rest_of_paths = [pair for pair in paths if not any(match(part or "") for part in pair)]
+                slice_["paths_put_aside"] = _others(aside, match)
+                rest_of_paths = [
+                    [team, without_manager(path, match)]
+                    for team, path in paths
+                    if not (match(team) or is_last_of(path, match))
+                ]
                 changed = (slice_["paths_put_aside"], rest_of_paths) != (aside, paths)
                 footer |= {SLICE_KEY: json.dumps(slice_).encode(), PATHS_KEY: json.dumps(rest_of_paths).encode()}
             with pq.ParquetWriter(
