@@ -53,13 +53,15 @@ def sei_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def sei_dag(sei_airflow_database: Path) -> Callable[..., DAG]:
+def sei_dag(sei_airflow_database: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., DAG]:
     """A function that returns a DAG on which `dag.test()` can be called.
 
     It takes a DAG, or the path of the file that defines it, and `dag_id` if the file defines several. It writes the
     DAG into the database, because `dag.test()` needs it there. `ValueError` if the file does not import or has no such
     DAG.
     """
+    # Under `dag.test()` no worker defers, so an export's trigger need not wait for a worker's next heartbeat.
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "-1")
 
     def registered(source: DAG | Path | str, dag_id: str | None = None) -> DAG:
         since_3_2 = find_spec("airflow.dag_processing.dagbag")
