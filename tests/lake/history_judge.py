@@ -10,6 +10,8 @@ out, because the words do not promise it:
   named it in a run that brought both: nothing in the exports tells that it is of these scopes, such as the children of
   a team that had its last child moved away and is exported no more. `coverage` marks such a scope stale, and `retire`
   ends it.
+- A row below a scope of the run by a chain of teams that no row names: "a chain that the ledger's rows do not resolve
+  is not below". A late clear may bring one, of a new scope, that reaches less far than the run.
 - A sprint that moved to other days, where the team was renamed as well or the sprint is not in the answer: "otherwise
   absence tells nothing".
 """
@@ -107,9 +109,16 @@ def was_named_below(runs: list[Run], scopes: set[str], kept: Survivor) -> bool:
     )
 
 
+def is_below(world: World, kept: Survivor, roots: set[str], named: set[str]) -> bool:
+    """Whether a row lies below one of the roots, by teams that rows name."""
+    above = world.above[kept.export_id, kept.row.path]
+    return any({path for path in above if len(path) > len(root)} <= named for root in roots & above)
+
+
 def judge_period(world: World, runs: list[Run], run: Run, period: Row, state: list[Survivor]) -> Counter[str]:
     faults: Counter[str] = Counter()
     own = {entry.key for entry in run.entries}
+    named = {row.path for earlier in runs for entry in earlier.entries for row in entry.rows}
     requests = {entry.key: entry for earlier in runs for entry in earlier.entries}
     scopes = {entry.scope for entry in run.entries if asked(entry, period)}
     expected: dict[int, str] = {}
@@ -131,11 +140,7 @@ def judge_period(world: World, runs: list[Run], run: Run, period: Row, state: li
             continue
         elif kept.row.path in expected.values():
             faults["twice"] += 1
-        elif (
-            kept.scope in scopes
-            or roots & world.above[kept.export_id, kept.row.path]
-            or was_named_below(runs, scopes, kept)
-        ):
+        elif kept.scope in scopes or is_below(world, kept, roots, named) or was_named_below(runs, scopes, kept):
             faults["twice" if team in expected else "stale"] += 1
     faults["lost"] += sum(not held[team] for team in expected)
     faults["twice"] += sum(held[team] > 1 for team in expected)

@@ -57,6 +57,11 @@ MOVED_SPRINT: History = (
     [Night(), Change("move_sprint", 0, 5, 0), Night(days=6)],
 )
 """Its old days lie before the second request, its new ones across the first day of it."""
+CLEARED_AFTER_A_MOVE: History = (
+    Setting("monthly", "parent", False, True),
+    [Night(), Night(), Night(), Change("move", 0, 1, 0), Change("split_below", 2, 0, 0), Night(kind="clear_failed")],
+)
+"""A scope that is new since comes by the clear of the first night, and reaches less far than the third."""
 WITHOUT: list[tuple[type[OwnerRule], History]] = [
     (  # The first of two nights is cleared in March: 20 days are not the month.
         WithoutReach,
@@ -152,6 +157,7 @@ def count(faults: Counter[str]) -> None:
 @pytest.mark.fuzz
 @settings(SETTINGS, max_examples=examples(200))
 @example(MOVED_SPRINT, Random(0))  # noqa: S311
+@example(CLEARED_AFTER_A_MOVE, Random(0))  # noqa: S311
 @given(histories, st.randoms(use_true_random=False))
 def test_a_table_holds_what_the_model_holds_and_the_judge_demands(history: History, random: Random) -> None:
     setting, steps = history
