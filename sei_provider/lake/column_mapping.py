@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
-from sei_provider.lake.columns import DIMENSIONS, LINEAGE, RESERVED, ColumnType, snake_case
+from sei_provider.lake.columns import DIMENSIONS, LINEAGE, RESERVED, ColumnType, compact, snake_case
 from sei_provider.lake.errors import ColumnsError, presented_header
 
 ColumnsArgument: TypeAlias = Mapping[str, "str | Sequence[str]"]
@@ -40,22 +40,27 @@ class ColumnMapping:
     counts, because `C++` is not `C#`.
     """
 
-    def __init__(self, by_header: Mapping[str, Named]) -> None:
+    def __init__(self, by_header: Mapping[str, Named], aliases: Mapping[str, Sequence[str]] | None = None) -> None:
         self._by_header = {unicodedata.normalize("NFC", header): named for header, named in by_header.items()}
+        self._aliases = {name: list(headers) for name, headers in (aliases or {}).items()}
+        if unknown := sorted(self._aliases.keys() - DIMENSIONS.keys()):
+            msg = f"aliases for {', '.join(unknown)}: unknown dimension; use {', '.join(DIMENSIONS)}"
+            raise ColumnsError(msg)
 
     @classmethod
-    def parse(cls, value: object) -> ColumnMapping:
+    def parse(cls, value: object, *, aliases: Mapping[str, Sequence[str]] | None = None) -> ColumnMapping:
         """Parse the argument; None is an empty one, and text is JSON, or Python's form of a dict, as templates render.
 
-        Raises `ColumnsError` for what is no mapping, an unknown type, a name that is not snake_case or is reserved, a
-        dimension with another type than its own, and two headers with one name.
+        `aliases` are further headers to look for, by dimension; a file need not have them, and `columns=` decides
+        before them. Raises `ColumnsError` for what is no mapping, an unknown type or dimension, a name that is not
+        snake_case or is reserved, a dimension with another type than its own, and two headers with one name.
         """
         if isinstance(value, ColumnMapping):
-            return value
+            return value.with_aliases(aliases) if aliases else value
         if isinstance(value, str):
             value = _parsed_text(value)
         if value is None:
-            return cls({})
+            return cls({}, aliases)
         if not isinstance(value, Mapping):
             msg = (
                 f"columns must be a mapping of SEI's headers to names, such as columns={{'Employee': 'developer'}}, "
@@ -64,7 +69,7 @@ class ColumnMapping:
             raise ColumnsError(msg)
         by_header = {_header(header): _named(header, named) for header, named in value.items()}
         _check_names(by_header)
-        mapping = cls(by_header)
+        mapping = cls(by_header, aliases)
         if len(mapping._by_header) < len(by_header):
             msg = "columns has one header twice, in two forms of Unicode (composed and decomposed): leave one out"
             raise ColumnsError(msg)
@@ -72,15 +77,28 @@ class ColumnMapping:
 
     def to_json(self) -> dict[str, Any]:
         """Return the mapping as JSON values, the same for the same meaning: a part of a slice's identity."""
-        return {header: [name, kind] if kind else name for header, (name, kind) in sorted(self._by_header.items())}
+        named = {header: [name, kind] if kind else name for header, (name, kind) in sorted(self._by_header.items())}
+        return {"columns": named, "aliases": self._aliases} if self._aliases else named
+
+    def with_aliases(self, aliases: Mapping[str, Sequence[str]]) -> ColumnMapping:
+        """Return the mapping with further headers to look for, by dimension."""
+        return ColumnMapping(self._by_header, aliases)
 
     def match(self, headers: Sequence[str]) -> dict[str, Named]:
         """Return the headers of a file that the user names.
 
         Raises `ColumnsError` if a header fits two entries but for case, spaces and underscores.
         """
-        if not self._by_header:
-            return {}
+        found = self._match_columns(headers) if self._by_header else {}
+        taken = {named.name for named in found.values()}
+        free = {compact(header): header for header in reversed(headers) if header not in found}
+        for name, aliases in self._aliases.items():
+            header = next((free[form] for form in map(compact, aliases) if form in free), None)
+            if header is not None and name not in taken:
+                found[header] = Named(name, DIMENSIONS[name][0])
+        return found
+
+    def _match_columns(self, headers: Sequence[str]) -> dict[str, Named]:
         exact = {header: unicodedata.normalize("NFC", header) for header in headers}
         found = {header: self._by_header[key] for header, key in exact.items() if key in self._by_header}
         taken = set(exact.values())

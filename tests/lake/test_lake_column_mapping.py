@@ -230,3 +230,14 @@ def test_no_error_advises_a_type_that_a_dimension_cannot_have(bench):
         bench.stage("team:1", ["A,2026-01-01,31/01/2026"], age=1)
     assert "is not a date" in str(caught.value)
     assert "columns=" not in str(caught.value)
+
+
+def test_aliases_are_further_headers_to_look_for_and_columns_decides_before_them(bench):
+    bench.columns = {"Guild": "team_hierarchy"}
+    bench.options = {"aliases": {"team": ["Crew", "Squad"], "team_hierarchy": ["Area"], "developer": ["Absent"]}}
+    head = "squad,AREA,Guild,Start_Date"
+    (row,) = staged(bench, head, "A,1,Eng/A,2026-01-01").to_pylist()
+    assert (row["team"], row["team_hierarchy"], row["area"]) == ("A", "Eng/A", "1")
+    bench.options = {"aliases": {"squad": ["Squad"]}}
+    with pytest.raises(ColumnsError, match="aliases for squad: unknown dimension; use granularity, team, "):
+        staged(bench, head, "A,1,Eng/A,2026-01-01")

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import datetime
 from functools import partial
@@ -60,6 +60,7 @@ def stage(
     clear_number: int = 0,
     exported_at: datetime,
     columns: ColumnsArgument | ColumnMapping | None = None,
+    aliases: Mapping[str, Sequence[str]] | None = None,
     single_writer: bool = False,
     on_bad_value: BadValue = "fail",
     personal_data: PersonalData = "keep",
@@ -74,6 +75,7 @@ def stage(
     export, by SEI's clock, and orders exports; `exported_at` is our own time. `clear_number` is how often the run had
     been cleared, because a cleared run keeps its `run_id`, and teams may have swapped names in between. `columns` names
     columns: SEI's header → name, or (name, type) with the types `string`, `float64` and `date` (see `column_mapping`).
+    `aliases` are further headers to look for, by dimension: `{"team": ["Squad", "Crew"]}`.
     `single_writer` confirms, as in `publish`, that only one task writes where the store cannot keep two apart.
     With `on_bad_value="quarantine"` a bad row goes, with line, column and reason, to `<lake>/_quarantine/<table>/`, and
     the others are staged; `folder` must then lie in `<lake>/_staging/`.
@@ -94,7 +96,7 @@ def stage(
     folder = lake_path(folder)
     require_safe_writes(folder, single_writer=single_writer)
     created_at, exported_at = in_utc(created_at, "created_at"), in_utc(exported_at, "exported_at")
-    mapping = ColumnMapping.parse(columns)
+    mapping = ColumnMapping.parse(columns, aliases=aliases)
     privacy = Privacy(
         choice=personal_data,
         report=slice.report,
