@@ -160,6 +160,14 @@ def test_issue_15_7_a_row_whose_cells_stand_one_column_further_is_refused_by_wha
     assert "planted" not in str(caught.value)
 
 
+@pytest.mark.parametrize("row", [",Planted Person,2026-01-01,4", "A,Planted Person,2026-02-01,4"])
+def test_issue_15_7_quarantine_keeps_no_cell_of_a_row_whose_team_is_not_the_end_of_its_hierarchy(bench, row):
+    bench.header, bench.table = "Team,Hierarchy,Start_Date,PR_MERGED", "productivity_team_monthly"
+    bench.options |= {"on_bad_value": "quarantine"}
+    bench.stage("team:1", ["A,Eng/A,2026-01-01,4", row], age=1)
+    assert "planted" not in everything(bench)
+
+
 def test_issue_15_8_a_column_of_hashes_takes_no_clear_values_later(bench):
     bench.options = {"personal_data": "hash", "hash_key": KEY}
     bench.header = f"{HEAD},Coding Days Rating"

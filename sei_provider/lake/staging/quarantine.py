@@ -156,9 +156,15 @@ def _path(record: Record, file: FileColumns, root: str) -> str | None:
 
 
 def _may_be_shifted(record: Record, file: FileColumns) -> bool:
-    """Return whether a cell seems to stand in another column than its own: text for a number, an address for a team."""
+    """Return whether a cell seems to stand in another column than its own: text for a number, an address for a team.
+
+    A team that is empty, or that is not the end of its hierarchy, is a sign too.
+    """
+    cells = {column.name: cell for column, cell in zip(file.columns, record.cells, strict=True)}
     return (
         record.stray_quote is not None
+        or not cells["team"].strip()
+        or not f"/{cells.get('team_hierarchy') or cells['team']}".endswith(f"/{cells['team']}")
         or file.may_be_shifted(record.cells)
         or any(
             not (looks_like(column.type, cell) or cell.strip().casefold() in _NO_VALUE)
