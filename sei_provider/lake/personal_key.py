@@ -5,10 +5,13 @@ With a key that can be guessed, anybody who guesses names can tell whose hash is
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import math
 import re
+from collections.abc import Iterator
+from functools import partial
 
 from sei_provider.lake.errors import PersonalDataError
 
@@ -30,14 +33,30 @@ qwert qwerty qwertyuiop qwertz random really replace root salt sample secret sec
 shadow shared signing simple sit some something staging staple string strong sunshine super superman supersecret
 system temp temporary test testing the this to todo token tomcat top topsecret trustno trustno1 unknown user username
 value very weak welcome whatever word world your yxcvbnm zaq zxcvbn zxcvbnm
+2718281828459045 2852 31415926535 8979323846 1123581321345589 1248163264128256 141421356 1618033988 bad beef cafe
+cafebabe dead deadbeef face feed d41d8cd98f00b204e9800998ecf8427e 5f4dcc3b5aa765d61d8327deb882cf99
+00112233445566778899aabbccddeeff april august autumn december february friday january july june march may monday
+november october saturday september spring summer sommer sunday thursday tuesday wednesday winter acme berlin company
+corp corporation department engineering europe london paris productivity software developerproductivity bhu bgt cde
+edc esz ijn mko nhy nji okm okn ijb plm poiuytrewq qaz rfv tgb uhb ujm vfr vgy wsx xdr xsw yhn ygv zse zxc rty fgh
+vbn uio jkl bnm geheim passwort kennwort motdepasse contrasena michael jennifer jessica fox brown quick jumps over lazy
+dog bit random phrase must be characters
 """
 _WORDS = frozenset(_TEXT.split())
 _LONGEST_WORD = max(map(len, _WORDS))
 _COPY_BITS = 6.0
 _SHORTEST_COPY = 3
 _STEP_BITS = 1.0
+_HEX_ROWS = frozenset({"89a", "9ab", "ba9", "a98"})
 _SEPARATORS = frozenset(" -_.,:/")
 _YEAR = re.compile("(19|20)[0-9][0-9]")
+_DATE = re.compile(
+    r"(19|20)[0-9]{2}[-/.]?[0-1][0-9][-/.]?[0-3][0-9]|[0-3][0-9][-/.]?[0-1][0-9][-/.]?(19|20)[0-9]{2}"
+    r"|[0-2][0-9]:[0-5][0-9](:[0-5][0-9])?"
+)
+_DATE_BITS = 14.0
+_LEET = str.maketrans("013457@$!", "oieastasi")
+_NOT_PRINTABLE = re.compile(rb"[^\t\n\r -~]")
 
 
 def require_strong_key(key: bytes | None, *, named: str) -> bytes:
@@ -72,13 +91,34 @@ def guess_bits(key: bytes) -> float:
     """Estimate the binary logarithm of the guesses that a key takes: its cheapest description, piece by piece.
 
     A piece is a character, a common word or a year, a separator, a character that continues a row (`aaaa`, `abcd`,
-    `4321`), or a copy of what stood before. Two rows may be interleaved (`1q2w3e4r`). Only the first 128 bytes count.
+    `4321`), or a copy of what stood before. Two rows may be interleaved (`1q2w3e4r`), and the whole be spelled
+    backwards, with digits for letters, or encoded as base64, base32 or hex. Only the first 128 bytes count.
     """
     text = key[:128].decode("latin-1").strip()
     per_character = math.log2(_alphabet(text)) if text else 0.0
     plain = text.lower()
-    apart = _cheapest(plain[::2], per_character) + _cheapest(plain[1::2], per_character)
-    return min(_cheapest(plain, per_character), apart + _COPY_BITS)
+    even, odd = plain[::2], plain[1::2]
+    apart = _cheapest(even, per_character) + (0.0 if even == odd else _cheapest(odd, per_character))
+    disguised = [_cheapest(other, per_character) for other in (plain[::-1], plain.translate(_LEET))]
+    inner = [guess_bits(decoded) for decoded in _decoded(key.strip())]
+    return min(_cheapest(plain, per_character), *inner, *(bits + _COPY_BITS for bits in (apart, *disguised)))
+
+
+def _decoded(key: bytes) -> Iterator[bytes]:
+    """Yield the texts that a key encodes; random bytes are hardly ever text."""
+    bare = key.rstrip(b"=")
+    encoded = bare.translate(bytes.maketrans(b"-_", b"+/"))
+    for decode, text, unit in (
+        (base64.b16decode, bare.upper(), 2),
+        (base64.b32decode, bare.upper(), 8),
+        (partial(base64.b64decode, validate=True), encoded, 4),
+    ):
+        try:
+            found = decode(text + b"=" * (-len(text) % unit))
+        except ValueError:
+            continue
+        if found and not _NOT_PRINTABLE.search(found):
+            yield found
 
 
 def _cheapest(text: str, per_character: float) -> float:
@@ -89,6 +129,8 @@ def _cheapest(text: str, per_character: float) -> float:
         for start in range(max(0, end - _LONGEST_WORD), end - 1):
             if text[start:end] in _WORDS or _YEAR.fullmatch(text[start:end]):
                 best[end] = min(best[end], best[start] + _WORD_BITS)
+            elif _DATE.fullmatch(text[start:end]):
+                best[end] = min(best[end], best[start] + _DATE_BITS)
         for start in range(1, end - _SHORTEST_COPY + 1):
             if text.find(text[start:end]) < start:
                 best[end] = min(best[end], best[start] + _COPY_BITS)
@@ -100,7 +142,7 @@ def _goes_on(three: str) -> bool:
     if len(three) < 3:  # noqa: PLR2004
         return False
     first, second, third = map(ord, three)
-    return third - second == second - first and abs(third - second) <= 1
+    return three in _HEX_ROWS or (third - second == second - first and abs(third - second) <= 1)
 
 
 def _alphabet(text: str) -> int:

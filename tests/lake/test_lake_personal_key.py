@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 
 import pytest
@@ -44,7 +45,19 @@ WEAK = [
     "\t\n" * 20,
     "ääääääääääääääää",
     "my secret key 123",
+    "qazwsxedcrfvtgbyhn",
+    "poiuytrewqlkjhgfdsa",
+    "2026-01-01T00:00:00Z",
+    "01.01.2026 12:00:00",
+    "January 1st, 2026!",
+    "S0mm3rS0mm3r2026",
+    "Summer2026Winter2026",
+    "deadbeefcafebabe",
+    "3141592653589793",
+    "00112233445566778899aabbccddeeff",
+    "d41d8cd98f00b204e9800998ecf8427e",
 ]
+DISGUISED = ["passwordpassword", "0123456789abcdef", "changemechangeme"]
 
 
 @pytest.mark.parametrize("key", WEAK, ids=repr)
@@ -52,6 +65,15 @@ def test_issue_15_13_a_key_that_can_be_guessed_is_refused_with_how_to_make_one(k
     with pytest.raises(PersonalDataError, match=r"the secret .*python -c \"import secrets; print") as caught:
         require_strong_key(key.encode(), named="the secret")
     assert not key.strip() or key not in str(caught.value)
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode, base64.b32encode, base64.b16encode])
+@pytest.mark.parametrize("key", DISGUISED)
+def test_issue_15_13_a_key_that_can_be_guessed_is_refused_encoded_and_backwards_too(key, encode) -> None:
+    encoded = encode(key.encode())
+    for form in (encoded, encoded.rstrip(b"="), encoded + b"\n", encode(key[::-1].encode()), key[::-1].encode()):
+        with pytest.raises(PersonalDataError, match="easy to guess"):
+            require_strong_key(form, named="the secret")
 
 
 @pytest.mark.parametrize("key", ["sixteen bytes or more", "a secret of sixteen", "another secret, longer"])
