@@ -110,3 +110,11 @@ def test_a_retype_that_cannot_be_is_refused(bench, column, kind, error):
     with pytest.raises(UnknownTableError):
         lake.retype(bench.lake, "no_table", "note", "string")
     assert bench.objects("") == before
+
+
+@pytest.mark.parametrize(("kind", "value", "other"), [("float64", "5", "date"), ("date", "2026-01-05", "float64")])
+def test_no_number_becomes_a_date_and_no_date_a_number(bench, kind, value, other):
+    bench.header, bench.columns = "Team,Start_Date,X", {"X": ("x", kind)}
+    bench.export("team:1", [f"A,2026-01-01,{value}"], age=1)
+    assert [each["quarantined"] for each in lake.retype(bench.lake, bench.table, "x", other)] == [1]
+    assert set(bench.rows("x")) == {(None,)}

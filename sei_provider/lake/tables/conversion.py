@@ -22,7 +22,9 @@ def convert(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
         return numbers(values)
     if pa.types.is_string(values.type) and pa.types.is_date(kind):
         return dates(values)
-    return values.cast(kind)
+    if pa.types.is_string(kind) or values.type == kind:
+        return values.cast(kind)
+    return pa.chunked_array([pa.nulls(len(values), kind)])  # no number is a date, and no date a number
 
 
 def unfit(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
