@@ -206,7 +206,9 @@ def _differences(lake: Path, sandbox: SandboxControl, exports: list[dict[str, An
         if len(mine) > TEAMS:
             wrong.append(f"{plural(len(mine), 'export')} of {name} made for {TEAMS} teams")
         if landed != sent or not sent:
-            wrong.append(f"{table}: {(sent - landed).total()} rows missing, {(landed - sent).total()} too many")
+            wrong.append(
+                f"{table}: {plural((sent - landed).total(), 'row')} missing, {(landed - sent).total()} too many"
+            )
     staging = (file.path for file in lake_files.files(lake) if file.path.parts[0] == lake_files.STAGING)
     left = [path for path in staging if not path.name.startswith("published-")]
     return wrong + ([f"{plural(len(left), 'file')} left in staging"] if left else [])

@@ -51,7 +51,7 @@ def test_a_lake_with_every_row_of_each_teams_newest_export_is_right(lake: _Lake,
 def test_a_row_that_is_missing_and_one_too_many_are_wrong(lake: _Lake, tmp_path: Path) -> None:
     lake.rows["sprint_team_monthly"] = Counter(["sprint-11-2", "sprint-11-2"])
     (wrong,) = distributed._differences(tmp_path, SandboxControl("http://none"), EXPORTS)
-    assert wrong == "sprint_team_monthly: 1 rows missing, 1 too many"
+    assert wrong == "sprint_team_monthly: 1 row missing, 1 too many"
 
 
 def test_a_team_without_an_export_and_files_left_in_staging_are_wrong(lake: _Lake, tmp_path: Path) -> None:
@@ -61,14 +61,14 @@ def test_a_team_without_an_export_and_files_left_in_staging_are_wrong(lake: _Lak
     (tmp_path / "_staging" / "left.parquet.json").touch()
     assert distributed._differences(tmp_path, SandboxControl("http://none"), fewer) == [
         "1 of 2 teams have an export of sprint that was downloaded",
-        "1 files left in staging",
+        "1 file left in staging",
     ]
 
 
 def test_an_export_made_twice_is_wrong(lake: _Lake, tmp_path: Path) -> None:
     again = [_export("sprint", "11", 1), *EXPORTS]
     assert distributed._differences(tmp_path, SandboxControl("http://none"), again) == [
-        "3 exports of sprint were made for 2 teams"
+        "3 exports of sprint made for 2 teams"
     ]
 
 

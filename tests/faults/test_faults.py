@@ -68,7 +68,7 @@ def test_a_batch_lands_in_passing_weather(asked: Scenario, said: str, exports: i
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (scenario("link_to_other_host", "sprint", once=False), "the download link of … export … leads elsewhere"),
+        (scenario("link_to_other_host", "sprint", once=False), "the download link of export … leads elsewhere"),
         (scenario("cancel", "sprint"), "SEI gave back export …, which had failed or was broken"),
     ],
 )

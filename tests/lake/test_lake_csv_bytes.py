@@ -67,7 +67,7 @@ def test_a_file_of_blank_lines_alone_is_refused_at_once(bench):
     assert "only blank lines" in str(refused(bench, gzip.compress(b"\r\n" * 4_000_000), CsvError))
 
 
-@pytest.mark.parametrize("names", [[f"c{number}" for number in range(100_000)], ["c" * 100_000] * 2])
+@pytest.mark.parametrize("names", [[f"c{number}" for number in range(10_000)], ["c" * 100_000] * 2])
 def test_the_error_about_a_header_stays_short_however_long_the_header_is(bench, names):
     error = refused(bench, ",".join(names) + "\n", HeaderError)
     assert len(str(error)) < 2_000

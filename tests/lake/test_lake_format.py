@@ -14,7 +14,7 @@ from sei_provider import lake
 STORED = Path(__file__).with_name("stored") / "751f940" / "lake"
 SLICE = {"table", "report", "scope", "start", "end", "granularity", "metrics", "meaning"}
 EXPORT = {"export_id", "created_at", "exported_at", "run_id", "quarantined"}
-ADDED_TO_EXPORT = {"personal_data", "reading"}
+ADDED_TO_EXPORT = {"clear_number", "personal_data", "reading"}
 ENTRY = {"scope", "start", "end", "export_id", "created_at", "teams", "clears", "rows", "quarantined", "published_at"}
 ADDED_TO_ENTRY = {"staged_at", "reading", "runs", "parents"}
 MANIFEST = {"scope", "start", "end", "table", "path", "rows", "export_id", "created_at", "error"}

@@ -52,6 +52,7 @@ def test_eight_rows_of_a_team_are_refused_at_team_level(bench):
 
 def test_two_rows_of_a_team_far_apart_are_refused_too(bench, monkeypatch):
     monkeypatch.setattr(staged_file, "ROW_GROUP_BYTES", 1 << 10)
+    monkeypatch.setattr(staged_file, "_COLUMN_CHUNK_BYTES", 1)
     rows = [f"T{number},Eng/T{number},{JAN},1" for number in range(200)]
     groups = []
     add = team_rows.TeamRows.add

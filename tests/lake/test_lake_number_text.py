@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -61,8 +63,10 @@ def test_a_column_is_a_number_only_if_every_cell_comes_back_and_otherwise_the_sa
         bench = Bench(Path(folder), columns={})
         names = [f"kind_{number}" for number in range(len(columns))]
         bench.header = ",".join(["Team,Team_Hierarchy,Start_Date", *names])
-        rows = [",".join([f"T{n},Eng/T{n},2026-01-01", *cells]) for n, cells in enumerate(zip(*columns, strict=True))]
-        bench.export("team:1", rows, age=1)
+        body = io.StringIO()
+        rows = ([f"T{n}", f"Eng/T{n}", "2026-01-01", *cells] for n, cells in enumerate(zip(*columns, strict=True)))
+        csv.writer(body, lineterminator="\n").writerows(rows)
+        bench.export("team:1", body.getvalue().splitlines(), age=1)
         types = json.loads((bench.lake / "_schemas" / f"{bench.table}.json").read_text())["columns"]
         for name, sent in zip(names, columns, strict=True):
             given_cells = [cell for cell in sent if cell]
