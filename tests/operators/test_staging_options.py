@@ -82,7 +82,7 @@ def test_issue_15_6_a_column_that_nobody_declared_is_told_by_check_until_it_is_n
     capsys.readouterr()
     check(result)
     told = capsys.readouterr().out
-    assert re.search("2 columns that nobody has declared .* Manager, column [0-9]+. Name each in columns=", told)
+    assert re.search("2 columns that nobody has declared, .*: Manager, column [0-9]+. Name each in columns=", told)
     assert "Planted" not in str(result) + told
     named = Task(lake, state=None, **arguments, personal_columns='["Manager", "Planted Person"]').run()
     check(publish(lake, named, ["11"]))
