@@ -204,8 +204,8 @@ class ExportRequest:
             self.body(org_identifier="", project_identifier=""),
         ]
         try:
-            text = json.dumps(asked, sort_keys=True)
-        except TypeError as error:
+            text = json.dumps(asked, sort_keys=True, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
             msg = f"options must hold JSON values (text, numbers, true or false, lists, mappings): {error}"
             raise SeiInputError(msg) from None
         return hashlib.sha256(text.encode()).hexdigest()[:20]

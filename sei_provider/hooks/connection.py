@@ -27,6 +27,7 @@ _TEXTS = ("org_identifier", "project_identifier", "account_identifier", "week_st
 _SECRETS = ("rate_limit_url", "personal_data_secret")
 _NUMBERS = ("requests_per_minute", "machines")
 _PORTS = range(1, 65536)
+_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~%-]+)*")
 _FORM_PREFIX = "extra__sei__"
 """What old Airflows put before the names of a form's fields."""
 
@@ -95,6 +96,9 @@ def base_url(connection: Connection) -> str:
     named = _named(connection)
     host, schema = (connection.host or "").strip(), (connection.schema or "").strip()
     scheme, separator, rest = host.rpartition("://")
+    if "://" in scheme or "://" in schema:
+        msg = f"{named} names a scheme twice; the host is one URL, as in https://app.harness.io/prod1/sei/api"
+        raise SeiInputError(msg)
     if schema.lower() in {"http", "https"}:
         if separator and scheme.lower() != schema.lower():
             raise _contradiction(named, "scheme", f"{scheme}://", schema)
@@ -111,6 +115,12 @@ def base_url(connection: Connection) -> str:
     path, schema = _joined(path), _joined(schema)
     if path and schema and path != schema:
         raise _contradiction(named, "path", path, schema)
+    if not _PATH.fullmatch(path or schema):
+        msg = (
+            f"{named} has the path {quoted(path or schema)}; its parts are letters, digits and -._~%, and none of them "
+            "is a dot or two"
+        )
+        raise SeiInputError(msg)
     return f"{scheme or 'https'}://{authority}{f':{port}' if port else ''}{path or schema}"
 
 

@@ -37,14 +37,16 @@ def scopes_from_variable(name: str) -> list[Scope] | None:
 def scopes_from_file(path: Path) -> list[Scope] | None:
     """Return the batch in a YAML file: a list of team ids, or of mappings with `teamId` or `orgTreeName`.
 
-    None if there is no such file. Raises `SeiInputError`, which names file and line, for anything else. YAML gives some
-    ids another value than they show (`0101` is 65, `12:30` is 750, `no` is false), so these are refused without quotes.
+    None if there is no such file; a link that leads nowhere, or the same name with `.yml`, is an error. Raises
+    `SeiInputError`, which names file and line, for anything else. YAML gives some ids another value than they show
+    (`0101` is 65, `12:30` is 750, `no` is false), so these are refused without quotes.
     """
     import yaml
 
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
+        _refuse_other_file(path)
         return None
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path} cannot be read: {error}; {_EXAMPLE}"
@@ -61,10 +63,27 @@ def scopes_from_file(path: Path) -> list[Scope] | None:
         found = "nothing" if root is None else f"a {type(root).__name__.removesuffix('Node').lower()}"
         msg = f"{path}, line {line}: a list must be here, not {found}; {_EXAMPLE}"
         raise SeiInputError(msg)
+    values = []
     for node in root.value:
-        value = _value(node, path)
-        parse_batch([value], f"{path}, line {node.start_mark.line + 1}")
-    return parse_batch([_value(node, path) for node in root.value], str(path))
+        where = f"{path}, line {node.start_mark.line + 1}"
+        try:
+            values.append(_value(node, path))
+        except RecursionError:
+            msg = f"{where}: the entry holds itself; {_EXAMPLE}"
+            raise SeiInputError(msg) from None
+        parse_batch(values[-1:], where)
+    return parse_batch(values, str(path))
+
+
+def _refuse_other_file(path: Path) -> None:
+    """Raise `SeiInputError` if the file is missing by mistake: a link that leads nowhere, or `.yml` in its place."""
+    if path.is_symlink():
+        msg = f"{path} is a link to {path.readlink()}, which does not exist; mend the link, or delete it for all teams"
+        raise SeiInputError(msg)
+    other = path.with_suffix(".yml")
+    if other != path and (other.exists() or other.is_symlink()):
+        msg = f"{other} is not read; name it {path.name}, or delete it for all teams"
+        raise SeiInputError(msg)
 
 
 def _value(node: Node, path: Path) -> Any:

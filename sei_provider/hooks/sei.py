@@ -216,7 +216,7 @@ class SeiHook(BaseHook):
         if ca_bundle := extra.get("ca_bundle"):
             try:
                 settings["verify"] = ssl.create_default_context(cafile=ca_bundle)
-            except OSError as error:  # ssl.SSLError is one too
+            except (OSError, ValueError) as error:  # ssl.SSLError is one too
                 msg = f"the ca_bundle {ca_bundle!r} of connection {self.sei_conn_id!r} cannot be read: {error}"
                 raise SeiInputError(msg) from error
         return settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -13,7 +14,8 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowFailException  # whose place differs between 3.1 and 3.3
 
 from sei_provider.api.errors import SeiError, SeiInputError
-from sei_provider.api.validation import quoted
+from sei_provider.api.reports import REPORTS
+from sei_provider.api.validation import normalize_choice, quoted
 from sei_provider.lake.errors import LakeError
 from sei_provider.lake.storage.address import normalize_address
 
@@ -35,6 +37,12 @@ def argument_errors() -> Iterator[None]:
         if isinstance(error, SeiArgumentError) or not error.is_permanent:
             raise
         raise SeiArgumentError(str(error)) from error
+
+
+def normalize_report(name: object) -> str:
+    """Return a report's name as SEI's documents spell it. Raises `SeiArgumentError` for an unknown one."""
+    with argument_errors():
+        return normalize_choice("report", name, REPORTS)
 
 
 def is_template(value: object) -> bool:
@@ -88,7 +96,7 @@ def check_count(name: str, value: object) -> None:
 
 def check_factor(name: str, value: object) -> None:
     """Raise `SeiInputError` unless `value` is a finite number from 1 on."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value < math.inf:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value <= sys.float_info.max:
         msg = f"{name} must be a number, 1 or more, not {quoted(value)}"
         raise SeiInputError(msg)
 

@@ -36,6 +36,7 @@ from sei_provider.operators._arguments import (
     check_text,
     is_template,
     listed_headers,
+    normalize_report,
     one_of,
     optional,
 )
@@ -70,7 +71,7 @@ class SeiPermanentExportError(SeiExportError, AirflowFailException):
 class SeiBatchOperator(BaseOperator):
     """Base of the tasks that request one report of a batch of scopes from SEI.
 
-    :param report: The report's name.
+    :param report: The report's name, in any case.
     :param scopes: The batch: a list of team ids (str or int), or of `{"teamId": …}`, `{"orgTreeName": …}` or both. A
         single one is a batch of one; a text is one id and is never taken apart. (templated)
     :param start: First day, inclusive, as a date or `yyyy-MM-dd`; or a moment (a datetime, or ISO time as
@@ -103,10 +104,10 @@ class SeiBatchOperator(BaseOperator):
     Arguments are checked when the DAG is read, those of `.partial` too, and raise `SeiInputError`. Templates, and
     values that the task is mapped over, are checked before any call, as is the connection. If a scope fails, the others
     are staged and handed on all the same; then the task fails with one `SeiExportError` that names those that failed,
-    and its retry requests these only. If every
-    later try would fail in the same way, the error is a `SeiPermanentExportError` and Airflow makes no retry: SEI
-    refused the request or the key, does not know a name, or sent rows that do not fit. An error of the whole task, such
-    as a refused key, ends it at once: with `AirflowFailException` if it is permanent, otherwise with a retry.
+    and its retry requests these only. If every later try would fail in the same way, the error is a
+    `SeiPermanentExportError` and Airflow makes no retry: SEI refused the request or the key, does not know a name, or
+    sent rows that do not fit. An error of the whole task, such as a refused key, ends it at once: with
+    `AirflowFailException` if it is permanent, otherwise with a retry.
     """
 
     template_fields: Sequence[str] = (
@@ -165,7 +166,7 @@ class SeiBatchOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.report = report
+        self.report = normalize_report(report)
         self.scopes = scopes
         self.start = start
         self.end = end
@@ -233,8 +234,7 @@ class SeiBatchOperator(BaseOperator):
                 start,
                 end,
                 asked.granularity,
-                # The run's own day, the same over all tries (DESIGN, decision 4).
-                not_after=context["dag_run"].run_after.astimezone(calendar.timezone).date(),
+                not_after=context["dag_run"].run_after.astimezone(calendar.timezone).date(),  # the same over all tries
                 week_starts_on=calendar.week_starts_on,
             )
         return [self._request(scope, start, end) for scope in parse_batch(self.scopes)]

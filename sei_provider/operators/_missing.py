@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
+from sei_provider.api.errors import SeiInputError
 from sei_provider.api.request import ExportRequest, Scope
+from sei_provider.api.validation import quoted
 from sei_provider.triggers.export import few
 
 if TYPE_CHECKING:
@@ -163,6 +166,22 @@ def find_missing(expected: Any, manifests: Sequence[Manifest], exports: Sequence
     return missing
 
 
+def check_expected(expected: Any) -> None:
+    """Raise `SeiInputError` unless publish can expect this: scopes, or the dicts of `expand_kwargs`; maybe none."""
+    for _ in _labels(expected):
+        pass
+
+
+def check_staged(staged: Any) -> list[Manifest]:
+    """Return the manifests that export tasks handed on. Raises `SeiInputError` for anything else."""
+    found = list(flat(staged))
+    for item in found:
+        if not isinstance(item, Mapping) or not {"scope", "table", "start", "end", "error"} <= set(item):
+            msg = f"staged must be the results of export tasks, as in staged=export.output, not {quoted(item)}"
+            raise SeiInputError(msg)
+    return found
+
+
 def sum_up(missing: Iterable[Missing]) -> str:
     """Return one line a reason, each with its scopes: the first few by name, and how many more."""
     groups: dict[tuple[str, str], list[Missing]] = defaultdict(list)
@@ -178,11 +197,11 @@ def flat(value: Any) -> Iterator[Any]:
     """Flatten nested lists, as mapped tasks give them; None counts as an empty list."""
     if value is None:
         return
-    if isinstance(value, str | int | Mapping):
+    if isinstance(value, Sequence | AbstractSet) and not isinstance(value, str | bytes | bytearray | memoryview):
+        for member in value:
+            yield from flat(member)
+    else:
         yield value
-        return
-    for member in value:
-        yield from flat(member)
 
 
 def _upstream(operator: BaseOperator, kind: type) -> list[Any]:
@@ -252,7 +271,7 @@ def _ranges_not_handed_on(
             first, last = _range(str(item["start"])[:10], str(item["end"])[:10])
         except (KeyError, ValueError):  # a template, or given to all tasks: the manifests' own ranges are all we know
             first, last = date.min, date.max
-        report = str(item.get("report", ""))
+        report = str(item.get("report", "")).strip().lower()
         there = {
             manifest["scope"]
             for manifest in manifests

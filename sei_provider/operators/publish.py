@@ -21,7 +21,15 @@ from sei_provider.operators._arguments import (
     optional,
 )
 from sei_provider.operators._base import SeiBatchOperator
-from sei_provider.operators._missing import NOT_RUN, Missing, find_missing, flat, upstream_exports
+from sei_provider.operators._missing import (
+    NOT_RUN,
+    Missing,
+    check_expected,
+    check_staged,
+    find_missing,
+    flat,
+    upstream_exports,
+)
 from sei_provider.plural import plural
 from sei_provider.triggers.export import few
 
@@ -74,8 +82,12 @@ class SeiPublishOperator(BaseOperator):
     ) -> None:
         super().__init__(trigger_rule=trigger_rule, **kwargs)
         with argument_errors():
-            if not is_template(table):  # the lake is that of the export, which checks it when the DAG is read
+            if not is_template(table):
                 optional(check_text)("table", table)
+            if not is_template(lake):
+                check_place("lake", lake)
+            if not is_template(expected):
+                check_expected(expected)
             check_flag("single_writer", single_writer)
         self.staged = staged
         self.expected = expected
@@ -87,14 +99,16 @@ class SeiPublishOperator(BaseOperator):
         """Publish, then name what is missing."""
         from sei_provider.hooks.lake import open_lake
 
+        with argument_errors():
+            check_place("lake", self.lake)
+            check_expected(self.expected)
+            manifests = check_staged(self.staged)
         exports = upstream_exports(self, context, SeiBatchOperator, self.expected)
         if exports and all(export.state in NOT_RUN for export in exports) and any(flat(self.expected)):
             msg = "all export tasks before this one were skipped"
             raise AirflowSkipException(msg)
         with argument_errors():
-            check_place("lake", self.lake)
             lake = open_lake(str(self.lake))
-            manifests: list[Manifest] = list(flat(self.staged))
             missing = find_missing(self.expected, manifests, exports)
         refused: list[Missing] = []
         published = sei_lake.publish(

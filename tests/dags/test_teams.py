@@ -116,7 +116,13 @@ NO_LIST_OF_IDS = [
     *((f"# ids\n- {text}\n", 2) for text in ("'11,12'", "11,12", "11 12", "[11, 12]", "\"['11']\"", "''", "None")),
     *((f"- {text}\n", 1) for text in ("{teamId: 0101}", "{teamId: no}", "{team: 5}", "{teamId: 5, teamId: 6}", "{}")),
     *((f"- {text}\n", 1) for text in ("!!python/name:os.system 1", "!!binary MTI=", "*a", "{teamId: [5]}")),
-    *(("- '11'\n---\n- '12'\n", 2), ("- '11'\n\t- '12'\n", 2), ("- &a [*a]\n", 1), ("- '11\n", 2)),
+    *(
+        ("- &a {teamId: *a}\n", 1),
+        ("- '11'\n---\n- '12'\n", 2),
+        ("- '11'\n\t- '12'\n", 2),
+        ("- &a [*a]\n", 1),
+        ("- '11\n", 2),
+    ),
 ]
 
 
@@ -130,6 +136,15 @@ def test_what_is_no_list_of_ids_in_the_file_is_refused_by_file_and_line(
             with pytest.raises(AirflowFailException, match=rf"sei_teams\.yaml, line {line}: "):
                 pytest.fail(f"{text!r} became {common.teams.function()}")
         assert sandbox.requests() == []
+
+
+def test_a_file_that_is_missing_by_mistake_is_refused(common: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "sei_teams.yml").write_text("- '11'\n")
+    with pytest.raises(AirflowFailException, match=r"sei_teams\.yml is not read"):
+        common.teams.function()
+    (tmp_path / "sei_teams.yaml").symlink_to(tmp_path / "gone")
+    with pytest.raises(AirflowFailException, match=r"sei_teams\.yaml is a link to .*gone, which does not exist"):
+        common.teams.function()
 
 
 def test_a_file_that_cannot_be_read_is_refused(common: ModuleType, tmp_path: Path) -> None:

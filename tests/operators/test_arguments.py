@@ -128,7 +128,8 @@ def test_the_check_is_told_why_a_rendered_argument_was_refused(sandbox: SandboxC
 
 
 def test_a_publish_that_expects_no_scopes_makes_no_retry(lake: Path) -> None:
-    publish = SeiPublishOperator(task_id="publish", staged=[], expected="['11', '12']", lake=str(lake))
+    publish = SeiPublishOperator(task_id="publish", staged=[], expected="{{ params.teams }}", lake=str(lake))
+    publish.expected = "['11', '12']"
     with pytest.raises(AirflowFailException, match="is not a scope"):
         publish.execute({})  # type: ignore[arg-type]
 
@@ -304,7 +305,10 @@ def test_a_lake_that_is_no_place_is_refused_when_the_dag_is_read_and_leaves_no_f
             refused(raw_path=place)
         with pytest.raises(AirflowFailException, match="lake"):
             pytest.fail(f"accepted {place!r}: {rendered(lake, lake=place).run()}")
-        publish = SeiPublishOperator(task_id="publish", staged=[], expected=["11"], lake=place)
+        with pytest.raises(SeiInputError, match="lake"):
+            SeiPublishOperator(task_id="publish", staged=[], expected=["11"], lake=place)
+        publish = SeiPublishOperator(task_id="publish", staged=[], expected=["11"], lake=str(lake))
+        publish.lake = place
         with pytest.raises(AirflowFailException, match="lake"):
             publish.execute({})  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
@@ -335,6 +339,9 @@ def test_a_lake_is_an_absolute_path_or_an_address(lake: Path) -> None:
         ({"granularity": ["monthly"]}, "unknown granularity"),
         ({"level": False}, "unknown level False"),
         ({"report": None}, "unknown report None"),
+        ({"poll_backoff": 10**400}, "poll_backoff must be a number"),
+        ({"options": {"share": float("nan")}}, "options must hold JSON values"),
+        ({"lake": "s3://connection@/lake"}, "connection or bucket is empty"),
         ({"report": "productivity", "aggregation": 5}, "aggregation must be text"),
         ({"single_writer": "false"}, "single_writer must be True or False"),
         ({"deferrable": "false"}, "deferrable must be True or False"),
@@ -355,3 +362,42 @@ def test_a_wrong_argument_is_refused_when_the_dag_is_read_also_where_the_task_is
     with DAG("mapped", schedule=None), pytest.raises(SeiInputError) as error:
         SeiExportOperator.partial(**given)
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize("report", ["Sprint", " SPRINT "])
+def test_a_report_may_be_written_in_any_case(sandbox: SandboxControl, lake: Path, report: str) -> None:
+    [manifest] = Task(lake, state=None, scopes="11", report=report).run()
+    assert manifest["table"] == "sprint_team_monthly"
+    assert next(request["path"] for request in sandbox.requests()) == "/v2/insights/sprint/exports"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"lake": "~/lake"}, "another folder for each user"),
+        ({"lake": ""}, "is empty"),
+        ({"expected": "11,12"}, "is not a scope"),
+        ({"expected": [12.0]}, "12.0 is not a scope"),
+        ({"expected": b"11"}, "b'11' is not a scope"),
+        ({"expected": iter(["11"])}, "is not a scope"),
+        ({"expected": [{"scopes": object}]}, "is not a scope"),
+    ],
+)
+def test_publish_refuses_a_wrong_lake_and_what_it_cannot_expect_when_the_dag_is_read_and_once_rendered(
+    lake: Path, arguments: dict[str, Any], words: str
+) -> None:
+    given = {"task_id": "publish", "staged": [], "expected": ["11"], "lake": str(lake)}
+    if arguments.get("expected") != [{"scopes": object}]:  # a class counts as a value that Airflow renders
+        with pytest.raises(SeiInputError, match=words):
+            SeiPublishOperator(**(given | arguments))
+    publish = SeiPublishOperator(**given)
+    vars(publish).update(arguments)
+    with pytest.raises(AirflowFailException, match=words):
+        publish.execute({})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("staged", ["None", 5, [True], [2.5], {"a": 1}, [["x"]]])
+def test_publish_refuses_what_no_export_has_handed_on_and_makes_no_retry(lake: Path, staged: Any) -> None:
+    publish = SeiPublishOperator(task_id="publish", staged=staged, expected=["11"], lake=str(lake))
+    with pytest.raises(AirflowFailException, match="staged must be the results of export tasks"):
+        publish.execute({})  # type: ignore[arg-type]

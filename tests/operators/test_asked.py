@@ -50,7 +50,7 @@ def published(
 
 def check(result: Any, states: Mapping[str, str | None]) -> None:
     with DAG("dag"):
-        publish = SeiPublishOperator(task_id="publish", staged=[], expected=[], lake="lake")
+        publish = SeiPublishOperator(task_id="publish", staged=[], expected=[], lake="/lake")
         checked = SeiCheckOperator(task_id="check", published=result)
         publish >> checked
     checked.execute(Run(states, {}).context)

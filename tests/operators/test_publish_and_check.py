@@ -222,5 +222,5 @@ def test_several_results_are_checked_together() -> None:
 
 
 def test_both_run_whatever_became_of_the_tasks_before() -> None:
-    operator = SeiPublishOperator(task_id="publish", staged=[], expected=[], lake="lake")
+    operator = SeiPublishOperator(task_id="publish", staged=[], expected=[], lake="/lake")
     assert operator.trigger_rule == SeiCheckOperator(task_id="check", published=[]).trigger_rule == "all_done"

@@ -34,6 +34,9 @@ def split_address(address: str) -> tuple[str, str, str]:
             raise _refused(address, f"file:///{rest}")
         return scheme, "", "/" + rest.lstrip("/")
     bucket, _, key = rest.partition("/")
+    if "@" in bucket and "" in bucket.split("@"):
+        msg = f"cannot use {address!r} as the address of a lake, because connection or bucket is empty around its @"
+        raise LakeAddressError(msg)
     right = f"{scheme}://{bucket}/{_one_spelling(key)}".rstrip("/")
     if slashes != "//" or not bucket or address != address.strip() or key.rstrip("/") != _one_spelling(key):
         raise _refused(address, right)
