@@ -135,8 +135,9 @@ def configured_reports() -> list[str]:
         return list(REPORTS)
     try:
         names = json.loads(text)
-        chosen = [normalize_choice("report", name, REPORTS) for name in ([names] if isinstance(names, str) else names)]
-    except (TypeError, ValueError) as error:
+        listed = names if isinstance(names, list) else [names]
+        chosen = [normalize_choice("report", name, REPORTS) for name in listed]
+    except ValueError as error:
         msg = f'the Variable sei_reports must be a JSON list of reports, as in ["sprint"], not {quoted(text)}: {error}'
         raise SeiInputError(msg) from None
     if not chosen:

@@ -193,13 +193,13 @@ def sum_up(missing: Iterable[Missing]) -> str:
     )
 
 
-def flat(value: Any) -> Iterator[Any]:
-    """Flatten nested lists, as mapped tasks give them; None counts as an empty list."""
-    if value is None:
+def flat(value: Any, *, keep_none: bool = False) -> Iterator[Any]:
+    """Flatten nested lists, as mapped tasks give them; None counts as an empty list, unless it is kept."""
+    if value is None and not keep_none:
         return
     if isinstance(value, Sequence | AbstractSet) and not isinstance(value, str | bytes | bytearray | memoryview):
         for member in value:
-            yield from flat(member)
+            yield from flat(member, keep_none=keep_none)
     else:
         yield value
 

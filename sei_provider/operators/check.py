@@ -11,7 +11,8 @@ from airflow.providers.common.compat.sdk import (  # whose place differs between
 )
 from airflow.sdk import BaseOperator
 
-from sei_provider.operators._missing import NOT_RUN, Missing, sum_up, upstream_states
+from sei_provider.api.validation import quoted
+from sei_provider.operators._missing import NOT_RUN, Missing, flat, sum_up, upstream_states
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.plural import plural
 from sei_provider.triggers.export import few
@@ -41,7 +42,11 @@ class SeiCheckOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Raise `AirflowFailException` with one line a reason why scopes are missing, and one on what to clear."""
-        results = [self.published] if isinstance(self.published, Mapping) else list(self.published or [])
+        results = list(flat(self.published, keep_none=True))
+        for result in results:
+            if result is not None and not (isinstance(result, Mapping) and {"published", "missing"} <= set(result)):
+                msg = f"published must be the results of publish tasks, as in publish.output, not {quoted(result)}"
+                raise AirflowFailException(msg)
         tasks = upstream_states(self, context, SeiPublishOperator)
         states = {(task_id, index): state for task_id, found in tasks.items() for index, state in found.items()}
         skipped = [state for state in states.values() if state in NOT_RUN]

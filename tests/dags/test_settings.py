@@ -142,6 +142,7 @@ def test_a_wrong_variable_of_reports_is_refused_by_its_name(
         '["velocity"]',
         "[5]",
         '{"sprint": 1}x',
+        '{"sprint": 1}',
     ):
         monkeypatch.setenv("AIRFLOW_VAR_SEI_REPORTS", text)
         with pytest.raises(AirflowFailException, match="the Variable sei_reports"):

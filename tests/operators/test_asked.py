@@ -265,3 +265,15 @@ def test_what_an_earlier_try_staged_is_handed_on_when_a_later_one_is_marked_as_f
     with pytest.raises(TaskDeferred):
         waiting.run()
     assert sorted(manifest["scope"] for manifest in waiting.pushed["return_value"]) == ["team:11", "team:13"]
+
+
+@pytest.mark.parametrize("result", [{}, [{}], "None", "", 5, True, {"published": []}, [["x"]], iter([])])
+def test_the_check_refuses_what_is_no_result_of_a_publish_task(result: Any) -> None:
+    with pytest.raises(AirflowFailException, match="published must be the results of publish tasks"):
+        check(result, {"publish": "success"})
+
+
+def test_the_check_finds_what_is_missing_in_lists_within_lists(lake: Path) -> None:
+    lack = {"scope": "team:11", "error": "gone"}
+    with pytest.raises(AirflowFailException, match="1 scope is missing from the lake: team:11: gone"):
+        check([[{"published": [], "missing": [lack]}], []], {"publish": "success"})
