@@ -271,7 +271,7 @@ def _ranges_not_handed_on(
             first, last = _range(str(item["start"])[:10], str(item["end"])[:10])
         except (KeyError, ValueError):  # a template, or given to all tasks: the manifests' own ranges are all we know
             first, last = date.min, date.max
-        report = str(item.get("report", "")).strip().lower()
+        report = str(item.get("report") or "").strip().lower()
         there = {
             manifest["scope"]
             for manifest in manifests
