@@ -44,12 +44,14 @@ def main() -> None:
             trees.insert(0, _tree_of(asked.against, Path(name, "before")))
         for step, counts in (
             ("columns", [asked.columns]),
-            ("slices", [asked.slices, asked.slice_columns]),
+            ("stage", [asked.slices, asked.slice_columns]),
+            ("publish", [asked.slices, asked.slice_columns]),
             ("teams", [asked.teams]),
         ):
             for number, tree in enumerate(trees):
                 which = asked.against if number < len(trees) - 1 else "this tree"
-                said = _run(step, Path(name, f"{step}-{number}"), counts, tree)
+                folder = Path(name, f"{'stage' if step == 'publish' else step}-{number}")
+                said = _run(step, folder, counts, tree)
                 sys.stdout.write(f"{step} {counts}, {which}: {said}\n")
                 sys.stdout.flush()
 
@@ -62,8 +64,8 @@ def columns(folder: Path, counts: list[int]) -> None:
     _publish(folder, [_stage(folder, 0, [*BASE, *names], rows)])
 
 
-def slices(folder: Path, counts: list[int]) -> None:
-    """Many slices, each of many columns out of a quarter more, so that no two have the same: only publishing counts."""
+def stage(folder: Path, counts: list[int]) -> None:
+    """Many slices, each of many columns out of a quarter more, so that no two have the same: staged only."""
     total = counts[1] * 5 // 4
     manifests = []
     for number in range(counts[0]):
@@ -71,8 +73,12 @@ def slices(folder: Path, counts: list[int]) -> None:
         names = [f"Category {column} tickets" for column in range(first, first + counts[1])]
         row = [f"T{number}", f"Eng/T{number}", ROW, *["1.5"] * counts[1]]
         manifests.append(_stage(folder, number, [*BASE, *names], [row]))
-    _started()
-    _publish(folder, manifests)
+    (folder / "manifests").write_text(json.dumps(manifests))
+
+
+def publish(folder: Path, _: list[int]) -> None:
+    """Publish what `stage` left in the folder."""
+    _publish(folder, json.loads((folder / "manifests").read_text()))
 
 
 def teams(folder: Path, counts: list[int]) -> None:
@@ -84,12 +90,12 @@ def teams(folder: Path, counts: list[int]) -> None:
     list(lake.coverage(folder / "lake", "wide"))
 
 
-STEPS: dict[str, Callable[[Path, list[int]], None]] = {"columns": columns, "slices": slices, "teams": teams}
-_began = [0.0]
-
-
-def _started() -> None:
-    _began[0] = time.process_time()
+STEPS: dict[str, Callable[[Path, list[int]], None]] = {
+    "columns": columns,
+    "stage": stage,
+    "publish": publish,
+    "teams": teams,
+}
 
 
 def _stage(folder: Path, number: int, header: list[str], rows: list[list[str]]) -> Any:
@@ -119,8 +125,8 @@ def _publish(folder: Path, manifests: list[Any]) -> None:
 
 
 def _measure(step: str, folder: Path, counts: list[int]) -> None:
-    folder.mkdir()
-    _started()
+    folder.mkdir(exist_ok=True)
+    began = time.process_time()
     try:
         STEPS[step](folder, counts)
         error = ""
@@ -128,7 +134,7 @@ def _measure(step: str, folder: Path, counts: list[int]) -> None:
         error = f", {type(failed).__name__}: {str(failed)[:100]}"
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     peak = int(status["VmHWM"].split()[0]) / 1024
-    sys.stdout.write(f"{time.process_time() - _began[0]:.1f} s of CPU, peak {peak:.0f} MB{error}")
+    sys.stdout.write(f"{time.process_time() - began:.1f} s of CPU, peak {peak:.0f} MB{error}")
 
 
 def _run(step: str, folder: Path, counts: list[int], tree: Path) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from lake_bench import team_row
 
 from sei_provider.lake import SchemaError, TooManyError
-from sei_provider.lake.staging import csv_reader, staged_writer
+from sei_provider.lake.staging import csv_reader, staged_file, staged_writer
 from sei_provider.lake.tables import column_types, external_sort, plan
 
 JAN = "2026-01-01"
@@ -43,21 +44,28 @@ def test_an_export_whose_teams_do_not_fit_a_footer_is_refused(bench, monkeypatch
 
 
 def test_a_slice_whose_teams_a_months_ledger_has_no_room_for_is_refused_alone(bench, monkeypatch):
-    bench.export("team:1", [team_row("Eng/1", JAN)], age=1)
+    rows = [team_row(f"Eng/{number}", JAN) for number in range(60)]
+    bench.export("team:1", rows, age=1)
     monkeypatch.setattr(plan, "MAX_FOOTER_BYTES", 1 << 10)
     many = bench.stage("team:2", [team_row(f"Engineering/{number}", JAN) for number in range(200)], age=2)
     few = bench.stage("team:3", [team_row("Ops/3", JAN)], age=3)
     with pytest.raises(SchemaError, match=r"export exp_2 of team:2 names 200 teams, and the ledger of .* has no room"):
         bench.publish(many, few)
-    assert bench.owners() == {"Eng/1": ["exp_1"], "Ops/3": ["exp_3"]}
-    bench.export("team:1", [team_row("Eng/1", JAN)], age=4)
+    first = {f"Eng/{number}": ["exp_1"] for number in range(60)}
+    assert bench.owners() == first | {"Ops/3": ["exp_3"]}
+    bench.export("team:1", rows, age=4)
     assert bench.owners()["Eng/1"] == ["exp_4"], "a later export of a scope takes the room of the earlier"
 
 
-def test_many_small_tables_of_many_columns_wait_as_one(bench, monkeypatch):
+def test_many_small_tables_of_many_columns_wait_as_one(tmp_path, monkeypatch):
     monkeypatch.setattr(external_sort, "MAX_ARRAYS", 40)
-    bench.publish(*(bench.stage(f"team:{n}", [team_row(f"Eng/{n}", JAN, n)], age=n) for n in range(12)))
-    assert [row[0] for row in bench.rows("pr_merged")] == sorted(map(float, range(12)), key=str)
+    sorter = external_sort.ExternalSorter(tmp_path, ["number"])
+    waiting = []
+    for number in range(12):
+        sorter.add(pa.table({"number": [11 - number], **{f"column_{each}": [number] for each in range(9)}}))
+        waiting.append(len(sorter._waiting))
+    assert max(waiting) == 4, "of ten columns each"
+    assert pa.concat_tables(sorter.pieces())["number"].to_pylist() == list(range(12))
 
 
 def test_columns_of_a_row_group_are_large_enough_for_its_footer(bench):
@@ -65,3 +73,42 @@ def test_columns_of_a_row_group_are_large_enough_for_its_footer(bench):
     cells = "," + ",".join(["a" * 20] * 2_000)
     manifest = bench.stage("team:1", [team_row(f"Eng/{number}", JAN) + cells for number in range(150)], age=1)
     assert pq.read_metadata(bench.path(manifest)).num_row_groups == 1, "7 MB, and a group of 2,000 columns takes 8"
+
+
+def test_files_of_different_columns_are_read_as_one_piece_unless_a_type_differs(bench, monkeypatch):
+    monkeypatch.setattr(staged_file, "_SMALL_BYTES", 0)
+    manifests = []
+    for number, (header, columns) in enumerate(
+        [
+            ("Apples_count", {}),
+            ("Pears_count", {}),
+            ("Note,Plums", {"Plums": "plums"}),
+            ("Note", {"Note": ("note", "float64")}),
+        ]
+    ):
+        bench.header, bench.columns = f"Team,Start_Date,{header}", columns
+        manifests.append(
+            bench.stage(
+                f"team:{number}",
+                [",".join([f"T{number}", JAN, "7", "x"][: bench.header.count(",") + 1])],
+                age=number + 1,
+            )
+        )
+    staged = staged_file.StagedFiles(bench.path(manifest) for manifest in manifests)
+    (plums,) = staged.pieces(columns={"plums", "_scope"})
+    assert plums.to_pylist() == [{"plums": "x", "_scope": "team:2"}], "files without the column are left out"
+    pieces = list(staged.pieces())
+    assert [piece["team"].to_pylist() for piece in pieces] == [["T0", "T1", "T2"], ["T3"]], "text and numbers apart"
+    assert [piece["_scope"].to_pylist() for piece in pieces] == [["team:0", "team:1", "team:2"], ["team:3"]]
+    assert pieces[0].select(["apples_count", "pears_count", "note", "plums"]).to_pylist() == [
+        {"apples_count": 7.0, "pears_count": None, "note": None, "plums": None},
+        {"apples_count": None, "pears_count": 7.0, "note": None, "plums": None},
+        {"apples_count": None, "pears_count": None, "note": "7", "plums": "x"},
+    ]
+    bench.publish(*manifests)
+    assert bench.rows("team", "apples_count", "pears_count", "note", "plums") == [
+        ("T0", 7.0, None, None, None),
+        ("T1", None, 7.0, None, None),
+        ("T2", None, None, 7.0, "x"),
+        ("T3", None, None, 7.0, None),
+    ]

@@ -46,6 +46,8 @@ _KEPT_BYTES = 32 << 20
 _SMALL_BYTES = 1 << 20
 _ARRAY_BYTES = 1 << 10
 """Memory of a column of a table beside its values, about."""
+_MAX_ARRAYS = 12_000
+"""Columns of all tables that are joined into one, about."""
 _FILES_PER_TABLE = 200
 _FILES_PER_THREAD = 20
 _OPENED_AHEAD = 3
@@ -105,7 +107,7 @@ class StagedFiles:
         """Distinct sets of columns in the order of the files; the key is a hash of the footer entry."""
         self.columns_key: dict[SliceKey, bytes] = {}
         """Which of these sets each slice has."""
-        self._known: dict[str, Column] = {}
+        self._known: dict[tuple[Any, ...], Column] = {}
         self._room = _KEPT_BYTES
         self._kept: dict[bytes, list[pa.Table]] = defaultdict(list)
         self._loose: dict[bytes, list[tuple[StagedFile, pa.Table]]] = defaultdict(list)
@@ -134,14 +136,20 @@ class StagedFiles:
         """
         for tables in self._kept.values():
             yield from _of_columns(pa.concat_tables(tables), columns)
+        for parts in _by_columns(self._large_groups(slice_keys, columns)):
+            yield from _of_columns(_joined(parts), columns)
+
+    def _large_groups(
+        self, slice_keys: Collection[SliceKey] | None, columns: Collection[str] | None
+    ) -> Iterator[tuple[StagedFile, pa.Table]]:
         for slice_key, path in self._large.items():
             if slice_keys is None or slice_key in slice_keys:
-                with pq.ParquetFile(path) as file:
-                    names = file.schema_arrow.names
-                    wanted = names if columns is None else [name for name in names if name in columns]
+                with pa.OSFile(str(path)) as data, pq.ParquetFile(data, pre_buffer=False) as file:
+                    names = None if columns is None else [name for name in file.schema.names if name in columns]
+                    if names == []:
+                        continue
                     for number in range(file.num_row_groups):
-                        rows = file.read_row_group(number, columns=wanted)
-                        yield from _of_columns(_joined([(self.files[slice_key], rows)]), columns)
+                        yield self.files[slice_key], file.read_row_group(number, columns=names, use_threads=False)
 
     def _add_all(self, opened: Iterable[_Opened]) -> None:
         for file in opened:
@@ -169,7 +177,7 @@ class StagedFiles:
 
     def _column(self, values: Sequence[Any]) -> Column:
         """Return one object for equal columns: of 400 files with 2,000 columns each there are 800,000."""
-        return self._known.setdefault(json.dumps(values), Column(*values))
+        return self._known.setdefault(tuple(values), Column(*values))
 
     def _join(self, columns_key: bytes) -> None:
         if loose := self._loose[columns_key]:
@@ -230,9 +238,28 @@ def _open(path: Path) -> _Opened:
         return _Opened(path, staged, rows, size, footer[COLUMNS_KEY])
 
 
+def _by_columns(groups: Iterable[tuple[StagedFile, pa.Table]]) -> Iterator[list[tuple[StagedFile, pa.Table]]]:
+    """Collect groups of few rows, with columns of one type each: each table of thousands of columns takes time."""
+    waiting: list[tuple[StagedFile, pa.Table]] = []
+    size = arrays = 0
+    known: dict[str, pa.DataType] = {}
+    for file, rows in groups:
+        types = dict(zip(rows.schema.names, rows.schema.types, strict=True))
+        size, arrays = size + rows.nbytes, arrays + len(types)
+        is_other = any(known.get(name, kind) != kind for name, kind in types.items())
+        if waiting and (is_other or size > ROW_GROUP_BYTES or arrays > _MAX_ARRAYS):
+            yield waiting
+            waiting, known, size, arrays = [], {}, rows.nbytes, len(types)
+        waiting.append((file, rows))
+        known |= types
+    if waiting:
+        yield waiting
+
+
 def _joined(parts: Sequence[tuple[StagedFile, pa.Table]]) -> pa.Table:
-    """Concatenate rows of files that have the same columns, and append the lineage columns."""
-    rows = pa.concat_tables([part for _, part in parts]).combine_chunks().replace_schema_metadata()
+    """Concatenate rows of files, with null for a column that one lacks, and append the lineage columns."""
+    tables = pa.concat_tables([part for _, part in parts], promote_options="default")
+    rows = tables.combine_chunks().replace_schema_metadata()
     file_of_row = pa.concat_arrays([pa.repeat(number, len(part)) for number, (_, part) in enumerate(parts)])
     for name, values in zip(LINEAGE, zip(*(file.lineage for file, _ in parts), strict=True), strict=True):
         rows = rows.append_column(name, pa.array(values).take(file_of_row))

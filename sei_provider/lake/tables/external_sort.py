@@ -11,7 +11,7 @@ import pyarrow as pa
 
 RUN_BYTES = 32 << 20
 """Rows held in memory before they are sorted and written to disk as one run."""
-MAX_ARRAYS = 50_000
+MAX_ARRAYS = 20_000
 """Columns of all tables that wait in memory, about; more are joined into one table."""
 MERGE_FAN_IN = 16
 """Runs merged at a time. More are merged in rounds, so memory does not grow with their number."""
