@@ -6,9 +6,11 @@ import itertools
 import os
 import re
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -98,13 +100,13 @@ class Triggerers:
 class Airflow:
     """Database, triggerers and sandbox together, as the tests need them."""
 
-    def __init__(self, database: Metadata, triggerers: Triggerers, sandbox: SandboxControl, logs: Path) -> None:
+    def __init__(self, database: Metadata, triggerers: Triggerers, sandbox: SandboxControl, home: Path) -> None:
         self.database = database
         self.triggerers = triggerers
         self.sandbox = sandbox
         self.deadline = 0.0
         """The deadline of the trigger that was made last."""
-        self._logs = logs
+        self._home = home
         self._numbers = itertools.count(1)
 
     def defer(self, *teams: str, seconds: float = 60.0) -> tuple[str, int, list[str]]:
@@ -120,6 +122,21 @@ class Airflow:
         ).serialize()
         run_id = f"run-{next(self._numbers)}"
         return run_id, self.database.defer(run_id, classpath, kwargs), export_ids
+
+    def hang(self, triggerer: Triggerer) -> None:
+        """Stop a triggerer's supervisor, but not in the middle of a write, which would lock SQLite for all others."""
+
+        def hangs() -> bool:
+            triggerer.signal(signal.SIGSTOP)
+            try:
+                with closing(sqlite3.connect(self._home / "airflow.db")) as database:
+                    database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                triggerer.signal(signal.SIGCONT)
+                return False
+            return True
+
+        self.wait(hangs, "a triggerer hangs that does not write")
 
     def end_exports(self) -> None:
         self.sandbox.advance(EXPORT_SECONDS)
@@ -149,7 +166,7 @@ class Airflow:
 
     def log(self, run_id: str, triggerer: Triggerer) -> str:
         """Return what a triggerer has logged, in the log of a run's task and its own."""
-        logs = self._logs.glob(f"**/run_id={run_id}/**/*.trigger.{triggerer.job}.log")
+        logs = self._home.glob(f"logs/**/run_id={run_id}/**/*.trigger.{triggerer.job}.log")
         return "".join(path.read_text(encoding="utf-8") for path in [*logs, triggerer.process.log])
 
     def wait_until_ended(self, run_id: str, triggerer: Triggerer) -> None:
@@ -201,7 +218,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
         with metadata(environment) as database:
             triggerers = Triggerers(home, environment)
             try:
-                yield Airflow(database, triggerers, sandbox, home / "logs")
+                yield Airflow(database, triggerers, sandbox, home)
             finally:
                 triggerers.stop()
 
@@ -242,7 +259,7 @@ def test_of_two_triggerers_with_one_trigger_only_the_first_event_counts(airflow:
     run_id, trigger_id, export_ids = airflow.defer("11", "12")
     made_before = len(airflow.sandbox.exports())
     first, second = airflow.holder_and_other(run_id)
-    first.signal(signal.SIGSTOP)
+    airflow.hang(first)
     airflow.database.move(trigger_id, second.job)
     airflow.end_exports()
     event = airflow.wait_for_event(run_id)
