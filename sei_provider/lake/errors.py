@@ -80,6 +80,12 @@ class HeaderError(CsvError):
         self.headers = tuple(header if is_plain_header(header) else "" for header in headers)
 
 
+class TableNameError(LakeError):
+    """A table's name is no plain name: it could lead out of the lake."""
+
+    is_permanent = True
+
+
 class ColumnsError(LakeError):
     """The argument `columns` is invalid."""
 

@@ -5,18 +5,43 @@ Plain values and JSON. Knows no Parquet, no CSV and no store, and is cheap to im
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NotRequired, TypeAlias, TypedDict
 
 from sei_provider.lake.columns import UNDATED
+from sei_provider.lake.errors import TableNameError
 from sei_provider.lake.periods import period_end
 
 JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | bool | None"
 
 SliceKey: TypeAlias = tuple[str, str, datetime]
 """Scope, export id and time of staging, which mark the rows of a slice in `_scope`, `_export_id`, `_exported_at`."""
+
+
+_TABLE_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
+
+
+def is_table_name(name: str) -> bool:
+    """Tell whether a folder of this name may be a table's."""
+    return _TABLE_NAME.fullmatch(name) is not None
+
+
+def checked_table_name(table: str) -> str:
+    """Return the name of a table, which becomes a folder's name.
+
+    Raises `TableNameError` unless it is of the letters a to z, digits and underscores, and begins with none of these:
+    such folders (`_staging`, `_schemas`) are the lake's own.
+    """
+    if not isinstance(table, str) or not is_table_name(table):
+        msg = (
+            f"a table cannot be called {table!r}: use the letters a to z, digits and underscores, and begin with a "
+            "letter or digit, such as sprint_team_monthly"
+        )
+        raise TableNameError(msg)
+    return table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException  # whose pl
 from airflow.sdk import BaseOperator
 
 from sei_provider import lake as sei_lake
+from sei_provider.lake.model import checked_table_name
 from sei_provider.operators._arguments import (
     argument_errors,
     check_flag,
@@ -84,6 +85,8 @@ class SeiPublishOperator(BaseOperator):
         with argument_errors():
             if not is_template(table):
                 optional(check_text)("table", table)
+                if table is not None:
+                    checked_table_name(table)
             if not is_template(lake):
                 check_place("lake", lake)
             if not is_template(expected):

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from sei_provider.lake.column_mapping import ColumnMapping, ColumnsArgument
 from sei_provider.lake.errors import CsvError, StagingError
-from sei_provider.lake.model import Manifest, Slice
+from sei_provider.lake.model import Manifest, Slice, checked_table_name
 from sei_provider.lake.periods import in_utc
 from sei_provider.lake.staging.csv_reader import CsvReader
 from sei_provider.lake.staging.csv_records import Record
@@ -96,6 +96,7 @@ def stage(
     folder = lake_path(folder)
     require_safe_writes(folder, single_writer=single_writer)
     created_at, exported_at = in_utc(created_at, "created_at"), in_utc(exported_at, "exported_at")
+    checked_table_name(slice.table)
     mapping = ColumnMapping.parse(columns, aliases=aliases)
     privacy = Privacy(
         choice=personal_data,

@@ -49,6 +49,7 @@ from sei_provider.lake.storage.store import (
     read,
     require_safe_writes,
 )
+from sei_provider.lake.tables.layout import table_folder
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.month_schema import arrow_schema, cast_to_schema
 from sei_provider.lake.tables.schema import PERSONAL_DATA
@@ -97,9 +98,9 @@ def erase(
     found += _from_raw(lake_path(raw_path), match) if raw_path is not None else ()
     out_of_reach = []
     for table in table_names(root):
-        if not _is_within_reach(root / table, key):
+        if not _is_within_reach(table_folder(root, table), key):
             out_of_reach.append(table)
-        found += _from_table(root / table, match)
+        found += _from_table(table_folder(root, table), match)
     if out_of_reach:
         msg = (
             f"the tables {', '.join(out_of_reach)} hold hashes under another personal_data_secret, so the person could "

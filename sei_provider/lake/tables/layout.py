@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
+from sei_provider.lake.model import checked_table_name
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.store import names
 
@@ -23,6 +24,11 @@ _MONTH = re.compile(r"month=([1-9][0-9]{3})-(0[1-9]|1[0-2])")
 _DATA = "data.parquet"
 OLD_NAMES = ("_schema.json", "_lock")
 """Names that 751f940 put into a table's folder; Polars cannot read a folder that has them."""
+
+
+def table_folder(root: LakePath, table: str) -> LakePath:
+    """Return the folder of a table. Raises `TableNameError` for a name that could lead out of the lake or meet ours."""
+    return root / checked_table_name(table)
 
 
 def months(folder: LakePath) -> list[date]:

@@ -14,7 +14,7 @@ from sei_provider.lake.periods import next_month, period_end, period_months
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.store import lake_path
 from sei_provider.lake.tables.footer import read_ledgers
-from sei_provider.lake.tables.layout import months
+from sei_provider.lake.tables.layout import months, table_folder
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import superseding
 from sei_provider.lake.tables.stored_schema import known_table
@@ -53,7 +53,7 @@ def ledger(lake: Lake, table: str) -> dict[str, list[dict[str, Any]]]:
     """
     root = lake_path(lake)
     known_table(root, table)
-    ledgers = read_ledgers(root / table, months(root / table))
+    ledgers = read_ledgers(table_folder(root, table), months(table_folder(root, table)))
     return {f"{month:%Y-%m}": [entry.to_json() for entry in entries] for month, entries in ledgers.items()}
 
 
@@ -73,14 +73,14 @@ def coverage(
     """
     root = lake_path(lake)
     schema = known_table(root, table)
-    existing = months(root / table)
+    existing = months(table_folder(root, table))
     if not existing:
         return []
     first, last = start or existing[0], end or next_month(existing[-1]) - timedelta(days=1)
     listed = list(period_months(first.replace(day=1), last, str(schema.definition.get("granularity"))))
     by_scope_and_month: dict[tuple[str, date], list[LedgerEntry]] = defaultdict(list)
     last_published: dict[str, datetime] = {}
-    for month, entries in read_ledgers(root / table, existing).items():
+    for month, entries in read_ledgers(table_folder(root, table), existing).items():
         for entry in entries:
             last_published[entry.scope] = max(entry.published_at, last_published.get(entry.scope, entry.published_at))
             # A sprint that began in this month may belong to a slice that did not ask for the month itself.

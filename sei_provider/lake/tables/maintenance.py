@@ -17,7 +17,7 @@ from sei_provider.lake.staging.manifests import discard
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import lake_path, last_change, locked, names, read, require_safe_writes
-from sei_provider.lake.tables.layout import FORMAT, foreign_names
+from sei_provider.lake.tables.layout import FORMAT, foreign_names, table_folder
 from sei_provider.lake.tables.month_schema import arrow_schema
 from sei_provider.lake.tables.stored_schema import fetch_schema, known_table, put_schema, table_names
 from sei_provider.lake.tables.table import Content, Rewritten, Snapshot, commit, snapshot
@@ -73,7 +73,7 @@ def foreign(lake: LakePath) -> list[Foreign]:
     Other readers may take such files for data.
     """
     root = lake_path(lake)
-    found = [Foreign(table=table, names=foreign_names(root / table)) for table in table_names(root)]
+    found = [Foreign(table=table, names=foreign_names(table_folder(root, table))) for table in table_names(root)]
     return [table for table in found if table["names"]]
 
 
@@ -86,10 +86,10 @@ def rewrite_months(lake: LakePath, table: str, *, at_most: int, single_writer: b
     root = lake_path(lake)
     require_safe_writes(root, single_writer=single_writer)
     known_table(root, table)
-    with locked(root / table):
+    with locked(table_folder(root, table)):
         for attempt in stamina.retry_context(on=ConflictError, attempts=10, timeout=None):
             with attempt:
-                put = _rewrite(root / table, at_most)
+                put = _rewrite(table_folder(root, table), at_most)
     return [f"{month:%Y-%m}" for month in put]
 
 

@@ -24,7 +24,7 @@ from sei_provider.lake.errors import (
     StagingError,
     TableDefinitionError,
 )
-from sei_provider.lake.model import Manifest, Published, Superseded
+from sei_provider.lake.model import Manifest, Published, Superseded, checked_table_name
 from sei_provider.lake.periods import in_utc, next_month
 from sei_provider.lake.staging.manifests import mark_published
 from sei_provider.lake.staging.staged_file import StagedFiles
@@ -33,7 +33,7 @@ from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import fetch_each, lake_path, locked, require_safe_writes
 from sei_provider.lake.tables.batch import Batch
 from sei_provider.lake.tables.column_types import cast_columns, infer_types
-from sei_provider.lake.tables.layout import FORMAT, months
+from sei_provider.lake.tables.layout import FORMAT, months, table_folder
 from sei_provider.lake.tables.ledger import AlreadyPublished
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import merge, of_slices
@@ -87,7 +87,7 @@ def publish(
     by_table: dict[str, list[_Staged]] = defaultdict(list)
     for manifest in manifests:
         if manifest["path"] is not None and manifest["error"] is None:
-            by_table[table or manifest["table"]].append((manifest, _path_within(root, manifest)))
+            by_table[checked_table_name(table or manifest["table"])].append((manifest, _path_within(root, manifest)))
     published: list[Published] = []
     refused: list[tuple[Manifest, LakeError]] = []
     done: list[_Staged] = []
@@ -135,7 +135,7 @@ class _Counted:
 
 
 def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], published_at: datetime) -> Batch:
-    folder = root / table
+    folder = table_folder(root, table)
     with locked(folder), scratch_folder() as scratch:
         staged, gone = _open(slices, scratch)
         entries = {key: ledger_entry(file, published_at) for key, file in staged.files.items()}
@@ -294,10 +294,11 @@ def _path_within(root: LakePath, manifest: Manifest) -> LakePath:
     path = str(manifest["path"])
     for prefix in (str(root), root.path):
         inside = prefix.rstrip("/") + "/"
-        if path.startswith(inside):
+        parts = path.removeprefix(inside).split("/")
+        if path.startswith(inside) and parts[0] == "_staging" and not {"", ".", ".."}.intersection(parts):
             return root / path.removeprefix(inside)
     msg = (
-        f"the slice of {manifest['scope']} is staged at {path}, outside the lake {root}: "
+        f"the slice of {manifest['scope']} is staged at {path}, outside the lake {root} or its folder _staging: "
         "give the export and the publish task the same lake"
     )
     raise StagingError(msg)

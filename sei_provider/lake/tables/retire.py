@@ -12,6 +12,7 @@ from sei_provider.lake.periods import in_utc
 from sei_provider.lake.storage.backend import Lake
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import lake_path, locked, require_safe_writes
+from sei_provider.lake.tables.layout import table_folder
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import merge
 from sei_provider.lake.tables.month_schema import arrow_schema
@@ -30,10 +31,10 @@ def retire(lake: Lake, table: str, scope: str, *, retired_at: datetime, single_w
     require_safe_writes(root, single_writer=single_writer)
     known_table(root, table)
     done: set[date] = set()
-    with locked(root / table):
+    with locked(table_folder(root, table)):
         for attempt in stamina.retry_context(on=ConflictError, attempts=10, timeout=None):
             with attempt:
-                before = snapshot(root / table)
+                before = snapshot(table_folder(root, table))
                 done.update(commit(before, _retired(before, scope, retired_at), before.schema))
     return [f"{month:%Y-%m}" for month in sorted(done)]
 

@@ -21,7 +21,7 @@ from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import lake_path, locked, put, require_safe_writes
 from sei_provider.lake.tables.conversion import unfit
-from sei_provider.lake.tables.layout import FORMAT
+from sei_provider.lake.tables.layout import FORMAT, table_folder
 from sei_provider.lake.tables.month_schema import arrow_schema
 from sei_provider.lake.tables.schema import TableSchema
 from sei_provider.lake.tables.stored_schema import fetch_schema, known_table, put_schema
@@ -53,10 +53,10 @@ def retype(lake: Lake, table: str, column: str, new_type: str, *, single_writer:
     require_safe_writes(root, single_writer=single_writer)
     target = _checked(known_table(root, table), table, column, new_type)
     done: dict[date, Retyped] = {}
-    with locked(root / table):
+    with locked(table_folder(root, table)):
         for attempt in stamina.retry_context(on=ConflictError, attempts=10, timeout=None):
             with attempt:
-                _Retyping(root / table, target, root / "_quarantine" / table, done).run()
+                _Retyping(table_folder(root, table), target, root / "_quarantine" / table, done).run()
     return [done[month] for month in sorted(done)]
 
 

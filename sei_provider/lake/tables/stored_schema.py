@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sei_provider.lake.errors import UnknownTableError
+from sei_provider.lake.model import is_table_name
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import fetch, names, put_bytes, read
 from sei_provider.lake.tables.footer import read_footers
-from sei_provider.lake.tables.layout import months, old_schema_path, schema_path
+from sei_provider.lake.tables.layout import months, old_schema_path, schema_path, table_folder
 from sei_provider.lake.tables.month_schema import columns_of
 from sei_provider.lake.tables.schema import TableSchema
 
 
 def known_table(root: LakePath, table: str) -> TableSchema:
     """Read the schema of a table; raises `UnknownTableError`, which names the existing tables."""
-    schema = read_schema(root / table)
+    schema = read_schema(table_folder(root, table))
     if not schema.columns:
         existing = ", ".join(table_names(root)) or "none yet"
         msg = f"the lake {root} has no table {table!r}; tables: {existing}"
@@ -26,7 +27,7 @@ def known_table(root: LakePath, table: str) -> TableSchema:
 
 def table_names(root: LakePath) -> list[str]:
     """Return the names of the tables of a lake."""
-    return [name for name in names(root) if not name.startswith("_") and read_schema(root / name).columns]
+    return [name for name in names(root) if is_table_name(name) and read_schema(root / name).columns]
 
 
 def read_schema(folder: LakePath) -> TableSchema:

@@ -24,7 +24,7 @@ from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import fetch, lake_path, put, read, remove_each
 from sei_provider.lake.tables.footer import NO_FOOTER, Footer, footer_entries, footer_of, parsing, read_footers
-from sei_provider.lake.tables.layout import OLD_NAMES, months, object_path
+from sei_provider.lake.tables.layout import OLD_NAMES, months, object_path, table_folder
 from sei_provider.lake.tables.ledger_entry import LedgerEntry, parents_of
 from sei_provider.lake.tables.month_schema import arrow_schema, cast_to_schema, conflicting, is_newer, require_castable
 from sei_provider.lake.tables.schema import TableSchema
@@ -175,7 +175,7 @@ def read_table(
     tables, or `UnknownColumnError`.
     """
     root = lake_path(lake)
-    folder = root / table
+    folder = table_folder(root, table)
     known = known_table(root, table)
     schema = arrow_schema(known, known.ordered()).append(pa.field("month", pa.string()))
     unknown = [name for name in columns or () if name not in schema.names]
