@@ -58,8 +58,8 @@ def main() -> None:
 
 def columns(folder: Path, counts: list[int]) -> None:
     """One file of many undeclared columns and ten teams: staged and published."""
-    names = [f"Category {number} effort" for number in range(counts[0])]
-    cells = {team: [str(team * number % 97) for number in range(counts[0])] for team in range(10)}
+    names = [f"Category {number} effort" for number in range(counts[0] - len(BASE))]
+    cells = {team: [str(team * number % 97) for number in range(len(names))] for team in range(10)}
     rows = [[f"T{team}", f"Eng/T{team}", ROW, *values] for team, values in cells.items()]
     _publish(folder, [_stage(folder, 0, [*BASE, *names], rows)])
 

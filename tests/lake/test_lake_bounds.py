@@ -112,3 +112,13 @@ def test_files_of_different_columns_are_read_as_one_piece_unless_a_type_differs(
         ("T2", None, None, 7.0, "x"),
         ("T3", None, None, 7.0, None),
     ]
+
+
+def test_a_large_file_without_a_column_that_another_file_brings_is_published(bench, monkeypatch):
+    monkeypatch.setattr(staged_file, "_SMALL_BYTES", 0)
+    manifests = []
+    for number, header in enumerate(["PR_MERGED", "Plums"]):
+        bench.header, bench.columns = f"Team,Start_Date,{header}", {}
+        manifests.append(bench.stage(f"team:{number}", [f"T{number},{JAN},7"], age=number + 1))
+    bench.publish(*manifests)
+    assert bench.rows("team", "pr_merged", "plums") == [("T0", 7.0, None), ("T1", None, 7.0)]
