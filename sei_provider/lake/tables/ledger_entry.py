@@ -85,6 +85,10 @@ class LedgerEntry:
         """Return the hierarchies that its export shows, those in quarantine too."""
         return self.teams | self.put_aside
 
+    def shows(self, path: str) -> bool:
+        """Return whether a hierarchy is one of `shown`, which takes as long as there are teams to put together."""
+        return path in self.teams or path in self.put_aside
+
     @property
     def slice_key(self) -> SliceKey:
         """Return what marks its rows: scope, export id and time of staging."""

@@ -218,7 +218,7 @@ class _Asking:
             self._by_scope[entry.scope],
             self._by_path[path],
             self._by_tombstone[path],
-            (other for root in above for other in self._by_root[root] if path not in other.shown),
+            (other for root in above for other in self._by_root[root] if not other.shows(path)),
             self._burying(entry, path, period),
         )
         yield from (other for other in candidates if period.asked(other.start, other.end, other))
@@ -238,7 +238,7 @@ class _Asking:
             if own > buried and not shared:
                 continue
             for other in self._by_scope[named.scope]:
-                if path in other.shown or other.unknown_paths or precedence(other, period.last) <= buried:
+                if other.shows(path) or other.unknown_paths or precedence(other, period.last) <= buried:
                     continue
                 if own <= buried or any(entry.runs & other.runs <= {run} for run in shared):
                     yield other
