@@ -12,13 +12,17 @@ out, because the words do not promise it:
   ends it.
 - A row below a scope of the run by a chain of teams that no row names: "a chain that the ledger's rows do not resolve
   is not below". A late clear may bring one, of a new scope, that reaches less far than the run.
+- One run for a sprint of all teams: "the period is the sprint (hierarchy, and its name …)", so after two nights to the
+  20th and 21st a team above is renamed and a sprint to 1 February moved to end on the 20th; three more nights, then the
+  first is cleared. It reaches the last day that the new paths know, and is the newest there; the old paths know one
+  that the last night reached further into. The judge asks each path's rows for its own run.
 - A sprint that moved to other days, where the team was renamed as well or the sprint is not in the answer: "otherwise
   absence tells nothing".
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import date
 
@@ -30,15 +34,25 @@ def higher(entry: Entry, last: date) -> tuple[object, ...]:
     return (min(last, entry.end), entry.created_at, entry.export_id, entry.staged_at)
 
 
-def all_periods(world: World, runs: list[Run]) -> dict[Row, date]:
-    """Return each period that any export shows (as a row without a team) → the last day it ever had."""
-    shown = {Row("", "", *row[2:]) for run in runs for entry in run.entries for row in entry.rows}
-    ends: dict[object, date] = {}
-    for period in shown:
-        end = period.end if period.sprint else last_day(world.setting.granularity, period.start)
+def all_periods(world: World, runs: list[Run]) -> dict[tuple[Row, date], set[str]]:
+    """Return each period that any export shows (as a row without a team), with the last day it ever had → its teams.
+
+    A sprint is one of a team's path, as decision 12 says. So it may have several last days after it moved: a path that
+    is new since knows only the last.
+    """
+    rows = {row for run in runs for entry in run.entries for row in entry.rows}
+    ends: dict[tuple[object, str], date] = {}
+    for row in rows:
+        end = row.end if row.sprint else last_day(world.setting.granularity, row.start)
         assert end
-        ends[period.sprint or period.start] = max(end, ends.get(period.sprint or period.start, end))
-    return {period: ends[period.sprint or period.start] for period in shown}
+        key = (row.sprint or row.start, row.path)
+        ends[key] = max(end, ends.get(key, end))
+    found: dict[tuple[Row, date], set[str]] = defaultdict(set)
+    for period in {Row("", "", *row[2:]) for row in rows}:
+        for (name, path), last in ends.items():
+            if name == (period.sprint or period.start):
+                found[period, last].add(path)
+    return found
 
 
 def asked(entry: Entry, period: Row) -> bool:
@@ -92,11 +106,11 @@ def judge(world: World, runs: list[Run], state: Iterable[Survivor]) -> Counter[s
     """Count what decision 12's property forbids in a table of these runs: `lost`, `twice`, `stale`."""
     faults: Counter[str] = Counter()
     state = list(state)
-    for period, last in all_periods(world, runs).items():
+    for (period, last), paths in all_periods(world, runs).items():
         run = newest_whole_run(world, runs, period, last)
         if run:
             faults["judged together" if run.run_id == "together" else "judged"] += 1
-            faults += judge_period(world, runs, run, period, state)
+            faults += judge_period(world, runs, run, period, [kept for kept in state if kept.row.path in paths], paths)
     return faults
 
 
@@ -115,7 +129,10 @@ def is_below(world: World, kept: Survivor, roots: set[str], named: set[str]) -> 
     return any({path for path in above if len(path) > len(root)} <= named for root in roots & above)
 
 
-def judge_period(world: World, runs: list[Run], run: Run, period: Row, state: list[Survivor]) -> Counter[str]:
+def judge_period(
+    world: World, runs: list[Run], run: Run, period: Row, state: list[Survivor], judged: set[str]
+) -> Counter[str]:
+    """Count the faults of the rows of these paths, in a table's rows of them."""
     faults: Counter[str] = Counter()
     own = {entry.key for entry in run.entries}
     named = {row.path for earlier in runs for entry in earlier.entries for row in entry.rows}
@@ -142,6 +159,6 @@ def judge_period(world: World, runs: list[Run], run: Run, period: Row, state: li
             faults["twice"] += 1
         elif kept.scope in scopes or is_below(world, kept, roots, named) or was_named_below(runs, scopes, kept):
             faults["twice" if team in expected else "stale"] += 1
-    faults["lost"] += sum(not held[team] for team in expected)
+    faults["lost"] += sum(not held[team] for team, path in expected.items() if path in judged)
     faults["twice"] += sum(held[team] > 1 for team in expected)
     return faults

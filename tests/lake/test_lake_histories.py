@@ -62,6 +62,18 @@ CLEARED_AFTER_A_MOVE: History = (
     [Night(), Night(), Night(), Change("move", 0, 1, 0), Change("split_below", 2, 0, 0), Night(kind="clear_failed")],
 )
 """A scope that is new since comes by the clear of the first night, and reaches less far than the third."""
+CLEARED_AFTER_A_SHORTER_SPRINT: History = (
+    Setting("sprint", "leaf", False, True),
+    [
+        Night(),
+        Night(),
+        Change("rename_parent", 2, 0, 0),
+        Change("move_sprint", 2, 0, 0),
+        *[Night()] * 3,
+        Night(kind="clear"),
+    ],
+)
+"""A sprint ends earlier by now, so the cleared night reaches its last day; the old paths had it to a later one."""
 WITHOUT: list[tuple[type[OwnerRule], History]] = [
     (  # The first of two nights is cleared in March: 20 days are not the month.
         WithoutReach,
@@ -158,6 +170,7 @@ def count(faults: Counter[str]) -> None:
 @settings(SETTINGS, max_examples=examples(200))
 @example(MOVED_SPRINT, Random(0))  # noqa: S311
 @example(CLEARED_AFTER_A_MOVE, Random(0))  # noqa: S311
+@example(CLEARED_AFTER_A_SHORTER_SPRINT, Random(0))  # noqa: S311
 @given(histories, st.randoms(use_true_random=False))
 def test_a_table_holds_what_the_model_holds_and_the_judge_demands(history: History, random: Random) -> None:
     setting, steps = history

@@ -50,6 +50,13 @@ def test_a_sprint_that_moved_on_does_not_come_back_with_the_older_month_that_arr
     assert late["rows"] == 1
 
 
+def test_a_sprint_that_ends_earlier_by_now_is_not_lost_when_an_earlier_night_is_cleared(bench):
+    bench.export("team:1", ["S2,A,Eng/A,2026-01-19,2026-02-01,1"], age=1, start="2026-01-01", end="2026-01-21")
+    bench.export("team:1", ["S2,A,Eng/A,2026-01-07,2026-01-20,2"], age=2, start="2026-01-04", end="2026-01-24")
+    bench.export("team:1", ["S2,A,Eng/A,2026-01-07,2026-01-20,3"], age=3, start="2025-12-31", end="2026-01-20")
+    assert sprints(bench) == [("S2", "2026-01", 2.0)]
+
+
 def test_a_publisher_that_dies_after_a_put_has_looked_at_the_adjacent_months_before(bench, monkeypatch):
     bench.export("team:1", ["S1,A,Eng/A,2026-01-02,2026-01-15,5"], age=2, **JANUARY)
     late = bench.stage("team:1", [f"{ACROSS},5"], age=1, **DECEMBER)

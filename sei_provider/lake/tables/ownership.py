@@ -95,13 +95,13 @@ class Owners:
         self._ledger = list(ledger)
         self._periods: dict[date | None, _Asking] = {}
         self._exact: dict[tuple[str, date, date], list[LedgerEntry]] = defaultdict(list)
-        self._sprint_ends: dict[tuple[str, str], dict[tuple[str, str, str], date]] = defaultdict(dict)
+        self._sprint_ends: dict[tuple[str, str], date] = {}
         self._sprint_days: dict[tuple[str, str, str], set[tuple[date, date]]] = defaultdict(set)
         for entry in self._ledger:
             if entry.replace_exact_range:
                 self._exact[entry.scope, entry.start, entry.end].append(entry)
             for path, name, first, end in sorted(entry.sprint_days):
-                self._sprint_ends[path, name][entry.identity] = end
+                self._sprint_ends[path, name] = max(end, self._sprint_ends.get((path, name), end))
                 self._sprint_days[entry.identity].add((first, end))
 
     def survives(self, entry: LedgerEntry, place: RowPlace) -> bool:
@@ -118,12 +118,9 @@ class Owners:
             yield from ((other, False) for other in same if other.age > entry.age)
             return
         period = self._sprint(entry, place) if self._granularity == "sprint" else self._dated(place.start)
-        name = (place.path, sprint_name(place.sprint, place.start))
-        ends = self._sprint_ends[name] if self._granularity == "sprint" else {}
+        mine = precedence(entry, period.last)
         for other in self._asking(period).covering(entry, place, period):
-            # A sprint's dates may have moved. Its last day for two entries is the same whichever row is judged.
-            last = max(period.last, ends.get(other.identity, period.last))
-            mine, others = precedence(entry, last), precedence(other, last)
+            others = precedence(other, period.last)
             if others > mine and not _is_one_reading(entry, other):
                 yield other, others[0] > mine[0]
 
@@ -135,7 +132,8 @@ class Owners:
 
         How SEI picks sprints is not documented, so a request asked for one only if its answer names it or another of
         the same days (the team may have a new path), if the sprint lies whole within the request, or if the request
-        includes the row's request.
+        includes the row's request. Its dates may have moved: the latest last day that any entry knows counts, so that
+        all entries have one order.
         """
         first, last = place.start, place.end or place.start
         name = (place.path, sprint_name(place.sprint, first))
@@ -149,7 +147,7 @@ class Owners:
             # The request of an earlier answer, which is pruned, showed it only if it overlaps it.
             return shown and ((start, end) == (other.start, other.end) or (start <= last and first <= end))
 
-        return _Period(None, last, asked)
+        return _Period(None, max(last, self._sprint_ends.get(name, last)), asked)
 
     def _asking(self, period: _Period) -> _Asking:
         """Return the entries that asked for a period; for sprints all, since each row has a period of its own."""
