@@ -15,27 +15,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from history_examples import CLEARED_AFTER_A_MOVE, CLEARED_AFTER_A_SHORTER_SPRINT, MOVED_SPRINT, WITHOUT
 from history_judge import judge
 from history_steps import Change, History, Night, Setting, histories
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from org_simulator import Run, World, live
-from ownership_model import (
-    MUTANTS,
-    Entry,
-    OwnerRule,
-    Row,
-    Survivor,
-    WithEveryTombstone,
-    WithoutClearNumber,
-    WithoutDaysOfSprints,
-    WithoutReach,
-    WithoutTombstones,
-    WithoutWhatLiesBelow,
-    WithSlashes,
-    as_a_set,
-    last_day,
-)
+from ownership_model import MUTANTS, Entry, OwnerRule, Row, Survivor, as_a_set, last_day
 from upath import UPath
 
 from sei_provider import lake
@@ -44,83 +30,12 @@ from sei_provider.lake.model import run_key
 from sei_provider.lake.tables.ownership import LedgerEntry, RowPlace, prune, surviving_rows, with_names
 from tests.examples import examples
 
-ALL_PARENTS = 1 << 0 | 1 << 1 | 1 << 2
 TOLD: Counter[str] = Counter()
 FAULTS = ("lost", "twice", "stale", "order-dependent")
 SETTINGS = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )
-
-MOVED_SPRINT: History = (
-    Setting("sprint", "leaf", False, True),
-    [Night(), Change("move_sprint", 0, 5, 0), Night(days=6)],
-)
-"""Its old days lie before the second request, its new ones across the first day of it."""
-CLEARED_AFTER_A_MOVE: History = (
-    Setting("monthly", "parent", False, True),
-    [Night(), Night(), Night(), Change("move", 0, 1, 0), Change("split_below", 2, 0, 0), Night(kind="clear_failed")],
-)
-"""A scope that is new since comes by the clear of the first night, and reaches less far than the third."""
-CLEARED_AFTER_A_SHORTER_SPRINT: History = (
-    Setting("sprint", "leaf", False, True),
-    [
-        Night(),
-        Night(),
-        Change("rename_parent", 2, 0, 0),
-        Change("move_sprint", 2, 0, 0),
-        *[Night()] * 3,
-        Night(kind="clear"),
-    ],
-)
-"""A sprint ends earlier by now, so the cleared night reaches its last day; the old paths had it to a later one."""
-WITHOUT: list[tuple[type[OwnerRule], History]] = [
-    (  # The first of two nights is cleared in March: 20 days are not the month.
-        WithoutReach,
-        (Setting("monthly", "leaf", False, True), [Night(), Night(days=10), Night(kind="clear", days=30)]),
-    ),
-    (  # The parents fail, a team is deleted, then all succeed.
-        WithoutWhatLiesBelow,
-        (Setting("monthly", "all", True, True), [Night(failing=ALL_PARENTS), Change("delete", 2, 0, 0), Night()]),
-    ),
-    (  # A team is deleted and the one above it renamed.
-        WithoutTombstones,
-        (
-            Setting("monthly", "all", False, True),
-            [Night(), Change("delete", 2, 0, 0), Change("rename", 0, 0, 7), Night()],
-        ),
-    ),
-    (  # Two teams swap names.
-        WithEveryTombstone,
-        (Setting("monthly", "leaf", False, True), [Night(), Change("swap", 2, 3, 0), Night()]),
-    ),
-    (  # The same over two half-failed nights.
-        WithEveryTombstone,
-        (
-            Setting("monthly", "leaf", False, True),
-            [Night(), Change("swap", 2, 3, 0), Night(failing=1 << 4), Night(failing=~(1 << 4))],
-        ),
-    ),
-    (  # The same after a manual run, whose one export the night takes up.
-        WithEveryTombstone,
-        (
-            Setting("monthly", "leaf", False, True),
-            [Night(), Change("swap", 2, 3, 0), Night(failing=1 << 4), Night(kind="soon")],
-        ),
-    ),
-    (  # Two teams swap names, then the run before is cleared.
-        WithoutClearNumber,
-        (Setting("monthly", "leaf", False, True), [Night(), Change("swap", 2, 3, 0), Night(kind="clear")]),
-    ),
-    (  # `Eng/CI/CD` is no child of `Eng/CI`.
-        WithSlashes,
-        (Setting("monthly", "all", False, True), [Night(order=2)]),
-    ),
-    (  # The team above is renamed while a sprint runs out of the requests.
-        WithoutDaysOfSprints,
-        (Setting("sprint", "leaf", False, True), [Night(), Change("rename", 0, 0, 7), Night()]),
-    ),
-]
 
 
 @pytest.fixture(autouse=True, scope="module")
