@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -18,7 +19,10 @@ from dev.stack import PROJECT
 from sei_provider.sandbox.server import serve
 from tests.whole.conftest import EXAMPLES, Whole
 
-ORDER = sorted([*EXAMPLES, "sei_maintenance"], key=lambda name: name == "sei_scorecard")
+REBUILDS_API = not version("apache-airflow").startswith("3.3.")
+"""Airflow 3.1 makes its execution API anew for each task under `dag.test()`, 3.5 seconds each on 3.1.8, so on older
+versions only the README's DAG is tried."""
+ORDER = ["sei_nightly"] if REBUILDS_API else sorted([*EXAMPLES, "sei_maintenance"], key="sei_scorecard".__eq__)
 """The scorecard last: it reads what the others have published."""
 
 
@@ -64,7 +68,9 @@ def python(environment: dict[str, str], *arguments: str) -> subprocess.Completed
 
 @pytest.fixture(scope="module")
 def tried(whole: Whole, environment: dict[str, str]) -> Tried:
-    done = python(environment, "tests.whole.dag_test", str(whole.stack.dags), *ORDER, "asked")
+    done = python(
+        environment, "tests.whole.dag_test", str(whole.stack.dags), *ORDER, *([] if REBUILDS_API else ["asked"])
+    )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
     return Tried(json.loads(done.stdout.splitlines()[-1]), done.stdout + done.stderr)
 
@@ -77,28 +83,30 @@ def test_every_example_runs_by_dag_test_as_it_stands(tried: Tried, name: str) ->
     assert "too short" not in tried.output, "nothing of ours makes Airflow warn about masking"
 
 
-def test_airflow_dags_test_runs_the_dag_of_the_readme(environment: dict[str, str]) -> None:
-    done = python(environment, "airflow", "dags", "test", "sei_nightly")
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
-    assert "state=success" in done.stdout + done.stderr
+if not REBUILDS_API:
 
+    def test_airflow_dags_test_runs_the_dag_of_the_readme(environment: dict[str, str]) -> None:
+        done = python(environment, "airflow", "dags", "test", "sei_nightly")
+        assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+        assert "state=success" in done.stdout + done.stderr
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        (
-            "asked_two_reports",
-            "its export task productivity, for the report productivity, handed nothing on: it failed",
-        ),
-        ("asked_two_months", "missing from the lake: sprint_team_monthly, 2026-02-01 to 2026-02-28: team:11"),
-    ],
-)
-def test_a_task_that_dies_before_it_hands_anything_on_turns_the_run_red(tried: Tried, name: str, words: str) -> None:
-    assert tried.states[name]["run"] == "failed"
-    assert tried.states[name]["tasks"]["publish"] == "success"
-    assert words in tried.output
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [
+            (
+                "asked_two_reports",
+                "its export task productivity, for the report productivity, handed nothing on: it failed",
+            ),
+            ("asked_two_months", "missing from the lake: sprint_team_monthly, 2026-02-01 to 2026-02-28: team:11"),
+        ],
+    )
+    def test_a_task_that_dies_before_it_hands_anything_on_turns_the_run_red(
+        tried: Tried, name: str, words: str
+    ) -> None:
+        assert tried.states[name]["run"] == "failed"
+        assert tried.states[name]["tasks"]["publish"] == "success"
+        assert words in tried.output
 
-
-def test_a_branch_that_skips_the_exports_skips_publish_and_check(tried: Tried) -> None:
-    tasks = {"is_a_working_day": "success", "sprint": "skipped", "publish": "skipped", "check": "skipped"}
-    assert tried.states["asked_branch"] == {"run": "success", "tasks": tasks}
+    def test_a_branch_that_skips_the_exports_skips_publish_and_check(tried: Tried) -> None:
+        tasks = {"is_a_working_day": "success", "sprint": "skipped", "publish": "skipped", "check": "skipped"}
+        assert tried.states["asked_branch"] == {"run": "success", "tasks": tasks}
