@@ -56,13 +56,14 @@ def report(lake: str) -> dict[str, Any]:
     """
     from sei_provider.hooks.lake import open_lake
     from sei_provider.lake import DamagedObjectError, UnknownTableError, coverage
+    from sei_provider.lake.model import is_table_name
     from sei_provider.lake.storage.store import names
     from sei_provider.lake.tables.maintenance import foreign, quarantined
 
     place = open_lake(lake)
     gaps: dict[str, list[str]] = {}
     stale: dict[str, list[str]] = {}
-    for name in names(place):
+    for name in filter(is_table_name, names(place)):
         try:
             parts = coverage(place, name)
         except UnknownTableError:  # a folder beside the tables, such as the scorecard
