@@ -64,7 +64,7 @@ def up(folder: Path) -> None:
         wait_until(file.exists, what="the sandbox and Airflow are up", seconds=2 * START_SECONDS, processes=[keeper])
         say(f"All is up; {NIGHTLY} runs now, for the last night.")
     state = _read(folder)
-    say(f"Airflow    {state['airflow']}/dags/{NIGHTLY}   no login: whoever reaches it on this machine is an admin")
+    say(f"Airflow    {state['airflow']}/dags/{NIGHTLY}   no login: anybody who reaches it on this machine is an admin")
     say(f"Sandbox    {state['sandbox']}/_sandbox/   its exports and requests, and how to order a fault")
     say(f"Lake       {LAKE}")
     say(f"Scorecard  {SCORECARD_PAGE.as_uri()}   {_scorecard_state()}")

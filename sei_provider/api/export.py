@@ -124,7 +124,7 @@ class Export:
         """Return the export as a small JSON value that `from_reply` reads, for XComs, triggers and task state.
 
         It holds ids, status, times, SEI's reason for a failure, and the link without its query. Scope and range, which
-        SEI may fill with anything, are left out: whoever asked for the export knows them.
+        SEI may fill with anything, are left out, because the caller who asked for the export knows them.
         """
         reply: dict[str, Any] = {
             "exportId": self.id,

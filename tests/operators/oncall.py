@@ -37,10 +37,10 @@ DATES = {"start": "2026-01-01", "end": "2026-01-31"}
 
 @dataclass
 class Night:
-    """A run that something befalls: one export task with its only try, publish and check."""
+    """A run that goes wrong: one export task with its only try, publish and check."""
 
     name: str
-    befall: Callable[[SandboxControl, pytest.MonkeyPatch, Night], None]
+    provoke: Callable[[SandboxControl, pytest.MonkeyPatch, Night], None]
     lake: str = ""
     is_lost: bool = False
     """The worker dies before the export task hands anything on."""
@@ -57,7 +57,7 @@ class Night:
             patch.setenv("TMPDIR", folder)
             patch.setattr(tempfile, "tempdir", None)
             connect(patch, sandbox.base_url)
-            self.befall(sandbox, patch, self)
+            self.provoke(sandbox, patch, self)
             task = Task(
                 Path(self.lake), state=None, scopes=self.scopes or SCOPES, timeout=1, poll_interval=0.1, **DATES
             )
