@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow import __version__
 from airflow.sdk import DAG
+from packaging.version import Version
 
 from sei_provider.lake import read_table
 from sei_provider.sandbox.control import SandboxControl
@@ -99,6 +101,8 @@ def test_the_alerts_of_the_page_name_what_is_missing(
         monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection))
         monkeypatch.setenv("AIRFLOW_VAR_SLACK_WEBHOOK_SECRET", f"http://127.0.0.1:{webhook}/services/x")
         assert shown("alerts.md", "sprints_with_alerts").test().state == "failed"
+    if Version(__version__) < Version("3.3"):
+        return  # There dag.test() gives callbacks no `exception`, as the page says.
     mail = message_from_string(mails[0], policy=policy.default)
     assert mail["Subject"] == "sprints_with_alerts: SEI data is missing"
     assert "team:12" in mail.get_body().get_content()  # type: ignore[union-attr]

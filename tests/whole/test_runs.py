@@ -79,7 +79,8 @@ def test_a_batch_killed_in_its_last_try_is_named_the_others_land_and_consumers_r
     after = [run for run in whole.runs_by_assets(CONSUMER) if run["dag_run_id"] not in before]
     assert {run["state"] for run in after} == {"success"}
     logs = [whole.airflow.task_log(CONSUMER, run["dag_run_id"], "report") for run in after]
-    assert {month for log in logs for month in re.findall(r"published:.* (2026-\d\d)", log)} == {"2026-01", "2026-02"}
+    lines = [line for log in logs for line in re.findall(r"published:((?: 2026-\d\d)+)", log)]
+    assert set(" ".join(lines).split()) == {"2026-01", "2026-02"}, "a run a month, or on older Airflows one of both"
 
 
 def test_a_team_whose_answer_became_header_only_leaves_and_the_others_stay(whole: Whole, lake: str) -> None:
