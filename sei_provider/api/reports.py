@@ -48,6 +48,8 @@ class Report:
     """Legacy only: whether the body also holds `teamRefId`, the team's id as a number (CONTRACT rows 14, 32)."""
     flags: tuple[str, ...] = ()
     """Legacy only: the boolean fields of the body that users may set in `options`."""
+    page: str = "productivity"
+    """Which of a team's pages in SEI shows its figures (CONTRACT, "Pages to look at"); sprint has none of its own."""
 
     @property
     def widens(self) -> bool:
@@ -202,6 +204,7 @@ _BUSINESS_ALIGNMENT = Report(  # seed 003; its metrics are the customer's own ca
     granularities=("WEEKLY", "MONTHLY", "QUARTERLY"),
     default_granularity="MONTHLY",
     takes_metrics=False,
+    page="business-alignment",
     metric_groups={"CATEGORIZED": {"": ()}, "UNCATEGORIZED": {"": ()}},
 )
 

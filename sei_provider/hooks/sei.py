@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import unquote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException  # whose place differs between 3.1 and 3.3
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 REQUESTS_PER_MINUTE = 400
 """SEI's limit for one API key (CONTRACT, "Limits")."""
+_ACCOUNT = re.compile("[A-Za-z0-9_-]+")
+"""Account identifiers that are one segment of a page's path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,18 @@ class SeiHook(BaseHook):
         connection, extra = self._resolved
         carried = {"projectIdentifier": extra["project_identifier"], "orgIdentifier": extra["org_identifier"]}
         return f"{base_url(connection)}{call.path}?{urlencode({**carried, **call.params})}"
+
+    def get_page(self, page: str, team_id: str) -> str | None:
+        """Return the address of a team's page in SEI, on the connection's host; None without `account_identifier`.
+
+        `page` is `dora`, `productivity` or `business-alignment` (CONTRACT, "Pages to look at").
+        """
+        connection, extra = self._resolved
+        account, url = extra.get("account_identifier", ""), urlsplit(base_url(connection))
+        if not _ACCOUNT.fullmatch(account):
+            return None
+        path = f"/ng/account/{account}/module/sei/insights/{page}"
+        return f"{url.scheme}://{url.netloc}{path}?{urlencode({'collectionId': team_id})}"
 
     def get_calendar(self) -> Calendar:
         """Return the connection's week and time zone. Raises `SeiInputError` if one is unknown."""

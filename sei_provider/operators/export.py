@@ -16,7 +16,7 @@ from sei_provider import lake as sei_lake
 from sei_provider.api.polling import ExportPoller
 from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.hooks.sei import SeiHook
-from sei_provider.links import SeiExportLink, record_call
+from sei_provider.links import SeiExportLink, task_link
 from sei_provider.operators._arguments import (
     Check,
     check_factor,
@@ -98,7 +98,7 @@ class SeiExportOperator(SeiBatchOperator):
     }
     operator_extra_links = (SeiExportLink(),)
     link = ""
-    """The link's address; known once there are exports."""
+    """The link's address; to records in the API it is known once there are exports."""
 
     def __init__(
         self,
@@ -199,11 +199,11 @@ class SeiExportOperator(SeiBatchOperator):
                 requests += [
                     self._request(Scope.parse(part["scope"]), part["start"], part["end"]) for part in state.parts
                 ]
-                self._link_to(hook, state)
+                self._link_to(hook, requests, state)
                 while event or unstaged:
                     if event is None:
                         batch.create_or_resume(unstaged)
-                        self._link_to(hook, state)
+                        self._link_to(hook, requests, state)
                         event = self._wait(batch, requests)
                     parts = batch.collect(requests, event)
                     requests += parts
@@ -236,9 +236,8 @@ class SeiExportOperator(SeiBatchOperator):
         poller = ExportPoller(self.report, export_ids, deadline=deadline, **self._polling)
         return batch.poll(poller, dict(zip(export_ids, scopes, strict=True)))
 
-    def _link_to(self, hook: SeiHook, state: BatchState) -> None:
-        if state.exports:
-            self.link = hook.get_url(record_call(self.report, list(state.exports.values())))
+    def _link_to(self, hook: SeiHook, requests: list[ExportRequest], state: BatchState) -> None:
+        self.link = task_link(hook, requests, list(state.exports.values())) or self.link
 
 
 def _deferrable_by_default() -> bool:

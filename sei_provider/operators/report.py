@@ -11,6 +11,7 @@ from sei_provider.api.errors import SeiError
 from sei_provider.api.export import Export
 from sei_provider.api.request import ExportRequest
 from sei_provider.hooks.sei import SeiHook
+from sei_provider.links import SeiExportLink, task_link
 from sei_provider.operators._base import SeiBatchOperator
 from sei_provider.operators._staging import Stager, spool
 from sei_provider.operators._state import BatchState, TaskCheckpoint, map_concurrently
@@ -44,6 +45,9 @@ class SeiReportOperator(SeiBatchOperator):
     """
 
     _legacy = True
+    operator_extra_links = (SeiExportLink(),)
+    link = ""
+    """The link's address; a report has no record in the API, so without a page it stays empty."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -57,6 +61,7 @@ class SeiReportOperator(SeiBatchOperator):
         state, hook = BatchState(), SeiHook(self.sei_conn_id)
         with self._handing_on_staged(context, checkpoint):
             requests = self._requests(context, hook)
+            self.link = task_link(hook, requests, [])
             with hook.get_conn() as client:
                 unstaged = self._unstaged(context, requests, checkpoint)
                 _run_reports(client, unstaged, state, self._stager(context, hook, checkpoint))

@@ -16,7 +16,7 @@ from sei_provider.sandbox.data.spec import EXPORT_SPECS
 from sei_provider.sandbox.exports import ExportStore
 from sei_provider.sandbox.faults.injection import FaultMiddleware
 from sei_provider.sandbox.faults.rules import FaultPlan
-from sei_provider.sandbox.http.admin_routes import admin_routes, way_in
+from sei_provider.sandbox.http.admin_routes import TEAM_PAGE, admin_routes, way_in
 from sei_provider.sandbox.http.auth import Auth, SlidingWindow
 from sei_provider.sandbox.http.errors import ApiError
 from sei_provider.sandbox.http.export_routes import ExportRoutes
@@ -46,7 +46,7 @@ def create_app(options: SandboxOptions) -> Starlette:
             legacy_route(prefix, auth, organisation, faults, log),
             *TreeRoutes(auth, organisation, faults).routes(prefix),
             admin_routes(log, store, faults),
-            *(way_in(path) for path in ("/", PREFIX)),
+            *(way_in(path) for path in ("/", PREFIX, TEAM_PAGE)),
         ],
         middleware=[Middleware(RequestLogMiddleware, log=log), Middleware(FaultMiddleware, clock=clock)],
         exception_handlers={ApiError: _api_error, HTTPException: _no_route},

@@ -49,11 +49,12 @@ def test_the_nightly_dag_is_a_readable_graph(pages: Pages) -> None:
     pages.picture("nightly-graph")
 
 
-def test_a_finished_mapped_task_names_its_teams_and_links_to_the_export(night: Night, pages: Pages) -> None:
+def test_a_finished_mapped_task_names_its_teams_and_links_to_the_first(night: Night, pages: Pages) -> None:
     pages.open_run(NIGHTLY, night.run_id, "/tasks/export_sprint/mapped/0/details")
     pages.wait_for_text("export_sprint [12 scopes, 11 to 24]")
     link = pages.link("SEI export")
-    assert link.get_attribute("href").startswith(f"{night.stack.sandbox_url}/v2/insights/sprints/exports")
+    page = f"{night.stack.sandbox_url}/ng/account/sandbox/module/sei/insights/productivity?collectionId=11"
+    assert link.get_attribute("href") == page
     assert night.stack.sandbox_key not in pages.driver.page_source
     pages.picture("mapped-task")
 

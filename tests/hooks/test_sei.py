@@ -144,6 +144,28 @@ def test_the_address_of_a_call_holds_no_key(monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
+@pytest.mark.parametrize(
+    ("host", "page"),
+    [
+        ("app.harness.io/prod1/sei/api/", "https://app.harness.io"),
+        ("https://accounts.eu.harness.io/sei/api", "https://accounts.eu.harness.io"),
+        ("https://sei.example.com:8443/gateway/sei/api", "https://sei.example.com:8443"),
+    ],
+)
+def test_issue_17_a_teams_page_is_on_the_connections_host_without_key_or_identifiers(
+    monkeypatch: pytest.MonkeyPatch, host: str, page: str
+) -> None:
+    connect(monkeypatch, host, password="sesame-open", account_identifier="acc")
+    found = SeiHook().get_page("dora", "team a/b&key=1")
+    assert found == f"{page}/ng/account/acc/module/sei/insights/dora?collectionId=team+a%2Fb%26key%3D1"
+
+
+@pytest.mark.parametrize("account", [None, "", "..", "a/b", "a?b=c", "a#b", "a b", "@elsewhere.example", "\\host"])
+def test_issue_17_what_is_no_account_has_no_page(monkeypatch: pytest.MonkeyPatch, account: str | None) -> None:
+    connect(monkeypatch, "https://sei.test", account_identifier=account)
+    assert SeiHook().get_page("dora", "11") is None
+
+
 @pytest.mark.parametrize("open_it", [SeiHook.get_conn, SeiHook.aget_conn])
 async def test_whoever_logs_a_secret_of_the_connection_logs_stars(
     monkeypatch: pytest.MonkeyPatch, open_it: Callable[[SeiHook], Any]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
+from sei_provider.api.reports import REPORTS
 from sei_provider.links import SeiExportLink
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
@@ -51,6 +53,58 @@ def test_a_batch_of_a_report_without_a_list_links_to_its_first_export(sandbox: S
     task = Task(lake, state=None, report="business_alignment")
     task.run()
     assert opened(link_of(task))["exportId"] in {export["id"] for export in sandbox.exports()}
+
+
+PAGES = {
+    "productivity": "productivity",
+    "sprint": "productivity",
+    "business_alignment": "business-alignment",
+    "team_report": "productivity",
+    "contributor_report": "productivity",
+    "efficiency": "dora",
+    "dora_report": "dora",
+    "time_in_status": "productivity",
+}
+"""By CONTRACT, "Pages to look at", which has no page of sprints and none of statuses."""
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_issue_17_a_report_has_one_of_the_documented_pages(report: str) -> None:
+    assert REPORTS[report].page == PAGES[report]
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_issue_17_with_account_and_host_a_task_links_to_its_teams_page(
+    sandbox: SandboxControl, lake: Path, monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    connect(monkeypatch, f"{sandbox.base_url}/", account_identifier="acc_Ount-1")
+    for report, team in (("business_alignment", {"teamId": 12}), ("sprint", "13")):
+        task = Task(lake, state=None, report=report, scopes=[team, "11"], deferrable=deferrable)
+        with pytest.raises(TaskDeferred) if deferrable else nullcontext():
+            task.run()
+        team_id = "13" if report == "sprint" else "12"
+        assert link_of(task) == (
+            f"{sandbox.base_url}/ng/account/acc_Ount-1/module/sei/insights/{PAGES[report]}?collectionId={team_id}"
+        )
+
+
+def test_issue_17_the_link_of_a_task_that_fails_leads_to_its_team_too(
+    sandbox: SandboxControl, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, sandbox.base_url, account_identifier="acc")
+    task = Task(lake, state=None, scopes=["999"])
+    with pytest.raises(AirflowFailException, match="HTTP 404"):
+        task.run()
+    assert link_of(task).endswith("/ng/account/acc/module/sei/insights/productivity?collectionId=999")
+
+
+def test_issue_17_a_batch_without_a_team_links_to_the_record_of_its_export(
+    sandbox: SandboxControl, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, sandbox.base_url, account_identifier="acc")
+    task = Task(lake, state=None, scopes=[{"orgTreeName": "Engineering"}])
+    task.run()
+    assert opened(link_of(task))["exportId"] == sandbox.exports()[0]["id"]
 
 
 async def test_a_resumed_task_has_its_link_in_its_new_process(

@@ -17,11 +17,13 @@ from sei_provider.api import SeiInputError
 from sei_provider.lake import read_table
 from sei_provider.lake.model import run_key
 from sei_provider.lake.staging.staged_file import StagedFiles
+from sei_provider.links import SeiExportLink
 from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.operators.report import SeiReportOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
+from sei_provider.testing import connect
 from tests.tasks import TaskState
 
 WEEK = {"start": "2026-03-02", "end": "2026-03-08"}
@@ -57,6 +59,19 @@ def publish(lake: Path, staged: list[Any]) -> dict[str, Any]:
 
 def rows(lake: Path, table: str) -> list[dict[str, Any]]:
     return read_table(str(lake), table).to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("account", "link"),
+    [(None, ""), ("acc", f"/ng/account/acc/module/sei/insights/productivity?collectionId={GROUP.id}")],
+)
+def test_issue_17_a_report_links_to_its_teams_page_and_nowhere_without_an_account(
+    sandbox: SandboxControl, lake: Path, monkeypatch: pytest.MonkeyPatch, account: str | None, link: str
+) -> None:
+    connect(monkeypatch, sandbox.base_url, account_identifier=account)
+    operator = SeiReportOperator(task_id="report", report="team_report", scopes=[GROUP.id], lake=str(lake), **WEEK)
+    operator.execute(context({}))
+    assert SeiExportLink().get_link(operator, ti_key=None) == (link and sandbox.base_url + link)  # type: ignore[arg-type]
 
 
 def test_rows_19_and_26_a_team_report_holds_the_team_and_its_child_teams_with_the_range_asked_for(

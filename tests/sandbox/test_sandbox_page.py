@@ -109,3 +109,8 @@ def test_a_browser_finds_the_page_from_the_sandboxs_address(sandbox, path: str) 
     with pytest.raises(HTTPError) as error:
         urlopen(f"{sandbox.base_url}{path}", timeout=10)  # noqa: S310 - the test's own sandbox
     assert error.value.code == 404, "to a program it is no address of the API"
+
+
+def test_issue_17_a_teams_page_in_sei_is_the_sandboxs_own_for_a_browser(sandbox) -> None:
+    text = page(sandbox, "/ng/account/acc/module/sei/insights/productivity?collectionId=11")
+    assert "<h1>SEI sandbox</h1>" in text

@@ -51,6 +51,10 @@ class ClockBody(StrictModel):
     advance: Annotated[float, Field(ge=0), expected("a number of seconds from 0")]
 
 
+TEAM_PAGE = "/ng/account/{account}/module/sei/insights/{page}"
+"""Where SEI's web interface shows a team (CONTRACT, "Pages to look at"); the sandbox has its own page instead."""
+
+
 def way_in(path: str) -> Route:
     """Return a route that leads a person's browser to the sandbox's page; nobody else finds anything there."""
 
