@@ -39,6 +39,7 @@ from sei_provider.lake.model import Manifest, Published, Slice, Superseded, defa
 if TYPE_CHECKING:
     from sei_provider.lake.staging.manifests import discard, staged
     from sei_provider.lake.staging.raw import keep
+    from sei_provider.lake.staging.reading import reading_of
     from sei_provider.lake.staging.stage import stage
     from sei_provider.lake.storage.store import lake_path
     from sei_provider.lake.tables.erase import Erased, erase, unerase
@@ -88,6 +89,7 @@ __all__ = [
     "ledger",
     "publish",
     "read_table",
+    "reading_of",
     "retire",
     "retype",
     "stage",
@@ -107,6 +109,7 @@ _LOADED_WHEN_NAMED = {
     "ledger": "tables.ledger",
     "publish": "tables.publish",
     "read_table": "tables.table",
+    "reading_of": "staging.reading",
     "retire": "tables.retire",
     "retype": "tables.retype",
     "stage": "staging.stage",

@@ -135,6 +135,8 @@ class Manifest(TypedDict):
     created_at: str | None
     """Time at which SEI made the export, by SEI's clock: ISO 8601, UTC."""
     error: str | None
+    reading: NotRequired[str]
+    """A hash of how the file was read, as `reading_of` gives it."""
     reused: NotRequired[bool]
     """True if SEI had made the export before this task asked for it."""
     unknown_columns: NotRequired[list[str]]

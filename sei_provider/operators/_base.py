@@ -296,12 +296,13 @@ class SeiBatchOperator(BaseOperator):
             raise
 
     def _unstaged(
-        self, context: Context, requests: list[ExportRequest], checkpoint: TaskCheckpoint
+        self, context: Context, requests: list[ExportRequest], checkpoint: TaskCheckpoint, stager: Stager
     ) -> list[ExportRequest]:
         """Tell what is asked, and return the requests that no earlier try has staged.
 
-        These are all of them if a task that had succeeded was cleared. What is staged is handed on at once: a user who
-        gives up what is left, by marking the task as failed, has the rest published.
+        These are all of them if a task that had succeeded was cleared, or if the files were read otherwise than
+        `stager` reads them now, as when `columns` has been corrected since. What is staged is handed on at once: a
+        user who gives up what is left, by marking the task as failed, has the rest published.
         """
         context["ti"].xcom_push(key=ASKED, value={**asked_by(requests, table_of(requests[0]))})
         if checkpoint.is_first_try:  # what lies there is a deleted run's of the same id
@@ -311,6 +312,12 @@ class SeiBatchOperator(BaseOperator):
         if staged and checkpoint.may_have_succeeded and (checkpoint.keeps_ids or has_all):
             self.log.info(
                 "This task was cleared after it had succeeded: exporting %s anew", plural(len(requests), "scope")
+            )
+            sei_lake.discard(checkpoint.folder)
+            staged = {}
+        if any(manifest.get("reading", stager.reading) != stager.reading for manifest in staged.values()):
+            self.log.info(
+                "Columns or policies have changed since an earlier try: staging %s anew", plural(len(staged), "slice")
             )
             sei_lake.discard(checkpoint.folder)
             staged = {}

@@ -54,6 +54,11 @@ class Stager:
         limit = self.options.get("max_file_bytes")
         return {} if limit is None else {"max_bytes": limit}
 
+    @property
+    def reading(self) -> str:
+        """How this stager reads a file, as the manifests of what it stages say it."""
+        return sei_lake.reading_of(**self.options)
+
     def stage(self, path: Path, request: ExportRequest, export: Export) -> sei_lake.LakeError | None:
         """Stage one file and remove it; returns the error that keeps it out of the lake, if there is one.
 

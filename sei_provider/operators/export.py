@@ -177,8 +177,8 @@ class SeiExportOperator(SeiBatchOperator):
         hook = SeiHook(self.sei_conn_id, deadline=None if event else state.deadline)
         with self._handing_on_staged(context, checkpoint):
             requests = self._requests(context, hook)
-            unstaged = [] if event else self._unstaged(context, requests, checkpoint)
             stager = self._stager(context, hook, checkpoint)
+            unstaged = [] if event else self._unstaged(context, requests, checkpoint, stager)
             with hook.get_conn() as client:
                 splitter = Splitter(
                     client,

@@ -62,9 +62,10 @@ class SeiReportOperator(SeiBatchOperator):
         with self._handing_on_staged(context, checkpoint):
             requests = self._requests(context, hook)
             self.link = task_link(hook, requests, [])
+            stager = self._stager(context, hook, checkpoint)
             with hook.get_conn() as client:
-                unstaged = self._unstaged(context, requests, checkpoint)
-                _run_reports(client, unstaged, state, self._stager(context, hook, checkpoint))
+                unstaged = self._unstaged(context, requests, checkpoint, stager)
+                _run_reports(client, unstaged, state, stager)
         return self._hand_on(context, requests, state, checkpoint)
 
 

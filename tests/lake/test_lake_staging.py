@@ -14,9 +14,10 @@ from upath import UPath
 
 from sei_provider import lake
 from sei_provider.lake import Slice
+from sei_provider.lake.column_mapping import ColumnMapping
 
 
-def test_a_manifest_has_exactly_the_keys_of_decision_7_and_is_json(bench):
+def test_a_manifest_has_exactly_the_keys_of_decision_7_and_how_it_was_read_and_is_json(bench):
     manifest = bench.stage("team:456", [team_row("Eng/A", "2026-01-01")], age=1)
     assert json.loads(json.dumps(manifest)) == {
         "scope": "team:456",
@@ -28,6 +29,7 @@ def test_a_manifest_has_exactly_the_keys_of_decision_7_and_is_json(bench):
         "export_id": "exp_1",
         "created_at": "2026-03-01T02:31:00+00:00",
         "error": None,
+        "reading": lake.reading_of(columns=ColumnMapping.parse(bench.columns), **bench.options),
     }
     assert lake.staged(bench.staging) == {"f00d": manifest}
 

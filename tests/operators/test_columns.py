@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG
 
 from sei_provider.api.errors import SeiInputError
+from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.operators.report import SeiReportOperator
 from sei_provider.sandbox.control import SandboxControl
 from tests.operators.conftest import Task
+from tests.tasks import TaskState
 
 CHOSEN = {"Granularity": "label", "SPRINT_COMMIT": ["commit", "string"]}
 
@@ -29,6 +32,10 @@ def test_columns_are_rendered_natively_or_to_text(sandbox: SandboxControl, lake:
     schema = pq.read_schema(manifest["path"])
     assert {"label", "commit"} <= set(schema.names)
     assert str(schema.field("commit").type) == "string"
+
+
+def kinds(sandbox: SandboxControl) -> Counter[str]:
+    return Counter(request["kind"] for request in sandbox.requests())
 
 
 WRONG = [{"Squad": "Team Name"}, ["Squad"], "Squad=team", {"Squad": ("squad", "int")}, {"Squad": ("team", "date")}]
@@ -49,6 +56,46 @@ def test_wrong_columns_of_a_template_are_an_error_before_any_call(sandbox: Sandb
     with pytest.raises(AirflowFailException, match=r"columns.* not snake_case; write 'team_name'"):
         task.run()
     assert sandbox.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ({}, {"columns": CHOSEN}),
+        ({"columns": CHOSEN}, {}),
+        ({}, {"personal_data": "drop"}),
+        ({}, {"on_bad_value": "quarantine"}),
+        ({"personal_data": "drop"}, {"personal_data": "drop", "personal_columns": ["Sprint Goal"]}),
+    ],
+)
+def test_a_retry_reads_all_files_anew_if_their_columns_or_a_policy_have_changed_meanwhile(
+    sandbox: SandboxControl, lake: Path, state: TaskState, before: dict[str, Any], now: dict[str, Any]
+) -> None:
+    sandbox.fault("fail", team="13", times=1)
+    task = Task(lake, state=state, **before)
+    with pytest.raises(SeiExportError, match="team:13"):
+        task.run()
+    [earlier, _] = [manifest for manifest in task.pushed["return_value"] if not manifest["error"]]
+    sandbox.advance(31 * 60)
+    task.operator = Task(lake, state=state, **now).operator
+    staged = task.run()
+    assert {manifest["scope"] for manifest in staged} == {"team:11", "team:12", "team:13"}
+    assert len({manifest["reading"] for manifest in staged} | {earlier["reading"]}) == 2
+    schemas = {tuple(pq.read_schema(manifest["path"]).names) for manifest in staged}
+    assert len(schemas) == 1, "one table, one meaning"
+    assert kinds(sandbox)["create"] == 4, "the exports of the try before are read again, not made again"
+
+
+def test_a_retry_under_the_same_arguments_reads_no_file_twice(
+    sandbox: SandboxControl, lake: Path, state: TaskState
+) -> None:
+    sandbox.fault("fail", team="13", times=1)
+    task = Task(lake, state=state, columns=CHOSEN)
+    with pytest.raises(SeiExportError, match="team:13"):
+        task.run()
+    sandbox.advance(31 * 60)
+    assert len(task.run()) == 3
+    assert kinds(sandbox)["download"] == 3
 
 
 def test_columns_are_templated() -> None:

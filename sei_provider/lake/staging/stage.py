@@ -6,8 +6,6 @@ The footer of a staged file holds everything that `publish` needs to know of the
 from __future__ import annotations
 
 import hashlib
-import hmac
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -29,14 +27,12 @@ from sei_provider.lake.staging.erased import ErasedPeople, without
 from sei_provider.lake.staging.manifests import write_manifest
 from sei_provider.lake.staging.pii import NotRatingsError, PersonalData, Privacy, UnknownColumns
 from sei_provider.lake.staging.quarantine import Quarantine
+from sei_provider.lake.staging.reading import reading_of
 from sei_provider.lake.staging.staged_writer import with_added, write_staged
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import lake_path, put, require_safe_writes
 from sei_provider.plural import plural
-
-_READER_VERSION = 2
-"""Raised when the same bytes are read otherwise: an export that is staged again then replaces itself."""
 
 BadValue: TypeAlias = Literal["fail", "quarantine"]
 
@@ -116,7 +112,13 @@ def stage(
         "run_id": run_id,
         "clear_number": clear_number,
         "quarantined": 0,
-        "reading": _reading(mapping, on_bad_value, privacy),
+        "reading": reading_of(
+            columns=mapping,
+            on_bad_value=on_bad_value,
+            personal_data=personal_data,
+            hash_key=hash_key,
+            personal_columns=personal_columns,
+        ),
     }
     name = f"{_file_name(request)}-{_file_name(export_id)}"
     target = folder / f"{name}.parquet"
@@ -155,6 +157,7 @@ def stage(
         export_id=export_id,
         created_at=created_at.isoformat(),
         error=None,
+        reading=export["reading"],
     )
     if reader.file.unknown:
         manifest["unknown_columns"] = list(reader.file.unknown)
@@ -209,15 +212,6 @@ def _build(
         msg = f"none of {plural(rejects.count, 'row')} fits, so nothing was staged; the last fault: {rejects.last}"
         raise CsvError(msg)
     return rows, bad if rejects and rejects.count else None
-
-
-def _reading(mapping: ColumnMapping, on_bad_value: str, privacy: Privacy) -> str:
-    """Return a hash of all that decides how a file is read; the key for personal data does not show in it."""
-    key = hmac.digest(privacy.key or b"", b"reading", "sha256").hex() if privacy.choice == "hash" else ""
-    chosen: list[Any] = [_READER_VERSION, mapping.to_json(), on_bad_value, privacy.choice, key]
-    if privacy.choice != "keep":
-        chosen += ["unknown is a person", sorted(privacy.personal)]
-    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _refuse(_record: Record, fault: CsvError) -> None:
