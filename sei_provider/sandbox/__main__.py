@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from sei_provider.sandbox.app import create_app
+from sei_provider.sandbox.data.dialect import TRAITS
 from sei_provider.sandbox.options import SandboxOptions
 from sei_provider.sandbox.server import address, listen, run
 
@@ -24,6 +25,11 @@ def main() -> None:
     parser.add_argument("--clock-speed", type=float, default=1.0, help="how fast the sandbox's clock runs")
     parser.add_argument(
         "--no-reuse", dest="reuse", action="store_false", help="an identical request makes another export"
+    )
+    parser.add_argument(
+        "--dialect",
+        default="",
+        help=f"traits of a cluster that differs where SEI's documents are silent, with commas: {', '.join(TRAITS)}",
     )
     parser.add_argument("--fault-rate", type=float, help="probability, 0 to 1, that a call gets a transient fault")
     parser.add_argument("--seed", type=int, help="makes the faults of --fault-rate the same every time")

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 
 from sei_provider.sandbox.clock import SandboxClock
+from sei_provider.sandbox.data.dialect import parse_dialect, speak
 from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.data.spec import EXPORT_SPECS
 from sei_provider.sandbox.exports import ExportStore
@@ -38,8 +39,9 @@ def create_app(options: SandboxOptions) -> Starlette:
     store = ExportStore(options, clock, faults)
     log = RequestLog(clock)
     auth = Auth(options.key, SlidingWindow(options.requests_per_minute, clock))
+    specs = [speak(spec, parse_dialect(options.dialect)) for spec in EXPORT_SPECS.values()]
     prefix = options.base_path.rstrip("/")
-    exports = [ExportRoutes(spec, auth, store, faults, organisation, clock) for spec in EXPORT_SPECS.values()]
+    exports = [ExportRoutes(spec, auth, store, faults, organisation, clock) for spec in specs]
     app = Starlette(
         routes=[
             *(route for routes in exports for route in routes.routes(prefix)),

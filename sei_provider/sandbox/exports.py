@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sei_provider.sandbox.data.csv import csv_text
+from sei_provider.sandbox.data.dialect import parse_dialect
 from sei_provider.sandbox.data.spec import REUSE_SECONDS
 from sei_provider.sandbox.faults.files import GZIP_START, build_file
 from sei_provider.sandbox.faults.table import TIMED_OUT, ExportFault
@@ -81,6 +82,7 @@ class ExportStore:
 
     def __init__(self, options: SandboxOptions, clock: SandboxClock, faults: FaultPlan) -> None:
         self._options = options
+        self._reuses = options.reuse and "no_reuse" not in parse_dialect(options.dialect)
         self._clock = clock
         self._faults = faults
         self._last_number = 0
@@ -90,7 +92,7 @@ class ExportStore:
     def create(self, request: ExportRequest, raw_body: object) -> tuple[Export, bool]:
         """Return the export for a request, and whether it is an older one, even a failed one (CONTRACT row 28)."""
         now = self._clock.now()
-        older = self._reusable.get(request.identity) if self._options.reuse else None
+        older = self._reusable.get(request.identity) if self._reuses else None
         if older is not None and now - older.created_at < REUSE_SECONDS and not older.fault.vanishes:
             older.reused += 1
             return older, True

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
+from sei_provider.sandbox.data.dialect import parse_dialect
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,6 +37,8 @@ class SandboxOptions:
     """More requests in 60 seconds of the sandbox's clock get 429; None for no limit."""
     reuse: bool = True
     """True if an identical request within 30 minutes gets the same export (CONTRACT, "Reuse")."""
+    dialect: str = ""
+    """Traits of a cluster that differs where SEI's documents are silent: `data.dialect.TRAITS`, joined by commas."""
     fault_rate: float | None = None
     """Probability that a call gets one of `faults.TRANSIENT_FAULTS`; None for no faults."""
     seed: int | None = None
@@ -46,6 +50,7 @@ class SandboxOptions:
             if value is not None and value < 1:
                 msg = f"{name} must be at least 1, not {value}"
                 raise ValueError(msg)
+        parse_dialect(self.dialect)
         if not 0 < self.clock_speed < inf:
             msg = f"clock_speed must be above 0, not {self.clock_speed:g}"
             raise ValueError(msg)

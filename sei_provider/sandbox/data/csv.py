@@ -15,7 +15,7 @@ from sei_provider.sandbox.data.metrics import (
     developer_metrics,
     team_metrics,
 )
-from sei_provider.sandbox.data.periods import period_label, periods, sprints
+from sei_provider.sandbox.data.periods import period_label, sprints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,8 +30,9 @@ def csv_text(request: ExportRequest) -> str:
     """Return the header and the rows of the scope's team and all teams below it, parents first, then by date."""
     columns, spans, cells = _CONTENT[request.spec.report](request)
     header = ["Granularity", "Team", "Team_Hierarchy", "Start_Date", "End_Date", *columns]
+    header = [request.spec.other_columns.get(name, name) for name in header]
     rows = (
-        [label, team.name, team.hierarchy, start.isoformat(), end.isoformat(), *of_row]
+        [label, team.name, request.hierarchy(team), start.isoformat(), end.isoformat(), *of_row]
         for team in request.team.walk()
         for label, start, end in spans
         for of_row in cells(team, start, end)
@@ -62,7 +63,7 @@ def _productivity(request: ExportRequest) -> Content:
 
     by_developer = request.level == "developer"
     people = ("Developer", "Developer_Email") if by_developer else ()
-    return (*people, *request.metrics), periods(request.granularity, request.start, request.end), cells
+    return (*people, *request.metrics), request.periods(), cells
 
 
 def _sprint(request: ExportRequest) -> Content:
@@ -75,9 +76,14 @@ def _sprint(request: ExportRequest) -> Content:
         return [names.get((start, end), []) + values]
 
     if not by_sprint:
-        return request.metrics, periods(request.granularity, request.start, request.end), cells
+        return request.metrics, request.periods(), cells
     if request.granularity != "SPRINT":
-        found = [sprint._replace(label=period_label(request.granularity, sprint.start)) for sprint in found]
+        found = [
+            sprint._replace(
+                label=period_label(request.granularity, sprint.start, first_weekday=request.spec.first_weekday)
+            )
+            for sprint in found
+        ]
     return ("Sprint", *request.metrics), found, cells
 
 
@@ -85,7 +91,7 @@ def _business_alignment(request: ExportRequest) -> Content:
     """Return columns only for the categories that occur in this export, so exports differ in their columns (003)."""
     groups = request.metric_groups or ("CATEGORIZED", "UNCATEGORIZED")
     wanted = (CATEGORIES if "CATEGORIZED" in groups else ()) + ((UNCATEGORIZED,) if "UNCATEGORIZED" in groups else ())
-    spans = periods(request.granularity, request.start, request.end)
+    spans = request.periods()
     occurring = set().union(*(categories(team, start) for team in request.team.walk() for _, start, _ in spans))
     columns = [(category, unit) for category in wanted if category in occurring for unit in ("story_points", "tickets")]
     names = [f"{category}_{unit}" for category, unit in columns]

@@ -17,14 +17,14 @@ class Period(NamedTuple):
     end: date
 
 
-def periods(granularity: str, start: date, end: date) -> list[Period]:
-    """Return the weeks (from Monday), months or quarters from `start` to `end`, clipped to them.
+def periods(granularity: str, start: date, end: date, *, first_weekday: int = 0) -> list[Period]:
+    """Return the weeks (from Monday, which is 0), months or quarters from `start` to `end`, clipped to them.
 
     SEI's granularities are accepted in either case, except `SPRINT`: see `sprints`.
     """
     first_day, next_first_day, label = _CALENDARS[granularity.lower()]
     found = []
-    first = first_day(start)
+    first = first_day(start, first_weekday)
     while first <= end:
         following = next_first_day(first)
         found.append(Period(label(first), max(first, start), min(following - timedelta(days=1), end)))
@@ -32,10 +32,10 @@ def periods(granularity: str, start: date, end: date) -> list[Period]:
     return found
 
 
-def period_label(granularity: str, day: date) -> str:
+def period_label(granularity: str, day: date, *, first_weekday: int = 0) -> str:
     """Return the label of the period that `day` falls in, such as "Jan 2026" (003)."""
     first_day, _, label = _CALENDARS[granularity.lower()]
-    return label(first_day(day))
+    return label(first_day(day, first_weekday))
 
 
 def sprints(start: date, end: date) -> Iterator[Period]:
@@ -65,19 +65,19 @@ def _quarter(day: date) -> int:
 
 
 # granularity: the first day of the period a day falls in, the first day of the next period, the period's label
-_CALENDARS: dict[str, tuple[Callable[[date], date], Callable[[date], date], Callable[[date], str]]] = {
+_CALENDARS: dict[str, tuple[Callable[[date, int], date], Callable[[date], date], Callable[[date], str]]] = {
     "weekly": (
-        lambda day: day - timedelta(days=day.weekday()),
+        lambda day, first_weekday: day - timedelta(days=(day.weekday() - first_weekday) % 7),
         lambda first: first + timedelta(days=7),
         lambda first: f"Week of {first}",
     ),
     "monthly": (
-        lambda day: day.replace(day=1),
+        lambda day, _: day.replace(day=1),
         lambda first: _months_later(first, 1),
         lambda first: f"{_MONTHS[first.month - 1]} {first.year}",
     ),
     "quarterly": (
-        lambda day: date(day.year, _quarter(day) * 3 - 2, 1),
+        lambda day, _: date(day.year, _quarter(day) * 3 - 2, 1),
         lambda first: _months_later(first, 3),
         lambda first: f"Q{_quarter(first)} {first.year}",
     ),

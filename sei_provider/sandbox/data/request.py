@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sei_provider.sandbox.data.periods import periods
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
     from sei_provider.sandbox.data.organisation import Team
+    from sei_provider.sandbox.data.periods import Period
     from sei_provider.sandbox.data.spec import ExportSpec, LegacySpec
 
 
@@ -35,6 +38,16 @@ class ExportRequest:
     calculation: str
     """The aggregation or computation mode; empty for a report with neither."""
     options: Mapping[str, str]
+
+    def periods(self) -> list[Period]:
+        """Return the periods of the range."""
+        return periods(self.granularity, self.start, self.end, first_weekday=self.spec.first_weekday)
+
+    def hierarchy(self, team: Team) -> str:
+        """Return the hierarchy of a team of the export."""
+        if not self.spec.hierarchy_from_scope:
+            return team.hierarchy
+        return self.team.name + team.hierarchy.removeprefix(self.team.hierarchy)
 
     @property
     def scope_name(self) -> str:

@@ -6,7 +6,7 @@ Request fields are in `http.export_body` and `http.legacy_body`, metric groups i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,6 +34,12 @@ class ExportSpec:
     """True if a download needs `Content-Type` as all other calls do; productivity's own curl has none."""
     has_list: bool = True
     """True if the exports of this report can be listed."""
+    other_columns: Mapping[str, str] = field(default_factory=dict)
+    """Column → its name in the cluster's dialect, as are the next three (see `dialect`)."""
+    hierarchy_from_scope: bool = False
+    older_level_field: bool = False
+    first_weekday: int = 0
+    """0 for Monday."""
     filename: str
     """The download's name, a template with `{level}`, `{team}` and `{year}`."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import model_validator
 
 from sei_provider.api.reports import REPORTS
+from sei_provider.sandbox.data.dialect import with_older_level
 from sei_provider.sandbox.data.request import ExportRequest
 from sei_provider.sandbox.http.errors import bad_request, not_found
 from sei_provider.sandbox.http.validation import FIELD, Day, Names, StrictModel, Text, documented_names, parse
@@ -157,7 +158,7 @@ def read_export_body(
     spec: ExportSpec, raw: bytes, *, project: str, org: str, organisation: Organisation
 ) -> ExportRequest:
     """Return the request that a create call's body makes; `ApiError` with status 400, or 404 for no such team."""
-    body = parse(_BODIES[spec.report], raw)
+    body = parse(_BODIES[spec.report], with_older_level(raw) if spec.older_level_field else raw)
     scope: dict[str, str] = body.scope.model_dump(by_alias=True, exclude_unset=True)
     for name, in_query in (("projectIdentifier", project), ("orgIdentifier", org)):
         if scope.get(name, in_query) != in_query:
