@@ -7,7 +7,7 @@ A new report is one more entry in `REPORTS`. Names are spelled as in SEI's docum
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 
@@ -30,6 +30,8 @@ class Report:
     granularities: tuple[str, ...]
     default_granularity: str
     """Sent when the caller gives none; empty if the field is then left out."""
+    level_granularities: Mapping[str, str] = field(default_factory=dict)
+    """By level, what is sent in place of `default_granularity`."""
     takes_metrics: bool
     """Whether single metrics can be requested (business alignment has groups only)."""
     default_aggregation: str | None = None
@@ -147,6 +149,7 @@ _SPRINT = Report(  # seed 000
     default_level="team",
     granularities=("SPRINT", "WEEKLY", "MONTHLY", "QUARTERLY"),
     default_granularity="MONTHLY",
+    level_granularities={"sprint": "SPRINT"},  # its rows are sprints, whatever the period
     takes_metrics=True,
     computation_modes=("STORY_POINTS", "TICKETS"),
     has_list=True,

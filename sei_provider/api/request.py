@@ -115,13 +115,15 @@ class ExportRequest:
         if start > end:
             msg = f"the {report.name} request ends ({end}) before it starts ({start}); both are inclusive"
             raise SeiInputError(msg)
-        granularity = report.default_granularity if self.granularity in (None, "") else self.granularity
-        if granularity != "":
-            granularity = normalize_choice("granularity", granularity, report.granularities, report)
         level = mode = None
         if report.levels:
             level = report.default_level if self.level in (None, "") else self.level
             level = normalize_choice("level", level, report.levels, report)
+        granularity = self.granularity
+        if granularity in (None, ""):
+            granularity = report.level_granularities.get(level or "", report.default_granularity)
+        if granularity != "":
+            granularity = normalize_choice("granularity", granularity, report.granularities, report)
         if self.computation_mode is not None:
             mode = normalize_choice("computation mode", self.computation_mode, report.computation_modes, report)
         groups = normalize_choices("metric group", self.metric_groups, report.metric_groups, report)
@@ -244,16 +246,16 @@ def _check_scope(report: Report, scope: Scope) -> None:
     if report.legacy and scope.org_tree:
         msg = f"a {report.name} is for one team with its child teams, not for an org tree; got {scope.org_tree!r}"
         raise SeiInputError(msg)
-    if report.sends_team_ref and not re.fullmatch("[0-9]+", scope.team_id or ""):
+    if report.sends_team_ref and not re.fullmatch("0|[1-9][0-9]*", scope.team_id or ""):
         msg = f"a {report.name} needs a numeric team id, because SEI takes it as teamRefId; got {scope.team_id!r}"
         raise SeiInputError(msg)
 
 
 _NAMED_OPTIONS = {
     "aggregation": "aggregation",
-    "computationMode": "computation_mode",
-    "metricLevel": "level",
-    "aggregationLevel": "level",
+    "computationmode": "computation_mode",
+    "metriclevel": "level",
+    "aggregationlevel": "level",
     "granularity": "granularity",
     "format": None,
 }
@@ -281,8 +283,8 @@ def _check_taken(report: Report, request: ExportRequest) -> None:
         msg = f"{report.name} has no computation mode; leave it out (got {request.computation_mode!r})"
         raise SeiInputError(msg)
     for name, value in (request.options or {}).items():
-        if name in _NAMED_OPTIONS:
-            instead = _NAMED_OPTIONS[name]
+        if (folded := str(name).strip().casefold()) in _NAMED_OPTIONS:
+            instead = _NAMED_OPTIONS[folded]
             hint = f"use the argument {instead}" if instead else "the format is always CSV"
             msg = f"options must not hold {name!r}: {hint}"
             raise SeiInputError(msg)

@@ -61,6 +61,8 @@ def team_id(value: object) -> str | None:
         text = str(int(value))
     if not is_id(value) or not _ID.fullmatch(text) or text.casefold() in _NO_IDS:
         return None
+    if text.isdecimal() and not (len(text) <= len(str(_PAST_IDS)) and 0 < int(text) < _PAST_IDS):
+        return None
     return text
 
 

@@ -10,16 +10,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from airflow.sdk.definitions.mappedoperator import MappedOperator
-
 from sei_provider.api.errors import SeiInputError
 from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.api.validation import quoted
 from sei_provider.triggers.export import few
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator, Context
-
     from sei_provider.lake import Manifest
 
 ASKED = "asked"
@@ -80,7 +76,7 @@ class Missing(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class ExportTask:
-    """One task instance that was to export, directly upstream of publish."""
+    """One task instance that was to export, upstream of publish."""
 
     name: str
     map_index: int
@@ -89,49 +85,6 @@ class ExportTask:
     asked: Asked | None
     error: str | None = None
     """The error that ended it, if it told one."""
-
-
-def upstream_states(operator: BaseOperator, context: Context, kind: type) -> dict[str, dict[int, str | None]]:
-    """Return the states of the tasks of this kind directly upstream: task id → map index → state.
-
-    Within a mapped task group only the instance of the same map index is upstream.
-    """
-    ids = [task.task_id for task in _upstream(operator, kind)]
-    if not ids:
-        return {}
-    ti: Any = context["ti"]
-    said = ti.get_task_states(dag_id=ti.dag_id, task_ids=ids, run_ids=[ti.run_id]).get(ti.run_id, {})
-    group = operator.get_closest_mapped_task_group()
-    states: dict[str, dict[int, str | None]] = {}
-    for task in _upstream(operator, kind):
-        names = {task.task_id: -1} | {
-            name: int(number)
-            for name in said
-            if name not in ids and (number := name.removeprefix(f"{task.task_id}_")) != name and number.isdecimal()
-        }
-        found = {index: said[name] and str(said[name]) for name, index in names.items() if name in said}
-        if group is not None and task.get_closest_mapped_task_group() is group:
-            found = {index: state for index, state in found.items() if index in {ti.map_index, -1}}
-        states[task.task_id] = dict(sorted(found.items()))
-    return states
-
-
-def upstream_exports(operator: BaseOperator, context: Context, kind: type, expected: Any) -> list[ExportTask]:
-    """Return the export tasks directly upstream, each with what it asked for before its first call."""
-    found = []
-    expected_items = [item for item in flat(expected) if isinstance(item, Mapping) and "scopes" in item]
-    reports = {task.task_id: _report(task) for task in _upstream(operator, kind)}
-    for task_id, states in upstream_states(operator, context, kind).items():
-        for map_index, state in states.items():
-            asked = context["ti"].xcom_pull(task_ids=task_id, key=ASKED, map_indexes=map_index)
-            in_expected = expected_items[map_index] if 0 <= map_index < len(expected_items) else {}
-            report = asked["report"] if asked else reports[task_id] or in_expected.get("report")
-            name = task_id if map_index < 0 else f"{task_id} (map index {map_index})"
-            error = None
-            if state == "failed":
-                error = context["ti"].xcom_pull(task_ids=task_id, key=ERROR, map_indexes=map_index)
-            found.append(ExportTask(name, map_index, report, state, asked, error))
-    return found
 
 
 def find_missing(expected: Any, manifests: Sequence[Manifest], exports: Sequence[ExportTask]) -> list[Missing]:
@@ -204,21 +157,6 @@ def flat(value: Any, *, keep_none: bool = False) -> Iterator[Any]:
         yield value
 
 
-def _upstream(operator: BaseOperator, kind: type) -> list[Any]:
-    if not operator.upstream_task_ids:
-        return []
-    kinds = (
-        (task, task.operator_class if isinstance(task, MappedOperator) else type(task))
-        for task in operator.upstream_list
-    )
-    return [task for task, its in kinds if isinstance(its, type) and issubclass(its, kind)]
-
-
-def _report(task: Any) -> str | None:
-    report = task.partial_kwargs.get("report") if isinstance(task, MappedOperator) else task.report
-    return None if report is None else str(report)
-
-
 def _labels(expected: Any) -> Iterator[str]:
     for item in flat(expected):
         if isinstance(item, Mapping) and "scopes" in item:  # as `expand_kwargs` takes it
@@ -256,8 +194,8 @@ def _not_handed_on(exports: Sequence[ExportTask], manifests: Collection[Manifest
             days = sum((to - since).days + 1 for since, to in ranges[table, scope] if first <= since and to <= last)
             if days < taken[table, scope, start, end] * ((last - first).days + 1):
                 ended = f"its export task {export.name} ({export.report}) handed nothing on: it {_state(export)}"
-                error = export.error or ended
-                yield Missing(scope=scope, error=error, table=table, start=start, end=end, task=export.name)
+                lack = Missing(scope=scope, error=export.error or ended, table=table, start=start, end=end)
+                yield lack if export.state == "success" else {**lack, "task": export.name}
 
 
 def _ranges_not_handed_on(
@@ -293,9 +231,12 @@ def _silence(export: ExportTask) -> str:
 
 
 def _state(export: ExportTask) -> str:
-    return {"failed": "failed", "upstream_failed": "did not run, because a task before it failed,"}.get(
-        str(export.state), "ended"
-    )
+    states = {
+        "failed": "failed",
+        "upstream_failed": "did not run, because a task before it failed,",
+        "success": "succeeded, so look at the tasks between it and publish",
+    }
+    return states.get(str(export.state), "ended")
 
 
 def _range(start: str, end: str) -> tuple[date, date]:

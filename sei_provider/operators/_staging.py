@@ -114,7 +114,7 @@ def manifests_of(requests: list[ExportRequest], state: BatchState, folder: Any) 
 
 
 def slice_of(request: ExportRequest) -> sei_lake.Slice:
-    """Return the slice of the lake that a request covers."""
+    """Return the slice of the lake that a request covers. At level sprint its periods are sprints."""
     report = REPORTS[request.report]
     return sei_lake.Slice(
         table=table_of(request),
@@ -122,7 +122,7 @@ def slice_of(request: ExportRequest) -> sei_lake.Slice:
         scope=request.scope.label,
         start=request.start,
         end=request.end,
-        granularity=request.granularity.lower(),
+        granularity="sprint" if request.level == "sprint" else request.granularity.lower(),
         metrics=report.metrics(request.level),
         definition={
             "level": request.level,

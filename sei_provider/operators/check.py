@@ -12,7 +12,8 @@ from airflow.providers.common.compat.sdk import (  # whose place differs between
 from airflow.sdk import BaseOperator
 
 from sei_provider.api.validation import quoted
-from sei_provider.operators._missing import NOT_RUN, Missing, flat, sum_up, upstream_states
+from sei_provider.operators._missing import NOT_RUN, Missing, flat, sum_up
+from sei_provider.operators._upstream import sources_of, upstream_states
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.plural import plural
 from sei_provider.triggers.export import few
@@ -39,6 +40,7 @@ class SeiCheckOperator(BaseOperator):
     def __init__(self, *, published: Any, trigger_rule: str = "all_done", **kwargs: Any) -> None:
         super().__init__(trigger_rule=trigger_rule, **kwargs)
         self.published = published
+        self._published_by = sources_of(published)  # rendering replaces `published`
 
     def execute(self, context: Context) -> None:
         """Raise `AirflowFailException` with one line a reason why scopes are missing, and one on what to clear."""
@@ -47,7 +49,7 @@ class SeiCheckOperator(BaseOperator):
             if result is not None and not (isinstance(result, Mapping) and {"published", "missing"} <= set(result)):
                 msg = f"published must be the results of publish tasks, as in publish.output, not {quoted(result)}"
                 raise AirflowFailException(msg)
-        tasks = upstream_states(self, context, SeiPublishOperator)
+        tasks = upstream_states(self, context, SeiPublishOperator, through=self._published_by)
         states = {(task_id, index): state for task_id, found in tasks.items() for index, state in found.items()}
         skipped = [state for state in states.values() if state in NOT_RUN]
         if skipped and len(skipped) == len(states):

@@ -60,7 +60,8 @@ class SeiExportOperator(SeiBatchOperator):
     `quarterly`, for sprint also `sprint`), but not past the day of the run; `metrics` go beside or instead of groups.
 
     :param metric_groups: Groups of metrics; None for all of the report's. (templated)
-    :param level: `developer` or `team` (productivity), `team` or `sprint` (sprint); `team` if None.
+    :param level: `developer` or `team` (productivity), `team` or `sprint` (sprint); `team` if None. At level `sprint`
+        the granularity is `sprint` if None.
     :param aggregation: Productivity only; `mean` if None.
     :param computation_mode: Sprint only: `STORY_POINTS` or `TICKETS`; SEI's own choice if None.
     :param poll_interval: Seconds between the first polls.

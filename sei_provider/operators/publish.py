@@ -29,8 +29,8 @@ from sei_provider.operators._missing import (
     check_staged,
     find_missing,
     flat,
-    upstream_exports,
 )
+from sei_provider.operators._upstream import sources_of, upstream_exports
 from sei_provider.plural import plural
 from sei_provider.triggers.export import few
 
@@ -61,7 +61,8 @@ class SeiPublishOperator(BaseOperator):
 
     :param staged: The results of the export tasks: manifests, or lists of them. (templated)
     :param expected: The value given to the export tasks, as `scopes` or by `expand_kwargs`: whatever of it is not
-        staged is missing. So is all that an export task directly upstream asked for and did not hand on. (templated)
+        staged is missing. So is all that an export task asked for and did not hand on, directly upstream or by way of
+        the tasks whose results are `staged`. (templated)
     :param lake: The lake's place, the same as for the export. (templated)
     :param table: The table's name, if not the report's own. (templated)
     :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
@@ -93,6 +94,7 @@ class SeiPublishOperator(BaseOperator):
                 check_expected(expected)
             check_flag("single_writer", single_writer)
         self.staged = staged
+        self._staged_by = sources_of(staged)  # rendering replaces `staged`
         self.expected = expected
         self.lake = lake
         self.table = table
@@ -106,7 +108,7 @@ class SeiPublishOperator(BaseOperator):
             check_place("lake", self.lake)
             check_expected(self.expected)
             manifests = check_staged(self.staged)
-        exports = upstream_exports(self, context, SeiBatchOperator, self.expected)
+        exports = upstream_exports(self, context, SeiBatchOperator, self.expected, through=self._staged_by)
         if exports and all(export.state in NOT_RUN for export in exports) and any(flat(self.expected)):
             msg = "all export tasks before this one were skipped"
             raise AirflowSkipException(msg)

@@ -83,6 +83,8 @@ def test_row_14_a_team_that_has_no_number_is_refused_for_the_team_report_only() 
         SeiInputError, match=r"needs a numeric team id, because SEI takes it as teamRefId; got 'team_abc123'"
     ):
         body("team_report", scope="team_abc123")
+    with pytest.raises(SeiInputError, match="got '0101'"):  # the number 101 beside it would be another team
+        body("team_report", scope="0101")
 
 
 @pytest.mark.parametrize(("report", "sent"), [("team_report", "weekly"), ("contributor_report", "WEEKLY")])

@@ -50,6 +50,18 @@ def body(asked: ExportRequest, **changed: str) -> dict:
         ({"metric_groups": "activity"}, ["metric groups must be a list", "'activity'"]),
         ({"options": {"granularity": "weekly"}}, ["'granularity'", "use the argument granularity"]),
         ({"options": {"format": "xml"}}, ["the format is always CSV"]),
+        ({"options": {"MetricLevel ": "team"}}, ["'MetricLevel '", "use the argument level"]),
+        ({"level": "sprint"}, ["unknown level 'sprint'; the level names of productivity are: developer, team"]),
+        ({"granularity": "sprint"}, ["unknown granularity 'sprint'", "weekly, monthly, quarterly"]),
+        ({"report": "sprint", "level": "developer"}, ["unknown level 'developer'", "of sprint are: team, sprint"]),
+        ({"report": "sprint", "level": "sprint", "metrics": ["SPRINT_VELOCITY"]}, ["unknown sprint-level metric"]),
+        ({"report": "business_alignment", "granularity": "sprint"}, ["WEEKLY, MONTHLY, QUARTERLY"]),
+        ({"report": "business_alignment", "aggregation": "mean"}, ["business_alignment takes no aggregation"]),
+        ({"report": "team_report", "level": "team"}, ["team_report has no levels"]),
+        ({"report": "team_report", "aggregation": "mean"}, ["team_report takes no aggregation"]),
+        ({"report": "team_report", "granularity": "quarterly"}, ["daily, weekly, monthly"]),
+        ({"report": "contributor_report", "computation_mode": "TICKETS"}, ["has no computation mode"]),
+        ({"report": "contributor_report", "metric_groups": ["activity"]}, ["has no metric groups"]),
     ],
 )
 def test_a_wrong_value_is_refused_naming_the_allowed_ones(changed: dict, words: list[str]) -> None:
@@ -125,6 +137,14 @@ def test_row_10_granularity_is_accepted_in_any_case_and_sent_as_documented(repor
 
 def test_row_10_sprint_takes_the_granularity_sprint() -> None:
     assert body(request(report="sprint", granularity="sprint"))["options"]["granularity"] == "SPRINT"
+
+
+def test_at_level_sprint_a_period_is_a_sprint_unless_another_granularity_is_asked_for() -> None:
+    assert body(request(report="sprint", level="Sprint"))["options"]["granularity"] == "SPRINT"
+    assert body(request(report="sprint"))["options"]["granularity"] == "MONTHLY"
+    # 000 shows an export of level sprint with granularity weekly.
+    weekly = {"granularity": "WEEKLY", "metricLevel": "sprint"}
+    assert body(request(report="sprint", level="sprint", granularity="weekly"))["options"] == weekly
 
 
 def test_row_12_sprint_has_four_groups() -> None:

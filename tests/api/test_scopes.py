@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sei_provider.api import Scope, SeiInputError
+from sei_provider.api.list_filters import paginate_exports
 from sei_provider.api.scopes import parse_batch, parse_batch_json, parse_label
 
 
@@ -17,6 +18,50 @@ def test_a_batch_is_a_list_or_a_single_scope_each_once() -> None:
         both,
         {"orgTreeName": "Web"},
     ]
+
+
+@pytest.mark.parametrize("team", ["456", " 12 ", "12\n", "team_abc123", "0101", "5e12", 1, 2**63 - 1, str(2**63 - 1)])
+def test_a_team_id_is_a_number_from_1_on_or_a_word(team: object) -> None:
+    assert parse_batch(team) == parse_batch([{"teamId": team}]) == [Scope(team_id=str(team).strip())]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0",
+        "00",
+        " 0 ",
+        "-1",
+        "- 1",
+        "+1",
+        "1.0",
+        "1,2",
+        "1_2",
+        "١٢",
+        "１２",
+        "²",
+        "Ⅻ",
+        "1\u00a02",
+        "1\u200b",
+        "_",
+        "-a",
+    ],
+)
+def test_text_that_is_no_id_is_refused_wherever_a_scope_stands(text: str) -> None:
+    for value in (text, [text], ["11", text], {"teamId": text}, [{"teamId": text, "orgTreeName": "Web"}]):
+        with pytest.raises(SeiInputError, match="is not a scope"):
+            parse_batch(value)
+    with pytest.raises(SeiInputError, match="is not a scope"):
+        parse_label(f"team:{text}")
+    with pytest.raises(SeiInputError, match="team_id must be an id"):
+        paginate_exports("sprint", team_id=text)
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**63, True, 1.0])
+def test_a_number_that_is_no_id_is_refused_as_number_and_as_text(number: float) -> None:
+    for value in (number, str(number), "0" * 9000 if number == 0 else "9" * 9000):
+        with pytest.raises(SeiInputError, match=r"is not a scope|must be a list of scopes or a single scope"):
+            parse_batch(value)
 
 
 def test_an_error_names_the_source_and_the_place_in_it() -> None:

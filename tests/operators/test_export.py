@@ -15,8 +15,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 
 from sei_provider.api import SeiAuthError, SeiInputError
 from sei_provider.hooks.sei import SeiHook
+from sei_provider.lake import read_table
 from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.export import SeiExportOperator
+from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.testing import connect
 from tests.operators.conftest import Task
@@ -53,6 +55,22 @@ def test_dates_are_widened_to_whole_periods_but_not_past_the_day_of_the_run(
 ) -> None:
     Task(lake, state=None, scopes=["11"], start=date(2026, 2, 9), end="2026-03-10").run()
     assert sandbox.exports()[0]["body"]["dateRange"] == {"start": "2026-02-01", "end": "2026-03-18"}
+
+
+@pytest.mark.parametrize(("granularity", "sent"), [(None, "SPRINT"), ("monthly", "MONTHLY"), ("weekly", "WEEKLY")])
+def test_at_level_sprint_sprints_land_whole_also_those_that_reach_over_the_range(
+    sandbox: SandboxControl, lake: Path, granularity: str | None, sent: str
+) -> None:
+    [staged] = Task(lake, state=None, scopes=["11"], level="sprint", granularity=granularity).run()
+    assert sandbox.exports()[0]["body"]["options"] == {"metricLevel": "sprint", "granularity": sent}
+    assert staged["table"] == f"sprint_sprint_{sent.lower()}"
+    result = SeiPublishOperator(task_id="publish", staged=[staged], expected=["11"], lake=str(lake)).execute(
+        {"outlet_events": {}}  # type: ignore[arg-type]
+    )
+    assert result["missing"] == []
+    rows = read_table(str(lake), staged["table"])
+    assert rows.num_rows == staged["rows"] > 4
+    assert min(rows["start_date"].to_pylist()) < date.fromisoformat(staged["start"]), "the first sprint began before"
 
 
 def test_the_day_of_the_run_is_that_of_the_connections_time_zone(
