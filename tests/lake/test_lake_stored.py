@@ -33,6 +33,16 @@ the slice of team:12 is published, that of team:13 is not. `manifests.json` is t
         shutil.rmtree("kept")
     Path("manifests.json").write_text(json.dumps(manifests, indent=1) + "\\n")
     END
+
+`stored/55e7842/` holds two tables as commit 55e7842 wrote them, in format 1, by team:1 and then by team:11 and an empty
+answer for team:14. Made by the same commands there, with
+
+    with serve(teams=4, seconds=0) as sandbox, pytest.MonkeyPatch.context() as patch:
+        connect(patch, sandbox.base_url)
+        for table in ({"granularity": "SPRINT", "level": "sprint"}, {"report": "productivity", "end": "2026-01-31"}):
+            publish(Task(root, state=None, scopes=["1"], **table).run())
+            sandbox.fault("header_only", team="14", times=1)
+            publish(Task(root, state=None, scopes=["11", "14"], task_id="later", **table).run())
 """
 
 from __future__ import annotations
@@ -48,7 +58,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sei_provider import lake
-from sei_provider.lake.tables.ledger_entry import LedgerEntry
+from sei_provider.lake.tables.ledger_columns import decode_ledger
 from sei_provider.lake.tables.maintenance import rewrite_months
 
 STORED = Path(__file__).with_name("stored") / "751f940"
@@ -108,10 +118,10 @@ def test_publish_moves_its_schema_out_of_the_tables_folder_and_maintenance_upgra
     lake.publish("lake", manifests, published_at=datetime.now(UTC))
     assert not Path("lake", SPRINT, "_schema.json").exists()
     assert not Path("lake", SPRINT, "_lock").exists()
-    assert json.loads(Path("lake", "_schemas", f"{SPRINT}.json").read_text(encoding="utf-8"))["format"] == 1
+    assert json.loads(Path("lake", "_schemas", f"{SPRINT}.json").read_text(encoding="utf-8"))["format"] == 2
     rewrite_months(Path("lake"), SPRINT, at_most=10)
     for file in Path("lake", SPRINT).glob("month=*/data.parquet"):
-        assert pq.read_metadata(file).metadata[b"sei.format"] == b"1"
+        assert pq.read_metadata(file).metadata[b"sei.format"] == b"2"
     polars = pl.scan_parquet(f"lake/{SPRINT}/", missing_columns="insert").collect()
     assert polars.height == lake.read_table("lake", SPRINT).num_rows == len(before) + 2
     assert lake.read_table("lake", ALIGNMENT).num_rows == 2
@@ -123,7 +133,7 @@ def test_its_entries_get_the_runs_and_parents_of_their_rows_and_keep_their_tombs
     assert all("runs" not in entry and "parents" not in entry for entry in json.loads(stored_ledger()))
     lake.publish("lake", manifests, published_at=datetime.now(UTC))
     rows = lake.read_table("lake", SPRINT).to_pylist()
-    entries = [LedgerEntry.from_json(entry) for entry in json.loads(stored_ledger())]
+    entries = decode_ledger(stored_ledger())
     assert {entry.scope for entry in entries} == {"team:11", "team:12", "team:13", "team:14"}
     for entry in entries:
         own = [row for row in rows if row["_export_id"] == entry.export_id and row["month"] == "2026-01"]
@@ -135,3 +145,24 @@ def test_its_entries_get_the_runs_and_parents_of_their_rows_and_keep_their_tombs
 
 def stored_ledger():
     return pq.read_metadata(f"lake/{SPRINT}/month=2026-01/data.parquet").metadata[b"sei.ledger"]
+
+
+@pytest.mark.parametrize("table", ["sprint_sprint_sprint", "productivity_team_monthly"])
+def test_a_lake_of_format_1_is_read_and_upgraded_with_every_entry_as_it_was(tmp_path, table):
+    shutil.copytree(STORED.with_name("55e7842") / "lake", tmp_path / "lake")
+    files = sorted((tmp_path / "lake" / table).glob("month=*/data.parquet"))
+    kept = {f"{file.parent.name}"[6:]: json.loads(pq.read_metadata(file).metadata[b"sei.ledger"]) for file in files}
+    rows, coverage = lake.read_table(tmp_path / "lake", table), lake.coverage(tmp_path / "lake", table)
+    assert as_json(lake.ledger(tmp_path / "lake", table)) == kept
+    assert sum(entry["rows"] for entries in kept.values() for entry in entries) == rows.num_rows > 0
+    assert {entry["scope"] for entries in kept.values() for entry in entries} >= {"team:1", "team:14"}
+    assert rewrite_months(tmp_path / "lake", table, at_most=10) == sorted(kept)
+    for file in files:
+        assert pq.read_metadata(file).metadata[b"sei.format"] == b"2"
+    assert as_json(lake.ledger(tmp_path / "lake", table)) == kept
+    assert (lake.read_table(tmp_path / "lake", table), lake.coverage(tmp_path / "lake", table)) == (rows, coverage)
+    assert rewrite_months(tmp_path / "lake", table, at_most=10) == []
+
+
+def as_json(value):
+    return json.loads(json.dumps(value))

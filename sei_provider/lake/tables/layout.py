@@ -12,8 +12,9 @@ from sei_provider.lake.model import checked_table_name
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.store import names
 
-FORMAT = 1
-"""Version of what lies on disk. Raise it with each change that an older version of this package cannot read."""
+FORMAT = 2
+"""Version of what lies on disk. Raise it with each change that an older version of this package cannot read. Since 2 a
+ledger is kept in columns, since 1 the schema lies outside its table's folder."""
 FORMAT_KEY = b"sei.format"
 """Footer entry of a month: the version of its format; a month without it was written by 751f940, format 0."""
 LEDGER_KEY = b"sei.ledger"

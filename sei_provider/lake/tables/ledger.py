@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from sei_provider.lake.errors import StagingError
 from sei_provider.lake.model import Manifest, Superseded
 from sei_provider.lake.periods import next_month, period_end, period_months
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.store import lake_path
-from sei_provider.lake.tables.footer import read_ledgers
+from sei_provider.lake.tables.footer import read_ledger_tables, read_ledgers
 from sei_provider.lake.tables.layout import months, table_folder
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import superseding
@@ -40,6 +40,17 @@ class ScopeCoverage(TypedDict):
     stale: bool
     """True if rows of it are a scope's that is exported no more: nothing of the scope, in any month, was published in
     the last week in which anything of the table was. `retire` removes such rows."""
+
+
+class _Slice(NamedTuple):
+    """Columns of a ledger that coverage is made of."""
+
+    start: date
+    end: date
+    created_at: datetime
+    published_at: datetime
+    rows: int
+    quarantined: int
 
 
 _STALE_AFTER = timedelta(days=7)
@@ -78,22 +89,30 @@ def coverage(
         return []
     first, last = start or existing[0], end or next_month(existing[-1]) - timedelta(days=1)
     listed = list(period_months(first.replace(day=1), last, str(schema.definition.get("granularity"))))
-    by_scope_and_month: dict[tuple[str, date], list[LedgerEntry]] = defaultdict(list)
+    granularity = str(schema.definition.get("granularity"))
+    found: dict[str, dict[date, ScopeCoverage]] = defaultdict(dict)
     last_published: dict[str, datetime] = {}
-    for month, entries in read_ledgers(table_folder(root, table), existing).items():
-        for entry in entries:
-            last_published[entry.scope] = max(entry.published_at, last_published.get(entry.scope, entry.published_at))
+    ledgers = read_ledger_tables(table_folder(root, table), existing, ["scope", *_Slice._fields])
+    for month in existing:
+        by_scope: dict[str, list[_Slice]] = defaultdict(list)
+        for scope, *values in zip(*ledgers.pop(month).to_pydict().values(), strict=True):
+            by_scope[scope].append(_Slice(*values))
+        for scope, entries in by_scope.items():
+            last_published[scope] = max(
+                last_published.get(scope, entries[0].published_at), *(entry.published_at for entry in entries)
+            )
             # A sprint that began in this month may belong to a slice that did not ask for the month itself.
-            if entry.start < next_month(month) and month <= entry.end:
-                by_scope_and_month[entry.scope, month].append(entry)
+            asked = [entry for entry in entries if entry.start < next_month(month) and month <= entry.end]
+            found[scope][month] = _scope_coverage(scope, month, asked, granularity)
     newest = max(last_published.values(), default=None)
     stale = {scope for scope, last in last_published.items() if newest and last < newest - _STALE_AFTER}
-    granularity = str(schema.definition.get("granularity"))
-    return [
-        _scope_coverage(scope, month, by_scope_and_month[scope, month], granularity, is_stale=scope in stale)
-        for scope in sorted(last_published if scopes is None else set(scopes))
-        for month in listed
-    ]
+    covered = []
+    for scope in sorted(last_published if scopes is None else set(scopes)):
+        for month in listed:
+            one = found[scope].get(month) or _scope_coverage(scope, month, (), granularity)
+            one["stale"] = scope in stale and one["rows"] > 0
+            covered.append(one)
+    return covered
 
 
 @dataclass(slots=True)
@@ -109,7 +128,8 @@ class AlreadyPublished:
     def find(cls, folder: LakePath, gone: Sequence[Manifest]) -> AlreadyPublished:
         """Find the manifests in the ledgers of all months; raises `StagingError` if one is in none of them."""
         found = cls()
-        ledgers = read_ledgers(folder, months(folder), damaged={}) if gone else {}
+        scopes = {manifest["scope"] for manifest in gone}
+        ledgers = read_ledgers(folder, months(folder), scopes=scopes, damaged={}) if gone else {}
         lost = [manifest for manifest in gone if not (found._holds(manifest, ledgers) or manifest.get("published"))]
         if lost:
             names = ", ".join(f"{m['scope']} {m['start']} to {m['end']} (export {m['export_id']})" for m in lost)
@@ -161,7 +181,7 @@ def _spans(ranges: Iterable[tuple[date, date]], start: date, end: date) -> bool:
     return missing > end
 
 
-def _is_complete(entries: Collection[LedgerEntry], month: date, granularity: str) -> bool:
+def _is_complete(entries: Collection[_Slice], month: date, granularity: str) -> bool:
     """Return whether every period that starts in the month belongs to an export that was made when all of it was over.
 
     An export that reaches a period's last day owns it, before any that does not.
@@ -179,18 +199,15 @@ def _is_complete(entries: Collection[LedgerEntry], month: date, granularity: str
     return _spans(over, month, last_day)
 
 
-def _scope_coverage(
-    scope: str, month: date, entries: Collection[LedgerEntry], granularity: str, *, is_stale: bool
-) -> ScopeCoverage:
-    rows = sum(entry.rows for entry in entries)
+def _scope_coverage(scope: str, month: date, entries: Collection[_Slice], granularity: str) -> ScopeCoverage:
     return ScopeCoverage(
         scope=scope,
         month=f"{month:%Y-%m}",
         published_at=max((entry.published_at for entry in entries), default=None),
         complete=_is_complete(entries, month, granularity),
-        rows=rows,
+        rows=sum(entry.rows for entry in entries),
         quarantined=sum(entry.quarantined for entry in entries),
-        stale=is_stale and rows > 0,
+        stale=False,
     )
 
 

@@ -147,7 +147,7 @@ class LedgerEntry:
             "staged_at": self.staged_at and self.staged_at.isoformat(),
             "reading": self.reading,
             "runs": sorted(self.runs),
-            "parents": _unusual_parents(self.teams, self.parents),
+            "parents": unusual_parents(self.teams, self.parents),
         }
         value |= {"exact": True} if self.replace_exact_range else {}
         value |= {"unknown_paths": True} if self.unknown_paths else {}
@@ -174,7 +174,7 @@ class LedgerEntry:
             export_id=value["export_id"],
             created_at=datetime.fromisoformat(value["created_at"]),
             teams=frozenset(value["teams"]),
-            parents=_all_parents(value["teams"], value.get("parents")),
+            parents=all_parents(value["teams"], value.get("parents")),
             tombstones=frozenset(value["clears"]),
             sprints=None if sprints is None else frozenset((team, sprint) for team, sprint in sprints),
             sprint_days=frozenset(
@@ -201,7 +201,7 @@ def _usual_parent(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _unusual_parents(teams: Iterable[str], parents: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def unusual_parents(teams: Iterable[str], parents: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Return the parents that differ from the path up to its last slash: very few."""
     found: dict[str, list[str]] = {path: [] for path in teams}
     for path, parent in parents:
@@ -209,7 +209,8 @@ def _unusual_parents(teams: Iterable[str], parents: Iterable[tuple[str, str]]) -
     return {path: sorted(above) for path, above in sorted(found.items()) if above != [_usual_parent(path)]}
 
 
-def _all_parents(teams: Iterable[str], unusual: Mapping[str, list[str]] | None) -> frozenset[tuple[str, str]]:
+def all_parents(teams: Iterable[str], unusual: Mapping[str, list[str]] | None) -> frozenset[tuple[str, str]]:
+    """Return the parents of all paths from those that `unusual_parents` returned; none if these were not recorded."""
     if unusual is None:
         return frozenset()
     return frozenset((path, parent) for path in teams for parent in unusual.get(path, [_usual_parent(path)]))

@@ -95,8 +95,8 @@ def rewrite_months(lake: LakePath, table: str, *, at_most: int, single_writer: b
 
 def _rewrite(folder: LakePath, at_most: int) -> list[date]:
     before = snapshot(folder)
-    # All months that 751f940 wrote lie in an older format.
-    marked = before.schema.behind if before.schema.format else before.months
+    # All months of a table in an older format lie in that format.
+    marked = before.schema.behind if before.schema.format == FORMAT else before.months
     behind = tuple(month for month in marked if month in before.months)
     schema = replace(before.schema, format=FORMAT, behind=behind)
     put = commit(before, _rewritten(before, behind[:at_most], arrow_schema(schema)), schema)
