@@ -23,6 +23,12 @@ SETTINGS: dict[str, Any] = {
     "verify": ssl.create_default_context(),  # once: reading the authorities takes longer than most tests
 }
 Answer = Callable[[httpx.Request], httpx.Response]
+MakeClient = Callable[..., Any]
+"""Makes a client of a base URL: see `client_to`."""
+DONE = {"exportId": "exp_1", "createdAt": "2026-01-01T00:00:00Z", "status": "completed"}
+"""Answer to a status call for an export that is done."""
+ROWS = b"Team,Start_Date\nA,2026-01-01\n"
+"""A file of one row."""
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -14,12 +12,10 @@ import pytest
 from sei_provider.api import Export, SeiClient, SeiConnectionError, SeiError, SeiInputError, SeiReplyError
 from sei_provider.api.base_client import BaseClient
 from sei_provider.api.redaction import redacting, sanitize
-from tests.api.conftest import BASE_URL, SETTINGS, answering, export_request
+from tests.api.conftest import BASE_URL, DONE, SETTINGS, MakeClient, answering, export_request
 from tests.api.raw_server import raw_server, reset, said
 
-MakeClient = Callable[..., Any]
 KEY = "pat.acme.sesame-open-1234"
-DONE = {"exportId": "exp_1", "createdAt": "2026-01-01T00:00:00Z", "status": "completed"}
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])

@@ -28,12 +28,9 @@ from sei_provider.api import (
 )
 from sei_provider.api.errors import SeiTooLargeError
 from sei_provider.api.polling import ExportPoller
-from tests.api.conftest import SETTINGS, export_request
+from tests.api.conftest import DONE, ROWS, SETTINGS, MakeClient, export_request
 from tests.api.raw_server import Answer, http, raw_server, said, sent, trickle
 
-MakeClient = Callable[..., Any]
-DONE = {"exportId": "exp_1", "createdAt": "2026-01-01T00:00:00Z", "status": "completed"}
-ROWS = b"Team,Start_Date\nA,2026-01-01\n"
 MEMORY = 64 << 20
 
 pytestmark = pytest.mark.usefixtures("no_waiting")

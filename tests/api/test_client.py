@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -25,9 +25,8 @@ from sei_provider.api import (
 )
 from sei_provider.api.base_client import BaseClient
 from sei_provider.sandbox.control import SandboxControl
-from tests.api.conftest import BASE_URL, SETTINGS, answering, export_request
+from tests.api.conftest import BASE_URL, SETTINGS, MakeClient, answering, export_request
 
-MakeClient = Callable[..., Any]
 REPORTS = ["productivity", "sprint", "business_alignment"]
 CREATED = {"exportId": "exp_1", "createdAt": "2026-01-01T00:00:00Z"}
 

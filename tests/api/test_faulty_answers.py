@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import socket
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,11 +20,9 @@ from sei_provider.api import (
     SeiServerError,
 )
 from sei_provider.api.polling import ExportPoller
+from tests.api.conftest import DONE, ROWS, MakeClient
 from tests.api.raw_server import Answer, http, raw_server, reset, said, sent, trickle
 
-MakeClient = Callable[..., Any]
-DONE = {"exportId": "exp_1", "createdAt": "2026-01-01T00:00:00Z", "status": "completed"}
-ROWS = b"Team,Start_Date\nA,2026-01-01\n"
 ATTEMPTS = 5
 
 pytestmark = pytest.mark.usefixtures("no_waiting")

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from sei_provider.api import AsyncSeiClient, Export, SeiClient, SeiError
 from sei_provider.api.polling import ExportPoller
-from tests.api.conftest import SETTINGS, export_request
+from tests.api.conftest import DONE, SETTINGS, export_request
 from tests.api.hostile_answers import KEY, answers, leaks
 from tests.api.raw_server import Answer, raw_server
 from tests.examples import examples
@@ -38,7 +38,6 @@ SECONDS = {
     "SILENCE_SECONDS": 0.2,
     "GRACE_SECONDS": 0.2,
 }
-DONE = {"exportId": "exp_1", "createdAt": "2026-01-01T00:00:00Z", "status": "completed"}
 SIGNED = DONE | {"download": {"url": "/v2/x", "hasQuery": True}}
 
 CALLS: dict[str, Callable[[Any], Any]] = {

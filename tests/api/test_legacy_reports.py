@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -21,9 +20,8 @@ from sei_provider.api import (
 )
 from sei_provider.api.reports import REPORTS
 from sei_provider.sandbox.control import SandboxControl
-from tests.api.conftest import BASE_URL, SETTINGS, answering, export_request
+from tests.api.conftest import BASE_URL, SETTINGS, MakeClient, answering, export_request
 
-MakeClient = Callable[..., Any]
 LEGACY = ["team_report", "contributor_report"]
 CSV = 'Collection Name,Coding Days,Coding Days Rating\r\n"A, B",3,—\r\n"A, B",3,—\r\n'.encode()
 

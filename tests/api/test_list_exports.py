@@ -15,9 +15,7 @@ from sei_provider.api import AsyncSeiClient, Export, SeiClient, SeiInputError, S
 from sei_provider.api.call import Call
 from sei_provider.api.pagination import Page, Paginator
 from sei_provider.sandbox.control import SandboxControl
-from tests.api.conftest import BASE_URL, SETTINGS, answering, export_request
-
-MakeClient = Callable[..., Any]
+from tests.api.conftest import BASE_URL, SETTINGS, MakeClient, answering, export_request
 
 
 def entry(number: int, **fields: Any) -> dict[str, Any]:

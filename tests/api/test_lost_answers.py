@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import logging
 import threading
-from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
@@ -19,9 +18,8 @@ from sei_provider.api import (
     SeiReplyError,
 )
 from sei_provider.sandbox.control import SandboxControl
-from tests.api.conftest import answering, export_request
+from tests.api.conftest import MakeClient, answering, export_request
 
-MakeClient = Callable[..., Any]
 REPORTS = ["productivity", "sprint", "business_alignment"]
 _days = itertools.count()
 

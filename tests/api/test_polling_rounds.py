@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,9 +21,7 @@ from sei_provider.api.call import Call
 from sei_provider.api.pagination import Page
 from sei_provider.api.polling import MAX_WORKERS, ExportPoller
 from sei_provider.sandbox.control import SandboxControl
-from tests.api.conftest import export_request
-
-MakeClient = Callable[..., Any]
+from tests.api.conftest import MakeClient, export_request
 
 
 def export(id_: str, status: str = "completed", **fields: Any) -> Export:

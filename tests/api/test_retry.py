@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from email.utils import formatdate
-from typing import Any
 
 import httpx
 import pytest
@@ -24,9 +22,8 @@ from sei_provider.api.endpoints import get_export
 from sei_provider.api.rate_limit import shared_rate_limit
 from sei_provider.api.response import error_from_response
 from sei_provider.api.retry import RetryState
-from tests.api.conftest import BASE_URL, SETTINGS, answering, export_request
+from tests.api.conftest import BASE_URL, SETTINGS, MakeClient, answering, export_request
 
-MakeClient = Callable[..., Any]
 CREATED = {"exportId": "exp_1", "createdAt": "2026-01-01T00:00:00Z"}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -11,9 +10,8 @@ import pytest
 
 from sei_provider.api import OrgTree, SeiAuthError, SeiInputError, SeiNotFoundError, SeiReplyError, Team
 from sei_provider.sandbox.control import SandboxControl
-from tests.api.conftest import answering
+from tests.api.conftest import MakeClient, answering
 
-MakeClient = Callable[..., Any]
 ACCOUNT = {"account_identifier": "acc"}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -13,13 +12,9 @@ import pytest
 from sei_provider.api import Export, SeiAuthError, SeiInputError, SeiReplyError
 from sei_provider.api.base_client import BaseClient
 from sei_provider.api.polling import ExportPoller
-from tests.api.conftest import BASE_URL, SETTINGS, export_request
+from tests.api.conftest import BASE_URL, DONE, ROWS, SETTINGS, MakeClient, export_request
 from tests.api.hostile_answers import ADDRESS, KEY, SIGNATURE, leaks
 from tests.api.raw_server import raw_server, said
-
-MakeClient = Callable[..., Any]
-DONE = {"exportId": "exp_1", "createdAt": "2026-01-01T00:00:00Z", "status": "completed"}
-ROWS = b"Team,Start_Date\nA,2026-01-01\n"
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 

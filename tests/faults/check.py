@@ -69,8 +69,8 @@ def _wrong_rows(there: Counter[Any], expected: Counter[Any]) -> Iterator[str]:
 def _wrong_end(task: Task, landed: set[str]) -> Iterator[str]:
     if task.error and not isinstance(task.error, OURS):
         yield f"not ours: {task.error!r}"
-    if (lost := {*task.scopes} - {STRUCK} - landed) and not _befalls_all(task.scenario):
-        yield f"did not land although nothing befell them: {sorted(lost)}"
+    if (lost := {*task.scopes} - {STRUCK} - landed) and not _strikes_all(task.scenario):
+        yield f"did not land although no fault struck them: {sorted(lost)}"
     if _passed(task.scenario) and STRUCK not in landed:
         yield "the fault passed, and it did not land"
 
@@ -92,10 +92,10 @@ def _wrong_exports(scenario: Scenario, per_team: Counter[str]) -> Iterator[str]:
         yield f"exports made twice of {twice}"
     # A create whose answer was lost is sent again, and SEI gives the same export.
     if _passed(scenario) and per_team[STRUCK] > 1:
-        yield f"{per_team[STRUCK]} exports of the team that the fault befell"
+        yield f"{per_team[STRUCK]} exports of the team that the fault struck"
 
 
-def _befalls_all(scenario: Scenario) -> bool:
+def _strikes_all(scenario: Scenario) -> bool:
     """Return True if the fault concerns every scope: lists belong to no team, and a 429 is waited for."""
     fault = EVERY_FAULT[scenario.fault]
     return scenario.calls == ("list",) and isinstance(fault, CallFault) and fault.status == HTTPStatus.TOO_MANY_REQUESTS

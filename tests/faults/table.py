@@ -14,7 +14,7 @@ REPORTS = ("productivity", "sprint", "business_alignment", "team_report", "contr
 TEAMS = [team.id for team in Organisation(4).leaves]
 """A batch."""
 STRUCK = TEAMS[1]
-"""The team of it that the fault befalls."""
+"""The team of it that the fault strikes."""
 START, END = "2026-01-01", "2026-02-28"
 BEGINS, ENDS = "<!-- printed by make faults -->", "<!-- end of what make faults printed -->"
 FIGURES = ("requests", "exports / scopes", "rows / expected")
@@ -59,7 +59,7 @@ def scenarios() -> list[Scenario]:
 
 
 def tables(outcomes: Sequence[Outcome]) -> str:
-    """Two Markdown tables: what happened when it befell a team once, by report, and always, by call."""
+    """Two Markdown tables: what happened when it struck a team once, by report, and always, by call."""
     once = [outcome for outcome in outcomes if outcome.scenario.once]
     always = [outcome for outcome in outcomes if not outcome.scenario.once]
     by_report = _table(once, "report", lambda scenario: scenario.report)

@@ -34,9 +34,9 @@ def outcome(fault: str, report: str, said: str, *, calls: tuple[str, ...] = (), 
     return Outcome(scenario=scenario(fault, report, *calls), said=said, **asked)
 
 
-def test_every_fault_befalls_every_report_that_it_can_once_and_always() -> None:
+def test_every_fault_strikes_every_report_that_it_can_once_and_always() -> None:
     tried = {(each.fault, each.report, each.once) for each in scenarios()}
-    # Those of org trees befall no report.
+    # Those of org trees strike no report.
     possible = {(fault.name, report) for fault in EVERY_FAULT.values() for report in fault.reports}
     assert tried == {(*pair, once) for pair in possible for once in (True, False)}
     assert {report for _, report, _ in tried} == set(REPORTS)
@@ -98,7 +98,7 @@ def test_it_notices_an_error_that_is_not_ours(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(runs.SeiReportOperator, "execute", lambda *_: {}["nothing"])
     wrong = runs.run(scenario("zero_bytes", "team_report")).wrong
     assert "not ours: KeyError('nothing')" in wrong
-    assert any(what.startswith("did not land although nothing befell them") for what in wrong)
+    assert any(what.startswith("did not land although no fault struck them") for what in wrong)
 
 
 def test_the_tables_add_up_and_are_read_back() -> None:

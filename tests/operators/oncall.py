@@ -139,7 +139,7 @@ _VARYING = {
 
 
 def table() -> str:
-    """Return the table: what befell the night, the red task, and its message line by line."""
+    """Return the table: what happened in the night, the red task, and its message line by line."""
     lines = ["| what happened | red task | its message |", "|---|---|---|"]
     for night in NIGHTS:
         for task, message in night.messages():
