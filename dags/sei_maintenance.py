@@ -22,7 +22,7 @@ KEPT = timedelta(days=7)
 
 @task(**RETRIES)
 def sweep(lake: str) -> list[str]:
-    """Removes staging folders that have not changed for a week, and returns their names."""
+    """Removes staging folders, and what killed workers left behind, after a week; returns the names."""
     from sei_provider.hooks.lake import open_lake
     from sei_provider.lake.tables.maintenance import sweep_staging
 

@@ -27,13 +27,11 @@ _STS_LIMITS = {"connect_timeout": 5, "read_timeout": 15, "retries": {"total_max_
 def open_lake(address: str) -> LakePath:
     """Open a lake: `s3://connection@bucket/lake`, `abfs://connection@container/lake`, or what ObjectStoragePath takes.
 
-    S3 and Azure become an obstore store. Google Cloud Storage, local disk, and an S3 connection whose requests are
-    signed by another service (`signer`), which obstore cannot ask, stay Airflow's path objects. Without a connection
+    S3 and Azure become an obstore store. Google Cloud Storage, and an S3 connection whose requests are signed by
+    another service (`signer`), which obstore cannot ask, stay Airflow's path objects. Without a connection
     the credentials come from the environment or the machine. Raises `LakeAddressError`, or `StoreError` if the
     connection gives no credentials.
     """
-    from airflow.sdk import ObjectStoragePath
-
     address = normalize_address(str(address))
     scheme, place, key = split_address(address)
     conn_id, _, bucket = place.rpartition("@")
@@ -42,7 +40,11 @@ def open_lake(address: str) -> LakePath:
         store = _s3_store(conn_id or None, bucket, key, address)
     elif scheme == "abfs":
         store = _azure_store(conn_id or None, bucket, key)
+    elif scheme in {"", "file"}:
+        return lake_path(address)
     if store is None:
+        from airflow.sdk import ObjectStoragePath
+
         return cast("LakePath", ObjectStoragePath(address))  # on Airflow 3.3 a path by its behaviour, not by its type
     return lake_path(store, address=f"{scheme}://{place}")
 

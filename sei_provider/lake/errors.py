@@ -151,6 +151,12 @@ class StoreError(LakeError):
     """A disk or store cannot be read or written: it is full, read-only, forbidden or unreachable."""
 
 
+class LinkError(StoreError):
+    """A symbolic link lies below the root of a lake, where none is followed."""
+
+    is_permanent = True
+
+
 class ConflictError(LakeError):
     """Another writer put the object between our read and our put; nothing was put."""
 

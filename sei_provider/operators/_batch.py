@@ -15,14 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from sei_provider import lake as sei_lake
 from sei_provider.api.errors import SeiError, SeiNotFoundError
 from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.request import ExportRequest
-from sei_provider.operators._staging import Stager, spool, table_of
+from sei_provider.operators._staging import Stager, download_folder, spool, table_of
 from sei_provider.operators._state import BatchState, Part, TaskCheckpoint, map_concurrently
 from sei_provider.plural import plural
 from sei_provider.triggers.export import PollProgress, few
@@ -199,12 +198,12 @@ class ExportBatch:
             )  # fmt: skip
 
     def _download(self, requests: list[ExportRequest], exports: dict[str, Export]) -> None:
-        with TemporaryDirectory(prefix="sei-") as folder:
+        with download_folder() as folder:
 
             def download(request: ExportRequest) -> Path:
                 export = exports[request.fingerprint]
                 return spool(
-                    Path(folder, request.fingerprint),
+                    folder / request.fingerprint,
                     lambda file: self.client.download_export(export, file, **self.stager.download_limit),
                 )
 

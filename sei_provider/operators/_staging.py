@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +21,20 @@ if TYPE_CHECKING:
     from sei_provider.operators._state import BatchState
 
 
+@contextmanager
+def download_folder() -> Iterator[Path]:
+    """Create a temporary folder for downloads; removes those that killed workers left on this machine first."""
+    from sei_provider.lake.storage.scratch import private_folder, sweep_scratch
+
+    sweep_scratch()
+    with private_folder() as folder:
+        yield folder
+
+
 def spool(path: Path, download: Callable[[IO[bytes]], object]) -> Path:
     """Have `download` write to a new file at `path`; raises `OSError` naming the disk if that has no room for it."""
     try:
-        with path.open("wb") as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             download(file)
     except OSError as error:
         msg = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any
 
 from sei_provider.api.errors import SeiError
@@ -13,7 +12,7 @@ from sei_provider.api.request import ExportRequest
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.links import SeiExportLink, task_link
 from sei_provider.operators._base import SeiBatchOperator
-from sei_provider.operators._staging import Stager, spool
+from sei_provider.operators._staging import Stager, download_folder, spool
 from sei_provider.operators._state import BatchState, TaskCheckpoint, map_concurrently
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class SeiReportOperator(SeiBatchOperator):
 
 
 def _run_reports(client: SeiClient, requests: list[ExportRequest], state: BatchState, stager: Stager) -> None:
-    with TemporaryDirectory(prefix="sei-") as folder:
+    with download_folder() as folder:
 
         def run(request: ExportRequest) -> tuple[Path, datetime]:
             requested_at = datetime.now(UTC)
@@ -79,7 +78,7 @@ def _run_reports(client: SeiClient, requests: list[ExportRequest], state: BatchS
                 if not client.run_report(request, file, **stager.download_limit):
                     file.write(_NO_ROWS)
 
-            return spool(Path(folder, request.fingerprint), download), requested_at
+            return spool(folder / request.fingerprint, download), requested_at
 
         for request, answer in map_concurrently(run, requests):
             if isinstance(answer, SeiError):

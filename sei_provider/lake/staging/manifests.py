@@ -13,7 +13,14 @@ from typing import cast
 
 from sei_provider.lake.model import Manifest
 from sei_provider.lake.storage.backend import LakePath
-from sei_provider.lake.storage.store import lake_path, names, put_bytes, read_each, remove_each, remove_if_empty
+from sei_provider.lake.storage.store import (
+    names,
+    put_bytes,
+    read_each,
+    remove_each,
+    remove_if_empty,
+    staging_path,
+)
 
 _PUBLISHED = "published-"
 """Prefix of the objects that list manifests of published slices, whose rows are gone from staging."""
@@ -26,7 +33,7 @@ def staged(folder: LakePath, *, published: bool = False) -> dict[str, Manifest]:
     does a manifest whose Parquet file is gone. `published` adds those that are marked as published: they have the
     key `published`, and no rows in staging any more.
     """
-    folder = lake_path(folder)
+    folder = staging_path(folder)
     existing = names(folder)
     with_rows = {name.removesuffix(".parquet") for name in existing if name.endswith(".parquet")}
     files = [name for name in existing if name.endswith(".json")]
@@ -59,7 +66,7 @@ def mark_published(manifests: Sequence[Manifest], paths: Sequence[LakePath]) -> 
 
 def discard(folder: LakePath) -> None:
     """Remove a task's staging folder with everything that `stage` and `publish` put there; other files stay."""
-    folder = lake_path(folder)
+    folder = staging_path(folder)
     ours = [name for name in names(folder) if name.endswith((".parquet", ".json")) or name.startswith("_put-")]
     remove_each([folder / name for name in ours])
     remove_if_empty(folder)

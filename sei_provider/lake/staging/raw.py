@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from sei_provider.lake.model import Slice
+from sei_provider.lake.model import Slice, checked_table_name
 from sei_provider.lake.staging.csv_records import MAX_RECORD_BYTES
 from sei_provider.lake.staging.erased import ErasedPeople
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
-from sei_provider.lake.storage.store import put
+from sei_provider.lake.storage.store import lake_path, private, put
 
 _CELL = re.compile(r'"((?:[^"]|"")*)"|([^,\r\n"]+)')
 _GZIP = b"\x1f\x8b"
@@ -29,22 +29,26 @@ def keep(
 ) -> LakePath:
     """Put a copy of a downloaded file at `<raw>/<table>/<start>_<end>/<scope>-<export id>.csv` (or `.csv.gz`).
 
-    Atomic. The copy holds personal data as SEI sent it, without the records of people who were erased from `lake`;
-    `hash_key` tells whom. Neither scope nor id can point outside the folder. Raises `PersonalDataError` if somebody was
-    erased and the key is missing.
+    Atomic. On local disk only the owner may read it, whatever the umask: it holds personal data as SEI sent it, without
+    the records of people who were erased from `lake`; `hash_key` tells whom. Neither scope nor id can point outside the
+    folder. Raises `PersonalDataError` if somebody was erased and the key is missing.
     """
     erased = ErasedPeople.load(lake, hash_key)
     with file.open("rb") as body:
         ending = ".csv.gz" if body.read(2) == _GZIP else ".csv"
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", f"{slice_.scope}-{export_id}")
-    target = raw / slice_.table / f"{slice_.start}_{slice_.end}" / f"{name}{ending}"
-    if not erased:
+
+    def below(folder: LakePath) -> LakePath:
+        return folder / checked_table_name(slice_.table) / f"{slice_.start}_{slice_.end}" / f"{name}{ending}"
+
+    target = below(private(lake_path(raw)))
+    if erased:
+        with scratch_folder() as scratch:
+            drop_records(file, scratch / "rest", erased.match)
+            put(target, scratch / "rest")
+    else:
         put(target, file)
-        return target
-    with scratch_folder() as scratch:
-        drop_records(file, scratch / "rest", erased.match)
-        put(target, scratch / "rest")
-    return target
+    return below(raw)
 
 
 def drop_records(file: Path, target: Path, match: Callable[[str], bool]) -> int:

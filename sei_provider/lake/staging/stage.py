@@ -31,7 +31,7 @@ from sei_provider.lake.staging.reading import reading_of
 from sei_provider.lake.staging.staged_writer import with_added, write_staged
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
-from sei_provider.lake.storage.store import lake_path, put, require_safe_writes
+from sei_provider.lake.storage.store import put, require_safe_writes, staging_path
 from sei_provider.plural import plural
 
 BadValue: TypeAlias = Literal["fail", "quarantine"]
@@ -89,7 +89,7 @@ def stage(
     complete CSV, `CsvError` if a row or the header is invalid, `PersonalDataError` if the key is missing, `StoreError`
     if a disk is full or the lake cannot be written.
     """
-    folder = lake_path(folder)
+    folder = staging_path(folder)
     require_safe_writes(folder, single_writer=single_writer)
     created_at, exported_at = in_utc(created_at, "created_at"), in_utc(exported_at, "exported_at")
     checked_table_name(slice.table)

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from obstore.store import AzureStore, S3Store
     from upath import UPath
 
+    from sei_provider.lake.storage.disk_path import DiskPath
     from sei_provider.lake.storage.object_path import ObjectPath
 
-LakePath: TypeAlias = "UPath | ObjectPath"
-"""Path of an object or a folder: on disk or behind fsspec a `UPath`, in S3 and Azure an `ObjectPath`."""
+LakePath: TypeAlias = "UPath | ObjectPath | DiskPath"
+"""Path of an object or a folder: on disk a `DiskPath`, in S3 and Azure an `ObjectPath`, behind fsspec a `UPath`."""
 
 Lake: TypeAlias = "LakePath | Path | str | S3Store | AzureStore"
 """What users give as a lake."""

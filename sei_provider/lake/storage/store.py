@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
@@ -18,6 +19,7 @@ from upath import UPath
 from sei_provider.lake.errors import UnsupportedStoreError
 from sei_provider.lake.storage.address import split_address
 from sei_provider.lake.storage.backend import AtomicPutStore, Backend, Fetched, Lake, LakePath, Result
+from sei_provider.lake.storage.disk_path import DiskPath
 from sei_provider.lake.storage.errors import store_errors
 from sei_provider.lake.storage.local import LocalDisk
 from sei_provider.lake.storage.object_path import ObjectPath
@@ -33,23 +35,43 @@ def lake_path(lake: Lake, *, address: str | None = None) -> LakePath:
     """Return the root of a lake as a path.
 
     An `S3Store` or `AzureStore` of obstore becomes an `ObjectPath`, as does an `s3://` or `abfs://` address, whose
-    credentials obstore takes from the environment or the machine. All else stays or becomes a `UPath`; Airflow's
-    ObjectStoragePath is one already. `address` is how messages and manifests name the bucket of a store. Raises
-    `LakeAddressError` if stores could take the address for another place.
+    credentials obstore takes from the environment or the machine. A place on local disk becomes a `DiskPath`, whose
+    root it is. All else stays or becomes a `UPath`; Airflow's ObjectStoragePath is one already. `address` is how
+    messages and manifests name the bucket of a store. Raises `LakeAddressError` if stores could take the address for
+    another place.
     """
-    if isinstance(lake, ObjectPath):
+    if isinstance(lake, (ObjectPath, DiskPath)):
         return lake
     if isinstance(lake, (str, Path)):
-        scheme, bucket, key = split_address(str(lake))
-        if scheme in _EXTRAS:
-            return _store_from_address(scheme, bucket, key)
-        return UPath(f"{scheme}://{bucket}/{key}" if bucket else key)
+        return _from_address(str(lake))
     if not hasattr(lake, "protocol"):
         return _object_root(lake, address)
     path: UPath = cast("UPath", lake)
-    if path.protocol not in _DISK_PROTOCOLS:
-        split_address(str(path))
+    if path.protocol in _DISK_PROTOCOLS:
+        scheme, slashes, _ = str(path).rpartition("://")
+        return DiskPath(Path(path.path), prefix=scheme + slashes)
+    split_address(str(path))
     return path
+
+
+def _from_address(address: str) -> LakePath:
+    scheme, bucket, key = split_address(address)
+    if scheme in _EXTRAS:
+        return _store_from_address(scheme, bucket, key)
+    if scheme in _DISK_PROTOCOLS:
+        return DiskPath(Path(key), prefix=f"{scheme}://" if scheme else "")
+    return UPath(f"{scheme}://{bucket}/{key}")
+
+
+def staging_path(folder: Lake) -> LakePath:
+    """Return a task's staging folder as a path; on disk its root is that of the lake around `_staging`."""
+    path = lake_path(folder)
+    return path.within("_staging") if isinstance(path, DiskPath) else path
+
+
+def private(path: LakePath) -> LakePath:
+    """Return a path below which all that is made on local disk is for its owner alone."""
+    return replace(path, private=True) if isinstance(path, DiskPath) else path
 
 
 def require_safe_writes(path: LakePath, *, single_writer: bool) -> None:
@@ -74,7 +96,7 @@ def read(path: LakePath, use: Callable[[BinaryIO], Result]) -> Result | None:
     `StoreError`, as all functions of this module do, if the disk or the store fails.
     """
     with _errors("read", path):
-        return _backend(path).read(path, use)
+        return _backend(path).read(_place(path), use)
 
 
 def read_each(paths: Sequence[LakePath], use: Callable[[BinaryIO], Result]) -> list[Result | None]:
@@ -85,7 +107,7 @@ def read_each(paths: Sequence[LakePath], use: Callable[[BinaryIO], Result]) -> l
 def fetch(path: LakePath, into: Path) -> Fetched:
     """Copy the object to the local file `into`, unless it is a local file already, and return it with its version."""
     with _errors("read", path):
-        return _backend(path).fetch(path, into)
+        return _backend(path).fetch(_place(path), into)
 
 
 def fetch_each(paths: Sequence[LakePath], into: Path) -> list[Fetched]:
@@ -101,7 +123,7 @@ def put(target: LakePath, source: Path, *, if_match: str | None = None) -> None:
     put it since, raises `ConflictError` and puts nothing. On disk nothing is compared: hold `locked` instead.
     """
     with _errors("write", target):
-        _backend(target).put(target, source, if_match)
+        _backend(target).put(_place(target), source, if_match)
 
 
 def put_bytes(target: LakePath, data: bytes, *, if_match: str | None = None) -> None:
@@ -115,13 +137,14 @@ def put_bytes(target: LakePath, data: bytes, *, if_match: str | None = None) -> 
 def names(folder: LakePath) -> list[str]:
     """List the names directly below a folder, objects and folders; none if the folder does not exist."""
     with _errors("list", folder):
-        return sorted(_backend(folder).names(folder))
+        return sorted(_backend(folder).names(_place(folder)))
 
 
 def last_change(folder: LakePath) -> datetime | None:
     """Return when an object directly below the folder was last put, or an empty folder made; None if neither exists."""
     with _errors("list", folder):
         backend = _backend(folder)
+        folder = _place(folder)
         times = (backend.changed(folder / name) for name in backend.names(folder))
         return max((time for time in times if time), default=None) or backend.changed(folder)
 
@@ -131,14 +154,20 @@ def remove_each(paths: Sequence[LakePath]) -> None:
 
     def remove(path: LakePath) -> None:
         with _errors("remove", path):
-            _backend(path).remove(path)
+            _backend(path).remove(_place(path))
 
     _each(remove, paths)
 
 
+def remove_unfinished(lake: LakePath, *, older_than: datetime) -> list[str]:
+    """Remove files that killed writers left behind, and return their names in the lake; object stores keep none."""
+    with _errors("sweep", lake):
+        return _DISK.remove_unfinished(lake, older_than) if isinstance(lake, DiskPath) else []
+
+
 def remove_if_empty(folder: LakePath) -> None:
     """Remove the folder unless something is in it; an object store has no folders."""
-    _backend(folder).remove_if_empty(folder)
+    _backend(folder).remove_if_empty(_place(folder))
 
 
 @contextmanager
@@ -146,7 +175,7 @@ def locked(folder: LakePath) -> Iterator[None]:
     """Keep other publishers on this machine out of a table on disk. Waits without limit."""
     with ExitStack() as stack:
         with _errors("lock", folder):
-            stack.enter_context(_backend(folder).locked(folder))
+            stack.enter_context(_backend(folder).locked(_place(folder)))
         yield
 
 
@@ -178,6 +207,13 @@ def _backend(path: Any) -> Backend:
         "use local disk, S3, Google Cloud Storage or Azure Blob Storage"
     )
     raise UnsupportedStoreError(msg)
+
+
+def _place(path: Any) -> Any:
+    """Return the path as its store takes it: one on disk that no lake gave lies below its own folder."""
+    if isinstance(path, DiskPath) or path.protocol not in _DISK_PROTOCOLS:
+        return path
+    return DiskPath(Path(path.path).parent, Path(path.path).name)
 
 
 def _object_root(store: Any, address: str | None) -> ObjectPath:

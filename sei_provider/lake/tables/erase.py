@@ -44,6 +44,7 @@ from sei_provider.lake.storage.store import (
     lake_path,
     locked,
     names,
+    private,
     put,
     put_bytes,
     read,
@@ -95,7 +96,7 @@ def erase(
     match = _match(people, key)
     enter(root, people, key, erased_at=erased_at)
     found = [*_from_staging(root, match), *_from_quarantine(root, match)]
-    found += _from_raw(lake_path(raw_path), match) if raw_path is not None else ()
+    found += _from_raw(private(lake_path(raw_path)), match) if raw_path is not None else ()
     out_of_reach = []
     for table in table_names(root):
         if not _is_within_reach(table_folder(root, table), key):

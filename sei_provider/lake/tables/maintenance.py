@@ -11,12 +11,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import stamina
 
-from sei_provider.lake.errors import ConflictError
+from sei_provider.lake.errors import ConflictError, LinkError
 from sei_provider.lake.periods import in_utc
 from sei_provider.lake.staging.manifests import discard
 from sei_provider.lake.storage.backend import LakePath
-from sei_provider.lake.storage.scratch import scratch_folder
-from sei_provider.lake.storage.store import lake_path, last_change, locked, names, read, require_safe_writes
+from sei_provider.lake.storage.scratch import scratch_folder, sweep_scratch
+from sei_provider.lake.storage.store import (
+    lake_path,
+    last_change,
+    locked,
+    names,
+    read,
+    remove_unfinished,
+    require_safe_writes,
+)
 from sei_provider.lake.tables.layout import FORMAT, foreign_names, table_folder
 from sei_provider.lake.tables.month_schema import arrow_schema
 from sei_provider.lake.tables.stored_schema import fetch_schema, known_table, put_schema, table_names
@@ -35,17 +43,22 @@ def sweep_staging(lake: LakePath, *, older_than: datetime) -> list[str]:
     """Remove the staging folders that nothing was put into since `older_than`, and return their names.
 
     Publishing removes what it published. A folder older than any run can take belongs to a run that was abandoned;
-    clearing its tasks exports again.
+    clearing its tasks exports again. What killed workers left behind goes by the same age: files under way in the lake,
+    whose paths in it are returned too, and temporary folders of this user on this machine. Links are passed over.
     """
     older_than = in_utc(older_than, "older_than")
     staging = lake_path(lake) / "_staging"
     swept = []
     for name in names(staging):
-        changed = last_change(staging / name)
-        if changed and changed < older_than:
-            discard(staging / name)
-            swept.append(name)
-    return swept
+        try:
+            changed = last_change(staging / name)
+            if changed and changed < older_than:
+                discard(staging / name)
+                swept.append(name)
+        except LinkError:
+            continue
+    sweep_scratch(older_than=older_than)
+    return swept + remove_unfinished(lake_path(lake), older_than=older_than)
 
 
 def quarantined(lake: LakePath) -> list[Quarantined]:
