@@ -74,7 +74,7 @@ class SeiClient(BaseClient):
         If the answer is lost, the request is sent again, at most twice: an identical request within 30 minutes gives
         the same export (CONTRACT, "Reuse").
         """
-        return self._run(endpoints.create_export(request, request.body(**self._names), self._create_paths))
+        return self.run(endpoints.create_export(request, request.body(**self._names), self._create_paths))
 
     def get_export(self, report: str, export_id: str) -> Export:
         """Read the status of an export. Raises `SeiNotFoundError` if SEI does not know it (any more)."""
@@ -114,7 +114,7 @@ class SeiClient(BaseClient):
 
     def list_org_trees(self) -> list[OrgTree]:
         """Read all org trees that the key may read. Raises `SeiInputError` without `account_identifier`."""
-        return self._run(endpoints.list_org_trees(self._account()))
+        return self.run(endpoints.list_org_trees(self._account()))
 
     def list_teams(self, tree: OrgTree | int | str) -> Team:
         """Read the root team of an org tree with all teams below it; the tree is given by id, by name, or as listed.
@@ -123,7 +123,7 @@ class SeiClient(BaseClient):
         `SeiNotFoundError` for an unknown id, `SeiAuthError` for a tree that the key may not read, and
         `SeiReplyError` if the reply is not a tree.
         """
-        return self._run(endpoints.list_teams(tree, self._account()))
+        return self.run(endpoints.list_teams(tree, self._account()))
 
     def poll(self, poller: ExportPoller) -> None:
         """Ask once about each export that `poller` follows, with as few requests as possible.
@@ -135,6 +135,20 @@ class SeiClient(BaseClient):
             calls = next(poll_round)
             while True:
                 calls = poll_round.send(list(pool.map(self._answer, calls)))
+
+    def run(self, flow: Flow[T]) -> T:
+        """Send the calls of a flow, such as one of `endpoints`, one after another, and return its result."""
+        try:
+            call = next(flow)
+            while True:
+                try:
+                    result = self._send(call)
+                except SeiError as error:
+                    call = flow.throw(error)
+                else:
+                    call = flow.send(result)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
 
     def _answer(self, call: Call[T]) -> T | SeiError:
         try:
@@ -157,19 +171,6 @@ class SeiClient(BaseClient):
                 return limits.finish(response.headers)
 
         return self._attempt(call, once)
-
-    def _run(self, flow: Flow[T]) -> T:
-        try:
-            call = next(flow)
-            while True:
-                try:
-                    result = self._send(call)
-                except SeiError as error:
-                    call = flow.throw(error)
-                else:
-                    call = flow.send(result)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
 
     def _send(self, call: Call[T]) -> T:
         def once() -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -199,6 +200,37 @@ def check(args: Namespace) -> None:
     _print([{"connection": args.conn_id, "good": good, "SEI": said}], args)
     if not good:
         sys.exit(1)
+
+
+@suppress_logs_and_warning
+def probe(args: Namespace) -> None:
+    """Run `airflow sei probe`: find out what no document says, and print it as text to attach to an issue."""
+    from datetime import datetime
+
+    from sei_provider.cli.probe import report_text
+    from sei_provider.cli.survey import Survey
+
+    _as_server()
+    with _errors_as_lines():
+        if args.timeout < 1:
+            msg = f"--timeout must be a number of seconds from 1, not {args.timeout}"
+            raise SeiInputError(msg)
+        if args.file and Path(args.file).exists():
+            msg = f"{args.file} already exists; name another file with --file"
+            raise SeiInputError(msg)
+        deadline = time.time() + args.timeout
+        hook = SeiHook(args.conn_id, deadline=deadline)
+        origin, zone = hook.get_origin(), hook.get_calendar().timezone
+        names = {"org_identifier": origin["organization"] or "", "project_identifier": origin["project"] or ""}
+        with hook.get_conn() as client:
+            survey = Survey(client, names=names, today=datetime.now(zone).date(), deadline=deadline)
+            survey.find_team(args.team)
+            survey.ask_everything()
+        text = report_text(survey)
+        if args.file:
+            with Path(args.file).open("x", encoding="utf-8") as file:
+                file.write(text)
+        print(args.file or text)  # noqa: T201 - the command's output
 
 
 @contextmanager

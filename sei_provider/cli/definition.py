@@ -47,6 +47,9 @@ _AT_MOST = Arg(("--at-most",), help="how many exports to show", type=int, defaul
 _STATUS = Arg(("--status",), help="only exports of this status")
 _TEAM = Arg(("--team",), help="only exports of the team with this id")
 _MINE = Arg(("--mine",), help="only exports made with this key", action="store_true")
+_PROBED_TEAM = Arg(("--team",), help="the team to ask for (default: a leaf team of the org trees)")
+_PROBE_FILE = Arg(("--file",), help="where to write it; must not exist yet (default: print it)")
+_TIMEOUT = Arg(("--timeout",), help="seconds after which nothing more is asked", type=int, default=900)
 _SINCE = Arg(("--since",), help="only exports made on this day (yyyy-MM-dd) or later")
 _UNTIL = Arg(("--until",), help="only exports made on this day (yyyy-MM-dd) or earlier")
 
@@ -117,8 +120,20 @@ def get_sei_cli_commands() -> list[CLICommand]:
         func=lazy_load_command(f"{_COMMANDS}.check"),
         args=(_CONN_ID, ARG_OUTPUT, ARG_VERBOSE),
     )
+    probe = ActionCommand(
+        name="probe",
+        help="Find out what SEI's documents do not say, as text for an issue without values and names",
+        description="Ask SEI for one small export of each report and level, of one team, and print what no document "
+        "says of this cluster: headers, shapes of labels, where hierarchies start, reuse, the week's first day, kinds "
+        "of links, the field of the level; and the columns= and extras that fit. No value, name or id is printed, so "
+        "the text can be attached to an issue. Makes at most 300 calls, and none after --timeout",
+        func=lazy_load_command(f"{_COMMANDS}.probe"),
+        args=(_PROBED_TEAM, _PROBE_FILE, _TIMEOUT, _CONN_ID, ARG_VERBOSE),
+    )
     return [
         GroupCommand(
-            name="sei", help="Look at Harness SEI", subcommands=(exports, teams, coverage, retire, retype, erase, check)
+            name="sei",
+            help="Look at Harness SEI",
+            subcommands=(exports, teams, coverage, retire, retype, erase, check, probe),
         )
     ]

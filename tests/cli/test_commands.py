@@ -230,6 +230,16 @@ def test_a_good_connection_is_good_to_a_process_that_starts_from_nothing(termina
     assert (said["good"], said["SEI"]) == ("True", "SEI answered and accepted the API key")
 
 
+def test_issue_17_a_probe_writes_a_file_to_attach_to_an_issue_and_never_over_another(terminal: Terminal) -> None:
+    done = terminal.run("probe", "--file", "probe.md", "--timeout", "60")
+    assert (done.returncode, done.stdout.strip()) == (0, "probe.md"), done.stderr
+    text = (terminal.home / "probe.md").read_text()
+    assert text.startswith("# What SEI answers, by `airflow sei probe`")
+    assert "at the tree's root (productivity, sprint, business_alignment" in text
+    again = terminal.run("probe", "--file", "probe.md")
+    assert (again.returncode, "already exists" in again.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
