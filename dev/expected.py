@@ -19,7 +19,7 @@ TABLES = {
     "business_alignment": "business_alignment_monthly",
 }
 """The tables of the example DAGs' reports."""
-ADDED = {"month", "team_depth", "is_leaf"}
+ADDED = {"month", "team_id", "team_depth", "is_leaf"}
 """Columns that the lake adds to SEI's, beside lineage."""
 Row = frozenset[tuple[str, Any]]
 

@@ -34,10 +34,11 @@ from sei_provider.lake.errors import (
     UnknownTableError,
     UnsupportedStoreError,
 )
-from sei_provider.lake.model import Manifest, Published, Slice, Superseded, default_table
+from sei_provider.lake.model import Manifest, Published, Slice, Superseded, TreeTeam, default_table
 
 if TYPE_CHECKING:
     from sei_provider.lake.staging.manifests import discard, staged
+    from sei_provider.lake.staging.org_trees import stage_teams
     from sei_provider.lake.staging.raw import keep
     from sei_provider.lake.staging.reading import reading_of
     from sei_provider.lake.staging.stage import stage
@@ -76,6 +77,7 @@ __all__ = [
     "TableNameError",
     "TooLargeError",
     "TooManyError",
+    "TreeTeam",
     "TruncatedError",
     "UnknownColumnError",
     "UnknownTableError",
@@ -93,6 +95,7 @@ __all__ = [
     "retire",
     "retype",
     "stage",
+    "stage_teams",
     "staged",
     "unerase",
 ]
@@ -113,6 +116,7 @@ _LOADED_WHEN_NAMED = {
     "retire": "tables.retire",
     "retype": "tables.retype",
     "stage": "staging.stage",
+    "stage_teams": "staging.org_trees",
     "staged": "staging.manifests",
     "unerase": "tables.erase",
 }

@@ -102,7 +102,9 @@ CALCULATION = re.compile(r" *\((mean|median|average|p90|p95)\)$")
 
 LINEAGE = ("_scope", "_export_id", "_exported_at", "_run_id")
 DERIVED = ("team_depth", "is_leaf")
-RESERVED = frozenset({"month", *DERIVED})
+TEAM_ID = "team_id"
+"""Column of every table: the id of a row's team where publishing is certain of it, null otherwise."""
+RESERVED = frozenset({"month", TEAM_ID, *DERIVED})
 """Names of the partition column and of computed ones. A header with such a name gets the prefix `sei_`."""
 
 

@@ -120,6 +120,26 @@ class Slice:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeTeam:
+    """One team as a reading of the org trees shows it."""
+
+    id: str
+    name: str
+    path: str
+    """Names from the root of the tree down, joined by slashes; a name may hold a slash itself."""
+    tree: str
+    """Name of its org tree."""
+    depth: int
+    """Number of teams above it."""
+    leaf: bool
+    """True if no team is below it."""
+    parent_id: str | None = None
+    """None for the root of a tree."""
+    developer_count: int | None = None
+    """None where SEI does not tell it."""
+
+
 class Manifest(TypedDict):
     """One staged slice, or one that failed, as it travels between tasks (DESIGN, decision 7)."""
 
@@ -144,6 +164,8 @@ class Manifest(TypedDict):
     a name itself."""
     fresh_from: NotRequired[str]
     """When SEI creates a new export of this request; only where it gave back one that the lake held already."""
+    teams: NotRequired[bool]
+    """True if the slice is a reading of the org trees, made at `created_at`; `table` is that of the teams."""
     published: NotRequired[bool]
     """True if the slice was published earlier in this run, so that no rows of it are staged any more."""
 

@@ -17,6 +17,7 @@ from sei_provider.lake.tables.layout import object_path
 from sei_provider.lake.tables.ledger import AlreadyPublished
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.schema import TableSchema
+from sei_provider.lake.tables.team_ids import TeamIds
 
 
 @dataclass(slots=True)
@@ -31,6 +32,8 @@ class Batch:
     exports: frozenset[tuple[str, str]]
     """Scope and export id of all its slices, published by an earlier try or not."""
     unknown_columns: list[str]
+    team_ids: Mapping[SliceKey, TeamIds]
+    """Ids of the teams that the rows of each slice name, as far as they are certain."""
     gone: frozenset[str | None]
     """Paths of the slices whose staged files are gone."""
     schema: TableSchema | None = None

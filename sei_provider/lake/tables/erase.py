@@ -34,6 +34,7 @@ from sei_provider.lake.staging.erased import (
     without,
     without_manager,
 )
+from sei_provider.lake.staging.org_trees import READING
 from sei_provider.lake.staging.quarantine import unnamed
 from sei_provider.lake.staging.raw import drop_records
 from sei_provider.lake.staging.staged_file import PATHS_KEY, SLICE_KEY
@@ -262,7 +263,8 @@ def _by_slice(rows: pa.Table) -> Counter[SliceKey]:
 def _from_staging(root: LakePath, match: Match) -> Iterator[Erased]:
     staging = root / "_staging"
     for task in names(staging):
-        for name in (name for name in names(staging / task) if name.endswith(".parquet")):
+        files = [name for name in names(staging / task) if name.endswith(".parquet")]
+        for name in (name for name in files if not name.startswith(READING)):  # teams, and no people
             path = staging / task / name
             lost = _rewrite(path, lambda rows, report: without(rows, report, match), match)
             if lost is not None:

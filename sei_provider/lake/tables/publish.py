@@ -17,6 +17,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import stamina
 
+from sei_provider.lake.columns import TEAM_ID
 from sei_provider.lake.errors import (
     ConflictError,
     DamagedObjectError,
@@ -27,6 +28,7 @@ from sei_provider.lake.errors import (
 from sei_provider.lake.model import Manifest, Published, Superseded, checked_table_name
 from sei_provider.lake.periods import in_utc, next_month
 from sei_provider.lake.staging.manifests import mark_published
+from sei_provider.lake.staging.org_trees import TreeReading, load_reading
 from sei_provider.lake.staging.staged_file import StagedFiles
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
@@ -55,6 +57,8 @@ from sei_provider.lake.tables.schema import PERSONAL_DATA, TableSchema
 from sei_provider.lake.tables.stored_policy import with_stored_policy
 from sei_provider.lake.tables.stored_schema import read_schema
 from sei_provider.lake.tables.table import Content, Rewritten, Snapshot, commit, snapshot
+from sei_provider.lake.tables.team_ids import OrgTrees, with_team_ids
+from sei_provider.lake.tables.teams import KnownTeam, add_readings
 
 _Staged: TypeAlias = tuple[Manifest, LakePath]
 """A manifest, and the path that it names."""
@@ -77,6 +81,8 @@ def publish(
     is gone counts as published if a ledger holds it. `table` takes the place of the tables that the manifests name.
     Concurrent publishers lose nothing of each other on local disk (one machine) and on S3. Elsewhere only one may run,
     and `single_writer=True` confirms that. Memory is bounded for any number of rows.
+    Readings of the org trees (`stage_teams`) are put into their table of teams first, and stay staged. Rows get a
+    `team_id` where the readings before and after their export leave no doubt of it, see `OrgTrees.ids_of`.
     Manifests with an error are ignored. A slice that does not fit its table (`SchemaError`, `TableDefinitionError`), or
     that concerns a month whose object is damaged (`DamagedObjectError`), is refused by itself and stays staged; the
     others are published. `on_refused` is called for each of them; without it the first such error is raised, after all
@@ -85,14 +91,20 @@ def publish(
     root, published_at = lake_path(lake), in_utc(published_at, "published_at")
     require_safe_writes(root, single_writer=single_writer)
     by_table: dict[str, list[_Staged]] = defaultdict(list)
+    readings: dict[str, list[_Staged]] = defaultdict(list)
     for manifest in manifests:
         if manifest["path"] is not None and manifest["error"] is None:
-            by_table[checked_table_name(table or manifest["table"])].append((manifest, _path_within(root, manifest)))
+            staged = manifest, _path_within(root, manifest)
+            if manifest.get("teams"):
+                readings[checked_table_name(manifest["table"])].append(staged)
+            else:
+                by_table[checked_table_name(table or manifest["table"])].append(staged)
     published: list[Published] = []
     refused: list[tuple[Manifest, LakeError]] = []
     done: list[_Staged] = []
+    trees = _publish_readings(root, readings, refused)
     for name, slices in sorted(by_table.items()):
-        batch = _publish_table(root, name, slices, published_at)
+        batch = _publish_table(root, name, slices, published_at, trees)
         published += batch.report()
         for manifest, path in slices:
             error = batch.error(manifest)
@@ -134,7 +146,35 @@ class _Counted:
         return self.figures.counting(self.content.pieces())
 
 
-def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], published_at: datetime) -> Batch:
+def _publish_readings(
+    root: LakePath, by_table: Mapping[str, Sequence[_Staged]], refused: list[tuple[Manifest, LakeError]]
+) -> OrgTrees:
+    """Bring tables of teams up to date, and return what is known then; note the readings that cannot be used.
+
+    The staged readings stay: other publish tasks need them too.
+    """
+    readings: list[TreeReading] = []
+    known: dict[str, KnownTeam] = {}
+    for table, slices in sorted(by_table.items()):
+        with scratch_folder() as scratch:
+            files = [staged.file for staged in fetch_each([path for _, path in slices], scratch)]
+            found = [load_reading(file) for file in files if file]
+        for (manifest, path), file in zip(slices, files, strict=True):
+            if file is None:
+                msg = f"the reading of the org trees at {path} is gone: clear the task that read them, and this one"
+                refused.append((manifest, StagingError(msg)))
+        try:
+            known |= add_readings(root, table, found)
+        except (DamagedObjectError, TableDefinitionError) as error:
+            refused += [(manifest, error) for manifest, _ in slices]
+        else:
+            readings += found
+    return OrgTrees(readings, known)
+
+
+def _publish_table(
+    root: LakePath, table: str, slices: Sequence[_Staged], published_at: datetime, trees: OrgTrees
+) -> Batch:
     folder = table_folder(root, table)
     with locked(folder), scratch_folder() as scratch:
         staged, gone = _open(slices, scratch)
@@ -143,7 +183,12 @@ def _publish_table(root: LakePath, table: str, slices: Sequence[_Staged], publis
         exports = {(entry.scope, entry.export_id) for entry in entries.values()} | already.exports
         unknown = {header for manifest, _ in slices for header in manifest.get("unknown_columns", ())}
         paths = frozenset(manifest["path"] for manifest in gone)
-        batch = Batch(folder, published_at, staged, entries, already, frozenset(exports), sorted(unknown), paths)
+        reused = {(manifest["scope"], manifest["export_id"]) for manifest, _ in slices if manifest.get("reused")}
+        ids = {
+            key: trees.ids_of(file, reused=(file.slice.scope, file.export_id) in reused)
+            for key, file in staged.files.items()
+        }
+        batch = Batch(folder, published_at, staged, entries, already, frozenset(exports), sorted(unknown), ids, paths)
         for attempt in stamina.retry_context(
             on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5
         ):
@@ -211,11 +256,13 @@ def _widened(batch: Batch, before: TableSchema) -> TableSchema:
         except TableDefinitionError as error:
             batch.unfit[file.slice.scope, file.export_id] = error
     schema, unfit = infer_types(batch.staged, batch.folder.name, schema, batch.unfit.keys())
+    schema = schema.with_team_id() if schema.columns else schema
     batch.unfit |= unfit
     known = {column.name for column in before.columns}
     seen = {column.name for columns in batch.staged.columns.values() for column in columns}
     if batch.schema is None and batch.staged.files:
-        batch.missing_columns = [column.name for column in before.columns if column.name not in seen]
+        lacking = {column.name for column in before.columns} - seen - {TEAM_ID}
+        batch.missing_columns = [column.name for column in before.columns if column.name in lacking]
     if known:
         batch.new_columns += [column.name for column in schema.columns if column.name not in known]
     batch.schema = schema
@@ -264,7 +311,9 @@ def _content(
     held = current.ledger if current else ()
     own = ({entry.slice_key for entry in fresh} & batch.staged.files.keys()) - {entry.slice_key for entry in held}
     with_rows = {key for key in own if month in batch.staged.files[key].months}
-    rows = (cast_columns(of_slices(rows, own, month), plan.schema) for rows in batch.staged.pieces(with_rows))
+    ids = batch.team_ids if plan.schema.has_team_id else {}
+    pieces = (with_team_ids(of_slices(rows, own, month), ids) for rows in batch.staged.pieces(with_rows))
+    rows = (cast_columns(piece, plan.schema) for piece in pieces)
     figures = Figures(target) if current and next_month(month) <= batch.published_at.date() else None
     now = current.tables() if current else iter(())
     merged = merge(

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import stamina
 
 from sei_provider.lake.column_mapping import TYPE_NAMES, TYPES
-from sei_provider.lake.columns import DERIVED, DIMENSIONS, LINEAGE, Column, arrow_type
+from sei_provider.lake.columns import DERIVED, DIMENSIONS, LINEAGE, TEAM_ID, Column, arrow_type
 from sei_provider.lake.errors import ColumnsError, ConflictError, UnknownColumnError
 from sei_provider.lake.staging.quarantine import SCHEMA
 from sei_provider.lake.storage.backend import Lake, LakePath
@@ -64,7 +64,7 @@ def _checked(schema: TableSchema, table: str, column: str, new_type: str) -> Col
     if new_type not in TYPES:
         msg = f"unknown type {new_type!r}; the types are {', '.join(TYPES)}"
         raise ColumnsError(msg)
-    if column in (*DIMENSIONS, *DERIVED, *LINEAGE, "month"):
+    if column in (*DIMENSIONS, TEAM_ID, *DERIVED, *LINEAGE, "month"):
         msg = f"column {column!r} is a dimension or the lake's own, and its type is the same in every table"
         raise ColumnsError(msg)
     known = {each.name: each for each in schema.columns}

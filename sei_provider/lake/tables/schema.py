@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from sei_provider.lake.columns import DIMENSIONS, Column, ColumnType
+from sei_provider.lake.columns import DIMENSIONS, TEAM_ID, Column, ColumnType
 from sei_provider.lake.errors import NewerFormatError, TableDefinitionError
 from sei_provider.lake.model import JSON, Slice
 from sei_provider.lake.tables.layout import FORMAT
@@ -66,8 +66,17 @@ class TableSchema:
     def ordered(self) -> list[Column]:
         """Return the dimensions first, in the same order for every table, then the rest as first published."""
         known = {column.name: column for column in self.columns}
-        first = [known[name] for name in DIMENSIONS if name in known]
-        return first + [column for column in self.columns if column.name not in DIMENSIONS]
+        first = [name for name in (*DIMENSIONS, TEAM_ID) if name in known]
+        return [known[name] for name in (*first, *(name for name in known if name not in first))]
+
+    def with_team_id(self) -> TableSchema:
+        """Add the column `team_id`, unless an older version took one of that name from SEI's CSV."""
+        return self.with_columns([Column(TEAM_ID, "", "string")])
+
+    @property
+    def has_team_id(self) -> bool:
+        """Return whether the column `team_id` is ours, and not one that an older version took from SEI's CSV."""
+        return any(column == Column(TEAM_ID, "", "string") for column in self.columns)
 
     def with_definition(self, slice_: Slice) -> TableSchema:
         """Merge the definition of a slice. Metrics may only grow; everything else must match.

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sei_provider.lake.columns import LINEAGE
-from sei_provider.lake.errors import ConflictError, DamagedObjectError, UnknownColumnError
+from sei_provider.lake.errors import ConflictError, DamagedObjectError, UnknownColumnError, UnknownTableError
 from sei_provider.lake.periods import next_month
 from sei_provider.lake.staging.staged_file import DICTIONARY_BYTES, by_bytes
 from sei_provider.lake.storage.backend import Lake, LakePath
@@ -29,6 +29,7 @@ from sei_provider.lake.tables.ledger_entry import LedgerEntry, parents_of
 from sei_provider.lake.tables.month_schema import arrow_schema, cast_to_schema, conflicting, is_newer, require_castable
 from sei_provider.lake.tables.schema import TableSchema
 from sei_provider.lake.tables.stored_schema import fetch_schema, known_table, put_schema
+from sei_provider.lake.tables.teams import read_teams
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +172,21 @@ def read_table(
 
     Every month has the types of the table; a column that a month lacks is null there. A column without any value yet
     is text. The column `month` (string,
-    `2026-01`) is the partition. `columns` selects and orders. Raises `UnknownTableError`, which names the existing
+    `2026-01`) is the partition. A table of teams has no months, and all its rows are returned. `columns` selects and
+    orders. Raises `UnknownTableError`, which names the existing
     tables, or `UnknownColumnError`.
     """
     root = lake_path(lake)
     folder = table_folder(root, table)
-    known = known_table(root, table)
+    try:
+        known = known_table(root, table)
+    except UnknownTableError:
+        teams = read_teams(root, table)
+        if teams is None:
+            raise
+        return _selected(teams, table, columns)
     schema = arrow_schema(known, known.ordered()).append(pa.field("month", pa.string()))
-    unknown = [name for name in columns or () if name not in schema.names]
-    if unknown:
-        msg = f"table {table} has no column {', '.join(unknown)}; it has {', '.join(schema.names)}"
-        raise UnknownColumnError(msg)
+    _selected(schema.empty_table(), table, columns)
     parts = [schema.empty_table()]
     for month in months(folder):
         if (end and month > end) or (start and next_month(month) <= start):
@@ -196,7 +201,16 @@ def read_table(
         found = found.filter(pc.greater_equal(found["start_date"], start))
     if end:
         found = found.filter(pc.less_equal(found["start_date"], end))
-    return found.select(columns) if columns else found
+    return _selected(found, table, columns)
+
+
+def _selected(rows: pa.Table, table: str, columns: Sequence[str] | None) -> pa.Table:
+    """Return some columns, or all of them. Raises `UnknownColumnError`."""
+    unknown = [name for name in columns or () if name not in rows.schema.names]
+    if unknown:
+        msg = f"table {table} has no column {', '.join(unknown)}; it has {', '.join(rows.schema.names)}"
+        raise UnknownColumnError(msg)
+    return rows.select(columns) if columns else rows
 
 
 def put_month(
