@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_NOT_CACHED = {"there_is_no_cache": "true"}
+"""Parameter of reads of org trees and teams, without which they may be old (CONTRACT, "Freshness")."""
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 _REUSED_AGE = timedelta(seconds=5)
@@ -154,7 +156,7 @@ def list_org_trees(account: str) -> Flow[list[OrgTree]]:
             description=f"list the org trees, page {page}",
             method="GET",
             path="/v2/org-trees",
-            params={"accountIdentifier": account, "pageIndex": str(page), "pageSize": "100"},
+            params={"accountIdentifier": account, "pageIndex": str(page), "pageSize": "100", **_NOT_CACHED},
             parse=lambda reply: _tree_page(parse_json(reply)),
         )
 
@@ -176,11 +178,16 @@ def list_teams(tree: OrgTree | int | str, account: str) -> Flow[Team]:
         else f"read the teams of org tree {tree}",
         method="GET",
         path=f"/v2/org-trees/{tree_id:d}/teams",
-        params={"accountIdentifier": account},
-        parse=lambda reply: Team.from_reply(parse_json(reply, max_values=bounds.TREE_VALUES)),
+        params={"accountIdentifier": account, **_NOT_CACHED},
+        parse=_root_team,
         max_bytes=bounds.TREE_BYTES,
     )
     return teams
+
+
+def _root_team(reply: Reply) -> Team:
+    root = Team.from_reply(parse_json(reply, max_values=bounds.TREE_VALUES))
+    return replace(root, read_at=_answered_at(reply))
 
 
 def _tree_by_name(name: str, trees: list[OrgTree]) -> OrgTree:

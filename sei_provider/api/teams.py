@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sei_provider.api import bounds
@@ -42,7 +43,8 @@ class Team:
     """A team and the teams below it.
 
     `id` is the team id of an export's scope. `developer_count` is None where SEI does not tell it. `leaf` means that
-    the team has no child teams.
+    the team has no child teams. `read_at` is when SEI told of a tree, by the reply's own `Date` header; the root of the
+    tree has it.
     """
 
     id: str
@@ -50,6 +52,7 @@ class Team:
     children: tuple[Team, ...] = ()
     developer_count: int | None = None
     leaf: bool = True
+    read_at: datetime | None = field(default=None, compare=False)
 
     @classmethod
     def from_reply(cls, reply: object) -> Team:

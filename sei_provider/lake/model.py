@@ -21,6 +21,8 @@ SliceKey: TypeAlias = tuple[str, str, datetime]
 """Scope, export id and time of staging, which mark the rows of a slice in `_scope`, `_export_id`, `_exported_at`."""
 
 
+ALL_TREES = "all org trees"
+"""Scope of a reading of all org trees; that of one tree is `org:` with its name, like an export's."""
 _TABLE_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 
 

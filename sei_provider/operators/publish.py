@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException  # whose pl
 from airflow.sdk import BaseOperator
 
 from sei_provider import lake as sei_lake
-from sei_provider.lake.model import checked_table_name
+from sei_provider.lake.model import ALL_TREES, checked_table_name
 from sei_provider.operators._arguments import (
     argument_errors,
     check_flag,
@@ -30,7 +30,8 @@ from sei_provider.operators._missing import (
     find_missing,
     flat,
 )
-from sei_provider.operators._upstream import sources_of, upstream_exports
+from sei_provider.operators._upstream import sources_of, upstream_exports, upstream_states
+from sei_provider.operators.teams import SeiTeamsOperator
 from sei_provider.plural import plural
 from sei_provider.triggers.export import few
 
@@ -59,7 +60,11 @@ class SeiPublishOperator(BaseOperator):
     ignores such events. Before 3.3 a task cannot name partitions: there is one event, and consumers find the months in
     its extra.
 
-    :param staged: The results of the export tasks: manifests, or lists of them. (templated)
+    Readings of the org trees (`SeiTeamsOperator`) among `staged` bring the table of teams up to date first. Rows get a
+    `team_id` if the reading before their export and the one after it leave no doubt whose they are, otherwise null.
+
+    :param staged: The results of the export tasks, and of those that read the org trees: manifests, or lists of them.
+        (templated)
     :param expected: The value given to the export tasks, as `scopes` or by `expand_kwargs`: whatever of it is not
         staged is missing. So is all that an export task asked for and did not hand on, directly upstream or by way of
         the tasks whose results are `staged`. (templated)
@@ -107,7 +112,8 @@ class SeiPublishOperator(BaseOperator):
         with argument_errors():
             check_place("lake", self.lake)
             check_expected(self.expected)
-            manifests = check_staged(self.staged)
+            staged = check_staged(self.staged)
+        manifests = [manifest for manifest in staged if not manifest.get("teams")]
         exports = upstream_exports(self, context, SeiBatchOperator, self.expected, through=self._staged_by)
         if exports and all(export.state in NOT_RUN for export in exports) and any(flat(self.expected)):
             msg = "all export tasks before this one were skipped"
@@ -116,16 +122,23 @@ class SeiPublishOperator(BaseOperator):
             lake = open_lake(str(self.lake))
             missing = find_missing(self.expected, manifests, exports)
         refused: list[Missing] = []
+        lost_readings: list[Missing] = []
+
+        def note_refused(manifest: Manifest, error: sei_lake.LakeError) -> None:
+            into = lost_readings if manifest.get("teams") else refused
+            into.append(_refused(manifest, error, self.task_id))
+
         published = sei_lake.publish(
             lake,
-            manifests,
+            staged,
             published_at=datetime.now(UTC),
             table=self.table,
             single_writer=self.single_writer,
-            on_refused=lambda slice_, error: refused.append(_refused(slice_, error, self.task_id)),
+            on_refused=note_refused,
         )
         missing += [*refused, *_lost_to_a_wrong_clock(published, manifests)]
         _look_up_in_lake(lake, missing, self.table)
+        missing += [*lost_readings, *self._readings_not_made(context)]
         for month in published:
             self.log.info("%(table)s, month %(month)s: %(rows)d rows after %(slices)d slices", month)
             for lost in month["superseded"]:
@@ -147,6 +160,14 @@ class SeiPublishOperator(BaseOperator):
         for asset in self.outlets:
             _describe(context["outlet_events"][asset], published, missing)
         return {"published": published, "missing": missing}
+
+    def _readings_not_made(self, context: Context) -> Iterator[Missing]:
+        """Name the tasks before this one that were to read the org trees and failed."""
+        tasks = upstream_states(self, context, SeiTeamsOperator, through=self._staged_by)
+        for task_id, state in ((task_id, state) for task_id, found in tasks.items() for state in found.values()):
+            if state in {"failed", "upstream_failed"}:
+                error = f"task {task_id} has not read the org trees ({state}), so rows may lack their team_id"
+                yield Missing(scope=ALL_TREES, error=error, task=task_id)
 
 
 def _describe(event: Any, published: Sequence[Published], missing: Sequence[Any]) -> None:

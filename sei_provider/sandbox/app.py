@@ -47,7 +47,7 @@ def create_app(options: SandboxOptions) -> Starlette:
             *(route for routes in exports for route in routes.routes(prefix)),
             legacy_route(prefix, auth, organisation, faults, log),
             *TreeRoutes(auth, organisation, faults).routes(prefix),
-            admin_routes(log, store, faults),
+            admin_routes(log, store, faults, organisation),
             *(way_in(path) for path in ("/", PREFIX, TEAM_PAGE)),
         ],
         middleware=[Middleware(RequestLogMiddleware, log=log), Middleware(FaultMiddleware, clock=clock)],

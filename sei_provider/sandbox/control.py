@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
@@ -97,6 +98,28 @@ class SandboxControl:
     def advance(self, seconds: float) -> None:
         """Put the sandbox's clock forward, so that exports are done and reuse ends."""
         self._call("POST", "/clock", {"advance": seconds})
+
+    def change_teams(
+        self,
+        *,
+        rename: Mapping[str, str] | None = None,
+        move: Mapping[str, str] | None = None,
+        split: Mapping[str, Sequence[str]] | None = None,
+        delete: Sequence[str] = (),
+    ) -> None:
+        """Change the org trees, all at one moment and in this order; what exports hold already stays.
+
+        - `rename`: team id → its new name. Two teams may swap theirs.
+        - `move`: team id → the id of the team that it is put below, with all teams below it.
+        - `split`: team id → the names of its new child teams, which share its developers but the first.
+        - `delete`: ids of teams that go, with all teams below them.
+
+        A new team gets an id that no team had before. Reads of the trees without `there_is_no_cache=true` show them as
+        they were before the last change (CONTRACT, "Freshness"). Raises `urllib.error.HTTPError` (400, the reason in
+        its body) for a change that cannot be made.
+        """
+        changes = {"rename": dict(rename or {}), "move": dict(move or {}), "delete": list(delete)}
+        self._call("POST", "/teams", changes | {"split": {team: list(names) for team, names in (split or {}).items()}})
 
     def _call(self, method: str, path: str, body: object = None) -> builtins.bytes:
         data = None if body is None else json.dumps(body).encode()

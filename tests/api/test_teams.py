@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -62,12 +63,21 @@ def test_trees_and_teams_are_read_as_documented(client_to: MakeClient) -> None:
         ("13", "Team 13", True),
     ]
     identifiers = {"accountIdentifier": "acc", "projectIdentifier": "web", "orgIdentifier": "acme"}
+    identifiers |= {"there_is_no_cache": "true"}  # without it a list may be old
     assert [request.url.path.removeprefix("/prod1/sei/api") for request in asked] == [
         "/v2/org-trees",
         "/v2/org-trees/1/teams",
     ]
     assert dict(asked[0].url.params) == identifiers | {"pageIndex": "0", "pageSize": "100"}
     assert dict(asked[1].url.params) == identifiers
+
+
+def test_the_root_of_a_tree_tells_when_sei_answered_by_its_own_clock(client_to: MakeClient) -> None:
+    told = {"date": "Mon, 02 Mar 2026 02:30:00 GMT"}
+    for headers, read_at in ((told, datetime(2026, 3, 2, 2, 30, tzinfo=UTC)), ({}, None)):
+        answer, _ = answering(httpx.Response(200, json=node(10, node(11)), headers=headers))
+        root = client_to(answer, **ACCOUNT).list_teams(1)
+        assert (root.read_at, root.children[0].read_at) == (read_at, None)
 
 
 def test_row_14_a_team_id_is_text_that_a_scope_takes() -> None:

@@ -13,7 +13,7 @@ from lake_bench import Bench, at
 
 from sei_provider import lake
 from sei_provider.lake import Manifest, TreeTeam
-from sei_provider.lake.staging.org_trees import ALL_TREES
+from sei_provider.lake.model import ALL_TREES
 
 NAMES = ("Eng", "A", "B", "A/B", "B/A", "CI", "CI/CD", "CD")
 TABLE = "productivity_team_monthly"

@@ -117,7 +117,7 @@ def test_trees_need_key_identifiers_and_content_type_like_every_call(path: str, 
     [
         ("", {"pageIndex": -1}, "pageIndex must be a whole number from 0, not '-1'"),
         ("", {"pageSize": 0}, "pageSize must be a whole number from 1, not '0'"),
-        ("", {"page": 0}, "unknown parameter 'page'; there are projectIdentifier, orgIdentifier, accountIdentifier, p"),
+        ("", {"page": 0}, "unknown parameter 'page'; there are projectIdentifier, orgIdentifier, accountIdentifier, t"),
         ("/hierarchies", {"pageIndex": 0}, "unknown parameter 'pageIndex'"),
         ("/101/teams", {"pageSize": 1}, "unknown parameter 'pageSize'"),
     ],

@@ -15,15 +15,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sei_provider.lake.model import Manifest, TreeTeam, checked_table_name
+from sei_provider.lake.model import ALL_TREES, Manifest, TreeTeam, checked_table_name
 from sei_provider.lake.periods import in_utc
 from sei_provider.lake.staging.manifests import write_manifest
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import lake_path, put, require_safe_writes
 
-ALL_TREES = "all org trees"
-"""Scope of a reading of all trees; that of one tree is `org:` with its name, like an export's."""
 TEAM_FIELDS = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),

@@ -28,7 +28,6 @@ from sei_provider.lake.errors import (
 from sei_provider.lake.model import Manifest, Published, Superseded, checked_table_name
 from sei_provider.lake.periods import in_utc, next_month
 from sei_provider.lake.staging.manifests import mark_published
-from sei_provider.lake.staging.org_trees import TreeReading, load_reading
 from sei_provider.lake.staging.staged_file import StagedFiles
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
@@ -40,6 +39,7 @@ from sei_provider.lake.tables.ledger import AlreadyPublished
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import merge, of_slices
 from sei_provider.lake.tables.month_schema import arrow_schema
+from sei_provider.lake.tables.org_trees import publish_readings
 from sei_provider.lake.tables.plan import (
     CROSSES_MONTHS,
     Ledgers,
@@ -58,7 +58,6 @@ from sei_provider.lake.tables.stored_policy import with_stored_policy
 from sei_provider.lake.tables.stored_schema import read_schema
 from sei_provider.lake.tables.table import Content, Rewritten, Snapshot, commit, snapshot
 from sei_provider.lake.tables.team_ids import OrgTrees, with_team_ids
-from sei_provider.lake.tables.teams import KnownTeam, add_readings
 
 _Staged: TypeAlias = tuple[Manifest, LakePath]
 """A manifest, and the path that it names."""
@@ -102,7 +101,7 @@ def publish(
     published: list[Published] = []
     refused: list[tuple[Manifest, LakeError]] = []
     done: list[_Staged] = []
-    trees = _publish_readings(root, readings, refused)
+    trees = publish_readings(root, readings, refused)
     for name, slices in sorted(by_table.items()):
         batch = _publish_table(root, name, slices, published_at, trees)
         published += batch.report()
@@ -144,32 +143,6 @@ class _Counted:
 
     def pieces(self) -> Iterable[pa.Table]:
         return self.figures.counting(self.content.pieces())
-
-
-def _publish_readings(
-    root: LakePath, by_table: Mapping[str, Sequence[_Staged]], refused: list[tuple[Manifest, LakeError]]
-) -> OrgTrees:
-    """Bring tables of teams up to date, and return what is known then; note the readings that cannot be used.
-
-    The staged readings stay: other publish tasks need them too.
-    """
-    readings: list[TreeReading] = []
-    known: dict[str, KnownTeam] = {}
-    for table, slices in sorted(by_table.items()):
-        with scratch_folder() as scratch:
-            files = [staged.file for staged in fetch_each([path for _, path in slices], scratch)]
-            found = [load_reading(file) for file in files if file]
-        for (manifest, path), file in zip(slices, files, strict=True):
-            if file is None:
-                msg = f"the reading of the org trees at {path} is gone: clear the task that read them, and this one"
-                refused.append((manifest, StagingError(msg)))
-        try:
-            known |= add_readings(root, table, found)
-        except (DamagedObjectError, TableDefinitionError) as error:
-            refused += [(manifest, error) for manifest, _ in slices]
-        else:
-            readings += found
-    return OrgTrees(readings, known)
 
 
 def _publish_table(

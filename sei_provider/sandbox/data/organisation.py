@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from sei_provider.sandbox.data.tree_changes import TreeChange
 
 TREE_NAME = "Engineering"
 
@@ -66,7 +68,7 @@ class Organisation:
 
     def __init__(self, teams: int = 40) -> None:
         groups = range((teams + _GROUP_SIZE - 1) // _GROUP_SIZE)
-        self.root = Team(
+        root = Team(
             id="1",
             name=TREE_NAME,
             hierarchy=TREE_NAME,
@@ -74,13 +76,41 @@ class Organisation:
             developers=_developers("1", 1),
             children=tuple(_group(group, min(_GROUP_SIZE, teams - group * _GROUP_SIZE)) for group in groups),
         )
-        self.trees = (OrgTree(101, self.root), OrgTree(102, _research()))
-        self._by_id = {team.id: team for tree in self.trees for team in tree.root.walk()}
+        self._show((OrgTree(101, root), OrgTree(102, _research())))
+        self.cached_trees = self.trees
+        """What a read that may be old gives (CONTRACT, "Freshness"): the trees before the last change."""
+        self._last_id = max(int(team_id) for team_id in self._by_id)
 
     @property
     def leaves(self) -> tuple[Team, ...]:
         """The leaf teams of Engineering, in the order of their ids."""
         return tuple(team for team in self.root.walk() if not team.children)
+
+    def change(self, changes: Iterable[TreeChange]) -> None:
+        """Change the trees, all at one moment: what reads them sees all the changes or none.
+
+        Exports keep the teams that they were made with. Raises `ValueError` for a team that does not exist, a root that
+        is moved or deleted, and a team that is moved below itself.
+        """
+        nodes = {team.id: team for tree in self.trees for team in tree.root.walk()}
+        above = {child.id: team.id for team in nodes.values() for child in team.children}
+        for apply in changes:
+            self._last_id = apply(nodes, above, self._last_id)
+        below: dict[str, list[str]] = {}
+        for team_id, parent in above.items():
+            below.setdefault(parent, []).append(team_id)
+
+        def rebuilt(team_id: str, beginning: str) -> Team:
+            hierarchy = beginning + nodes[team_id].name
+            children = tuple(rebuilt(child, f"{hierarchy}/") for child in below.get(team_id, ()))
+            return replace(nodes[team_id], hierarchy=hierarchy, children=children)
+
+        self.cached_trees = self.trees
+        self._show(tuple(OrgTree(tree.id, rebuilt(tree.root.id, "")) for tree in self.trees))
+
+    def _show(self, trees: tuple[OrgTree, ...]) -> None:
+        self.trees, self.root = trees, trees[0].root
+        self._by_id = {team.id: team for tree in trees for team in tree.root.walk()}
 
     def team(self, team_id: str) -> Team | None:
         """Return the team with this id, or None."""

@@ -10,12 +10,13 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 
 from sei_provider.sandbox.clock import timestamp
+from sei_provider.sandbox.data.tree_changes import deleted, moved, renamed, split
 from sei_provider.sandbox.faults.rules import FaultRule, contradiction
 from sei_provider.sandbox.faults.table import EVERY_FAULT, REPORTS, Call
-from sei_provider.sandbox.http.errors import not_found
+from sei_provider.sandbox.http.errors import bad_request, not_found
 from sei_provider.sandbox.http.request_log import PREFIX
 from sei_provider.sandbox.http.status_page import faults_page, records_page, status_page
-from sei_provider.sandbox.http.validation import StrictModel, expected, one_of, parse
+from sei_provider.sandbox.http.validation import Names, StrictModel, Text, expected, one_of, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from sei_provider.sandbox.data.organisation import Organisation
     from sei_provider.sandbox.exports import Export, ExportStore
     from sei_provider.sandbox.faults.rules import FaultPlan
     from sei_provider.sandbox.http.request_log import LoggedReport, RequestLog
@@ -55,6 +57,15 @@ TEAM_PAGE = "/ng/account/{account}/module/sei/insights/{page}"
 """Where SEI's web interface shows a team (CONTRACT, "Pages to look at"); the sandbox has its own page instead."""
 
 
+class TreeChangeBody(StrictModel):
+    """Changes of the org trees, as `SandboxControl.change_teams` sends them."""
+
+    rename: dict[str, Text] = Field(default_factory=dict)
+    move: dict[str, Text] = Field(default_factory=dict)
+    split: dict[str, Names] = Field(default_factory=dict)
+    delete: Names = ()
+
+
 def way_in(path: str) -> Route:
     """Return a route that leads a person's browser to the sandbox's page; nobody else finds anything there."""
 
@@ -66,7 +77,7 @@ def way_in(path: str) -> Route:
     return Route(path, response)
 
 
-def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan) -> Mount:
+def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan, organisation: Organisation) -> Mount:
     """Return the routes under `/_sandbox`; they need no key."""
     clock = log.clock
 
@@ -99,6 +110,14 @@ def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan) -> Moun
         clock.advance(parse(ClockBody, await request.body()).advance)
         return JSONResponse({"now": clock.now()})
 
+    async def change_teams(request: Request) -> Response:
+        body = parse(TreeChangeBody, await request.body())
+        try:
+            organisation.change([renamed(body.rename), moved(body.move), split(body.split), deleted(body.delete)])
+        except ValueError as error:
+            bad_request(str(error))
+        return Response(status_code=204)
+
     async def show_faults(request: Request) -> Response:
         return HTMLResponse(faults_page(f"{request.url.scheme}://{request.url.netloc}{PREFIX}"))
 
@@ -115,6 +134,7 @@ def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan) -> Moun
         Route("/faults", show_faults),
         Route("/faults", order_fault, methods=["POST"]),
         Route("/faults", clear_faults, methods=["DELETE"]),
+        Route("/teams", change_teams, methods=["POST"]),
         Route("/clock", advance_clock, methods=["POST"]),
     ]
     return Mount(PREFIX, routes=routes)

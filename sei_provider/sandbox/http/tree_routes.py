@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
 PATH = "/v2/org-trees"
 
 
-class TreePageQuery(IdentifierQuery):
+class TreeQuery(IdentifierQuery):
+    """The query of a read of org trees or teams."""
+
+    there_is_no_cache: Annotated[Literal["true"] | None, Field(alias="there_is_no_cache")] = None
+    """Without it the answer may be old (CONTRACT, "Freshness")."""
+
+
+class TreePageQuery(TreeQuery):
     """The query of the list of trees; the default and the largest page size are documented nowhere."""
 
     page_index: Annotated[int, whole_number(0)] = 0
@@ -52,25 +60,28 @@ class TreeRoutes:
         query = self._check(request, TreePageQuery)
         index, size = query.page_index, query.page_size
         endless = self._fault(request, "endless_pages", "forbidden") == "endless_pages"
-        records = [_record(tree) for tree in self.organisation.trees]
+        records = [_record(tree) for tree in self._trees(query)]
         start = index * size % len(records) if endless else index * size
         total = (index + 2) * size if endless else len(records)
         page: Json = {"records": records[start : start + size], "totalCount": total}
         return JSONResponse({**page, "pageIndex": index, "pageSize": size})
 
     async def _hierarchies(self, request: Request) -> Response:
-        self._check(request, IdentifierQuery)
+        trees = self._trees(self._check(request, TreeQuery))
         fault = self._fault(request, "cycle", "forbidden")
-        return JSONResponse([_node(_root(tree, fault), tree) for tree in self.organisation.trees])
+        return JSONResponse([_node(_root(tree, fault), tree) for tree in trees])
 
     async def _teams(self, request: Request) -> Response:
-        self._check(request, IdentifierQuery)
+        trees = self._trees(self._check(request, TreeQuery))
         tree_id: str = request.path_params["tree_id"]
-        tree = next((tree for tree in self.organisation.trees if str(tree.id) == tree_id), None)
+        tree = next((tree for tree in trees if str(tree.id) == tree_id), None)
         if tree is None:
             not_found(f"Org tree not found: {tree_id!r}")
         fault = self._fault(request, "cycle", "forbidden", tree=tree.name)
         return JSONResponse(_team(_root(tree, fault), None))
+
+    def _trees(self, query: TreeQuery) -> tuple[OrgTree, ...]:
+        return self.organisation.trees if query.there_is_no_cache else self.organisation.cached_trees
 
     def _check(self, request: Request, query: type[Model]) -> Model:
         log_call(request, "trees")
