@@ -28,9 +28,9 @@ FLOORS: Mapping[str, Sequence[Sequence[str]]] = {
     ),
     "sei_provider.api": (
         ("bounds",),
-        ("errors", "redaction", "reports"),
-        ("validation", "periods"),
-        ("link",),
+        ("errors", "redaction", "report"),
+        ("reports", "validation", "periods"),
+        ("link", "options"),
         ("request", "export", "teams"),
         ("planner", "call"),
         ("pagination",),

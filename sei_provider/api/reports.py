@@ -7,68 +7,9 @@ A new report is one more entry in `REPORTS`. Names are spelled as in SEI's docum
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """One kind of export.
-
-    `metric_groups` maps a group to its metrics at each level. A report without levels has the level `""`. A legacy
-    report has one group, named as the field of its body that holds the metrics.
-    """
-
-    name: str
-    create_path: str
-    """Path of the create call (of a legacy report: of its only call), appended to the base URL."""
-    path: str
-    """Path of the list; status and download append to it."""
-    metric_groups: Mapping[str, Mapping[str, tuple[str, ...]]]
-    levels: tuple[str, ...] = ()
-    default_level: str | None = None
-    granularities: tuple[str, ...]
-    default_granularity: str
-    """Sent when the caller gives none; empty if the field is then left out."""
-    level_granularities: Mapping[str, str] = field(default_factory=dict)
-    """By level, what is sent in place of `default_granularity`."""
-    takes_metrics: bool
-    """Whether single metrics can be requested (business alignment has groups only)."""
-    default_aggregation: str | None = None
-    """Sent when the caller gives none; None if the report takes no aggregation."""
-    computation_modes: tuple[str, ...] = ()
-    team_and_tree: bool = False
-    """Whether a scope may name both a team and its org tree (CONTRACT row 11)."""
-    sends_format: bool = False
-    """Whether `options.format` is part of the documented body (CONTRACT row 33)."""
-    has_list: bool = False
-    """Whether the exports of this report can be listed."""
-    legacy: bool = False
-    """Whether it is one of seed 002's legacy reports: synchronous, with a body of its own shape, of one team, and with
-    single metrics but no groups."""
-    sends_team_ref: bool = False
-    """Legacy only: whether the body also holds `teamRefId`, the team's id as a number (CONTRACT rows 14, 32)."""
-    flags: tuple[str, ...] = ()
-    """Legacy only: the boolean fields of the body that users may set in `options`."""
-    page: str = "productivity"
-    """Which of a team's pages in SEI shows its figures (CONTRACT, "Pages to look at"); sprint has none of its own."""
-
-    @property
-    def widens(self) -> bool:
-        """Whether ranges are widened to whole periods. Legacy reports are not, because one row covers the whole range
-        (DESIGN, decision 4)."""
-        return not self.legacy
-
-    def metrics(self, level: str | None = None) -> frozenset[str]:
-        """Return all metrics at one level, or at any level if none is given."""
-        return frozenset(
-            metric
-            for by_level in self.metric_groups.values()
-            for at, metrics in by_level.items()
-            if level is None or at == level
-            for metric in metrics
-        )
-
+from sei_provider.api.report import Option, Report
 
 _PRODUCTIVITY = Report(  # seeds 001 and 002
     name="productivity",
@@ -211,6 +152,36 @@ _BUSINESS_ALIGNMENT = Report(  # seed 003; its metrics are the customer's own ca
     metric_groups={"CATEGORIZED": {"": ()}, "UNCATEGORIZED": {"": ()}},
 )
 
+_EFFICIENCY = Report(  # CONTRACT 1a; its columns are documented nowhere, so none are declared
+    name="efficiency",
+    create_path="/v2/insights/efficiency/exports",
+    path="/v2/insights/efficiency/exports",
+    granularities=("WEEKLY", "MONTHLY", "QUARTERLY"),
+    default_granularity="MONTHLY",
+    takes_metrics=True,
+    page="dora",
+    open_metrics=True,
+    groups_or_metrics=True,
+    default_groups=("lttc", "df", "mttr", "cfr", "summary"),  # the spelling of the request's example
+    aggregations=("mean", "median", "p90", "p95"),
+    sends_format=True,
+    options={
+        "workCategoryFilter": Option(kind="names", choices=("ALL", "BUGS", "FEATURES"), alone="ALL", group="lttc"),
+        "compression": Option(kind="name", choices=("gzip",)),
+    },
+    columns=(),
+    metric_groups={  # both spellings: that of the example, and that of the table of groups
+        "lttc": {"": ("LTTC_Mean_Days",)},
+        "df": {"": ("DF_Deployment_Count",)},
+        "mttr": {"": ()},
+        "cfr": {"": ("CFR_Failure_Rate_Percent",)},
+        "summary": {"": ()},
+        "work_items": {"": ()},
+        "deployment_frequency": {"": ("DF_Deployment_Count",)},
+        "rating": {"": ()},
+    },
+)
+
 _TEAM_REPORT = Report(  # seed 002, ExportRequestDTO
     name="team_report",
     create_path="/v2/insights/teams/reports",
@@ -220,6 +191,7 @@ _TEAM_REPORT = Report(  # seed 002, ExportRequestDTO
     takes_metrics=True,
     legacy=True,
     sends_team_ref=True,
+    options={},
     metric_groups={
         "productivity": {
             "": (
@@ -242,7 +214,7 @@ _CONTRIBUTOR_REPORT = Report(  # seed 002, ContributorExportRequestDTO
     default_granularity="",
     takes_metrics=True,
     legacy=True,
-    flags=("includeRatings",),
+    options={"includeRatings": Option(kind="flag", place="body")},
     metric_groups={
         "productivityContributors": {
             "": (
@@ -259,6 +231,9 @@ _CONTRIBUTOR_REPORT = Report(  # seed 002, ContributorExportRequestDTO
 )
 
 REPORTS: Mapping[str, Report] = MappingProxyType(
-    {report.name: report for report in (_PRODUCTIVITY, _SPRINT, _BUSINESS_ALIGNMENT, _TEAM_REPORT, _CONTRIBUTOR_REPORT)}
+    {
+        report.name: report
+        for report in (_PRODUCTIVITY, _SPRINT, _BUSINESS_ALIGNMENT, _EFFICIENCY, _TEAM_REPORT, _CONTRIBUTOR_REPORT)
+    }
 )
 """The reports this provider exports, by the name users write."""

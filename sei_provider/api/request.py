@@ -15,8 +15,24 @@ from types import MappingProxyType
 from typing import Any
 
 from sei_provider.api.errors import SeiInputError
-from sei_provider.api.reports import REPORTS, Report
-from sei_provider.api.validation import ID_RULE, normalize_choice, normalize_choices, parse_day, quoted, team_id
+from sei_provider.api.options import (
+    check_option_names,
+    names_manager_anywhere,
+    normalize_options,
+    place_options,
+    refuse_manager,
+)
+from sei_provider.api.report import Report
+from sei_provider.api.reports import REPORTS
+from sei_provider.api.validation import (
+    ID_RULE,
+    normalize_choice,
+    normalize_choices,
+    normalize_open_names,
+    parse_day,
+    quoted,
+    team_id,
+)
 
 LEVEL_FIELDS = ("metricLevel", "aggregationLevel")
 """The two names of the level in a request's body; clusters pass over the one that they do not know (CONTRACT row 9)."""
@@ -42,6 +58,8 @@ class Scope:
         """
         if isinstance(value, Scope):
             return value
+        if names_manager_anywhere(value):
+            raise refuse_manager()
         fields = value if isinstance(value, Mapping) else {"teamId": value}
         team = team_id(fields.get("teamId"))
         tree: Any = fields.get("orgTreeName")
@@ -79,11 +97,16 @@ class ExportRequest:
 
     Names may be written in any case and become the documented spelling (CONTRACT rows 8, 10, 30).
     `start` and `end` are dates or `yyyy-MM-dd`, and are not widened (see `periods.whole_periods`).
-    Without `metric_groups` and `metrics`, productivity and sprint request all documented groups, business
-    alignment all work, and the legacy reports all metrics. `options` are further fields of the body's `options`.
+    Without `metric_groups` and `metrics`, productivity and sprint request all documented groups, efficiency `lttc`,
+    `df`, `mttr`, `cfr` and `summary`, business alignment all work, and the legacy reports all metrics. Efficiency takes
+    groups, in both of their spellings, or metrics, not both (CONTRACT 1a).
+
+    `options` are further documented members of the body by their names, wherever the body has them:
+    `workCategoryFilter` and `compression` (efficiency), `includeRatings` (contributor report). For productivity, sprint
+    and business alignment they are further fields of the body's `options`, sent as they are.
 
     The legacy reports take one team and `metrics`, no groups. Their `granularity` is optional and then empty
-    (CONTRACT row 19). Their only option is `{"includeRatings": True}`, of the contributor report.
+    (CONTRACT row 19).
 
     Raises `SeiInputError` for an unknown report, group, metric, level or granularity, an end before the
     start, a scope that the report does not take, or an option that it does not have.
@@ -128,19 +151,13 @@ class ExportRequest:
             mode = normalize_choice("computation mode", self.computation_mode, report.computation_modes, report)
         groups = normalize_choices("metric group", self.metric_groups, report.metric_groups, report)
         metrics: tuple[str, ...] = ()
-        if self.metrics:
+        if self.metrics and report.open_metrics:
+            metrics = normalize_open_names("metric", self.metrics, report.metrics(level), report)
+        elif self.metrics:
             kind = f"{level}-level metric" if level else "metric"
             metrics = normalize_choices(kind, self.metrics, sorted(report.metrics(level)), report)
         elif report.takes_metrics and not (groups or report.legacy):
-            groups = tuple(report.metric_groups)
-        aggregation = self.aggregation
-        if aggregation is None:
-            aggregation = report.default_aggregation
-        elif isinstance(aggregation, str) and aggregation.strip():
-            aggregation = aggregation.strip().lower()
-        else:
-            msg = f"aggregation must be text, such as mean, not {quoted(aggregation)}"
-            raise SeiInputError(msg)
+            groups = report.default_groups or tuple(report.metric_groups)
         normalized = {
             "report": report.name,
             "scope": scope,
@@ -150,9 +167,9 @@ class ExportRequest:
             "level": level,
             "metric_groups": groups,
             "metrics": metrics,
-            "aggregation": aggregation,
+            "aggregation": _aggregation(report, self.aggregation),
             "computation_mode": mode,
-            "options": MappingProxyType(dict(self.options or {})),
+            "options": MappingProxyType(normalize_options(report, self.options, groups, metrics)),
         }
         for name, value in normalized.items():
             object.__setattr__(self, name, value)
@@ -183,14 +200,16 @@ class ExportRequest:
         options: dict[str, Any] = {
             "aggregation": self.aggregation,
             "computationMode": self.computation_mode,
-            level_field: self.level,
+            report.level_field or level_field: self.level,
             "granularity": self.granularity,
             "format": "csv" if report.sends_format else None,
         }
         body: dict[str, Any] = {
             "scope": scope,
             "dateRange": {"start": self.start.isoformat(), "end": self.end.isoformat()},
-            "options": {name: value for name, value in options.items() if value is not None} | dict(self.options),
+            "options": {name: value for name, value in options.items() if value is not None}
+            | place_options(report, self.options, "options"),
+            **place_options(report, self.options, "body"),
         }
         if self.metric_groups:
             body["metricGroups"] = list(self.metric_groups)
@@ -221,14 +240,17 @@ def _report_body(request: ExportRequest) -> dict[str, Any]:
         "collectionId": team_id,  # text here, a number below: one team, as documented (row 14)
         "dateStart": request.start.isoformat(),
         "dateEnd": request.end.isoformat(),
-        **request.options,
+        **place_options(report, request.options, "body"),
     }
     if report.sends_team_ref:
         body["teamRefId"] = int(team_id)
     if request.granularity:
         body["granularity"] = request.granularity
     (holder,) = report.metric_groups
-    body[holder] = {"metrics": list(request.metrics)}  # an empty list asks for all (row 19)
+    body[holder] = {  # an empty list of metrics asks for all (row 19)
+        "metrics": list(request.metrics),
+        **place_options(report, request.options, "metrics"),
+    }
     return body
 
 
@@ -251,21 +273,20 @@ def _check_scope(report: Report, scope: Scope) -> None:
         raise SeiInputError(msg)
 
 
-_NAMED_OPTIONS = {
-    "aggregation": "aggregation",
-    "computationmode": "computation_mode",
-    "metriclevel": "level",
-    "aggregationlevel": "level",
-    "granularity": "granularity",
-    "format": None,
-}
+def _aggregation(report: Report, asked: object) -> str | None:
+    if asked is None:
+        return report.default_aggregation
+    if report.aggregations:
+        return normalize_choice("aggregation", asked, report.aggregations, report)
+    if isinstance(asked, str) and asked.strip():
+        return asked.strip().lower()
+    msg = f"aggregation must be text, such as mean, not {quoted(asked)}"
+    raise SeiInputError(msg)
 
 
 def _check_taken(report: Report, request: ExportRequest) -> None:
     """Raise `SeiInputError` for an argument or an option that the report does not take."""
-    if not isinstance(request.options, Mapping | None):
-        msg = f"options must be a mapping of names and values, not {quoted(request.options)}"
-        raise SeiInputError(msg)
+    check_option_names(report, request.options)
     if report.legacy and request.metric_groups:
         got = request.metric_groups
         msg = f"{report.name} has no metric groups; name single metrics, or leave both out for all (got {got!r})"
@@ -273,22 +294,18 @@ def _check_taken(report: Report, request: ExportRequest) -> None:
     if request.metrics and not report.takes_metrics:
         msg = f"{report.name} takes no single metrics; use metric groups: {', '.join(report.metric_groups)}"
         raise SeiInputError(msg)
+    if request.metrics and request.metric_groups and report.groups_or_metrics:
+        msg = (
+            f"{report.name} takes metric groups or single metrics, not both: "
+            f"got the groups {quoted(request.metric_groups)} and the metrics {quoted(request.metrics)}"
+        )
+        raise SeiInputError(msg)
     if request.level is not None and not report.levels:
         msg = f"{report.name} has no levels; leave level out (got {request.level!r})"
         raise SeiInputError(msg)
-    if request.aggregation is not None and report.default_aggregation is None:
+    if request.aggregation is not None and not report.takes_aggregation:
         msg = f"{report.name} takes no aggregation; leave it out (got {request.aggregation!r})"
         raise SeiInputError(msg)
     if request.computation_mode is not None and not report.computation_modes:
         msg = f"{report.name} has no computation mode; leave it out (got {request.computation_mode!r})"
         raise SeiInputError(msg)
-    for name, value in (request.options or {}).items():
-        if (folded := str(name).strip().casefold()) in _NAMED_OPTIONS:
-            instead = _NAMED_OPTIONS[folded]
-            hint = f"use the argument {instead}" if instead else "the format is always CSV"
-            msg = f"options must not hold {name!r}: {hint}"
-            raise SeiInputError(msg)
-        if report.legacy and not (name in report.flags and isinstance(value, bool)):
-            taken = ", ".join(f"{flag} (true or false)" for flag in report.flags) or "none"
-            msg = f"{report.name} does not take the option {name!r} with {value!r}; it takes: {taken}"
-            raise SeiInputError(msg)

@@ -13,11 +13,12 @@ from typing import TypeGuard
 from sei_provider.api import bounds
 from sei_provider.api.errors import SeiInputError
 from sei_provider.api.redaction import holds_secret, sanitize
-from sei_provider.api.reports import Report
+from sei_provider.api.report import Report
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}")
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})[Tt ][0-9:.]+(Z|[+-][0-9:]+)?")
 _ID = re.compile(r"[0-9]+|(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_][A-Za-z0-9_-]*")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PAST_IDS = 2**63
 ID_RULE = "an id is a number from 1 on, or text of letters, digits, _ and -, as in 456 or team_abc123"
 _NO_IDS = {"none", "null", "nil", "nan", "inf", "infinity", "true", "false", "undefined", "all"}
@@ -79,13 +80,36 @@ def normalize_choice(kind: str, name: object, allowed: Iterable[str], report: Re
 
 def normalize_choices(kind: str, names: object, allowed: Iterable[str], report: Report) -> tuple[str, ...]:
     """Return the documented spelling of several names, each once; () for None."""
+    allowed = tuple(allowed)
+    return tuple(dict.fromkeys(normalize_choice(kind, name, allowed, report) for name in _listed(kind, names)))
+
+
+def normalize_open_names(kind: str, names: object, known: Iterable[str], report: Report) -> tuple[str, ...]:
+    """Return several names, each once: known ones in documented spelling, others as they are written.
+
+    For names of which SEI's document gives examples only. Raises `SeiInputError` for what cannot be a name.
+    """
+    by_folded = {name.casefold(): name for name in known}
+    found: dict[str, str] = {}
+    for name in _listed(kind, names):
+        if not isinstance(name, str) or not _NAME.fullmatch(name.strip()):
+            msg = (
+                f"{quoted(name)} cannot be a {kind} of {report.name}; a {kind} is of letters, digits and _, such as: "
+                f"{', '.join(by_folded.values())}"
+            )
+            raise SeiInputError(msg)
+        folded = name.strip().casefold()
+        found.setdefault(folded, by_folded.get(folded, name.strip()))
+    return tuple(found.values())
+
+
+def _listed(kind: str, names: object) -> Collection[object]:
     if names is None:
         return ()
     if isinstance(names, str | Mapping) or not isinstance(names, Collection):  # an iterator could be read only once
         msg = f"{kind}s must be a list of names, not {quoted(names)}"
         raise SeiInputError(msg)
-    allowed = tuple(allowed)
-    return tuple(dict.fromkeys(normalize_choice(kind, name, allowed, report) for name in names))
+    return names
 
 
 def parse_day(name: str, value: object) -> date:

@@ -160,5 +160,47 @@ def listed_headers(value: Any) -> list[str]:
     return list(found)
 
 
+def request_arguments(names: Sequence[str], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of these names that every request carries, as a request takes them."""
+    asked = {name: arguments.get(name) for name in names}
+    return asked | {"options": parsed_options(asked["options"])}
+
+
+def any_options(report: object) -> dict[str, list[str]]:
+    """Return options that a report needs, in place of those that are known only at run time."""
+    return {name: ["…"] for name in REPORTS[normalize_report(report)].required_options}
+
+
+def parsed_options(value: Any) -> Any:
+    """Return options from a mapping, or from a template that was rendered to text: JSON, or Python's form of a dict.
+
+    A list in them may be such text too, as `{{ var.value.sei_issue_statuses }}` gives it. Raises `SeiInputError` for
+    text that is neither.
+    """
+    if isinstance(value, Mapping):
+        return {name: _parsed(each) if _is_text_of_list(each) else each for name, each in value.items()}
+    if not isinstance(value, str):
+        return value
+    if value.strip() in {"", "None", "null"}:
+        return None
+    found = _parsed(value)
+    if not isinstance(found, Mapping):
+        msg = f"options must be a mapping of names and values, not {quoted(value)}"
+        raise SeiInputError(msg)
+    return parsed_options(found)
+
+
+def _is_text_of_list(value: object) -> bool:
+    return isinstance(value, str) and value.strip().startswith("[") and value.strip().endswith("]")
+
+
+def _parsed(text: str) -> Any:
+    """Return what a text of JSON or Python means; the text itself if it is neither."""
+    for parse in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            return parse(text.strip())
+    return text
+
+
 def _is_upath(value: object) -> bool:
     return hasattr(value, "protocol") and hasattr(value, "joinpath")

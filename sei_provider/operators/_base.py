@@ -28,6 +28,7 @@ from sei_provider.hooks.sei import SeiHook
 from sei_provider.lake.column_mapping import ColumnMapping
 from sei_provider.operators._arguments import (
     Check,
+    any_options,
     argument_errors,
     check_count,
     check_flag,
@@ -39,6 +40,7 @@ from sei_provider.operators._arguments import (
     normalize_report,
     one_of,
     optional,
+    request_arguments,
 )
 from sei_provider.operators._missing import ASKED, ERROR, MEND_AND_CLEAR, RETRY_OR_CLEAR, Missing, asked_by, sum_up
 from sei_provider.operators._staging import Stager, manifests_of, table_of
@@ -81,7 +83,8 @@ class SeiBatchOperator(BaseOperator):
     :param lake: The lake's place: an absolute path or an address, as in `s3://conn@bucket/lake`. (templated)
     :param metrics: Names of single metrics. (templated)
     :param granularity: The length of a period, in any case; the report's own default if None.
-    :param options: Further members of the request, sent as they are.
+    :param options: Further documented members of the body by their names, wherever it has them (see `ExportRequest`);
+        they, or a list in them, may be text of JSON or Python, as templates render it. (templated)
     :param columns: The names of columns that SEI calls otherwise than we know, and types that are not ours: SEI's
         header → name, or (name, type) with `string`, `float64` or `date`, as in
         `{"Employee": "developer", "Build": ("build", "string")}`. A template may render it to JSON or to the text of a
@@ -94,10 +97,9 @@ class SeiBatchOperator(BaseOperator):
         Under `drop` and `hash` a column that nobody declared is treated as a person's, listed in the result, and told
         by `SeiCheckOperator`.
     :param personal_columns: Headers of SEI's columns that name a person, beside those that are known. (templated)
-    :param unknown_columns: The policy for a column that nobody declared: `personal`, as said above, or `refuse` its
-        scope.
-    :param max_file_bytes: Bytes of one unpacked file above which its scope fails, because a small file can unpack to
-        terabytes. The lake's own limit if None.
+    :param unknown_columns: The policy for undeclared columns: `personal`, as said above, or `refuse` their scope.
+    :param max_file_bytes: Bytes above which an unpacked file fails its scope (a small one can unpack to terabytes), the
+        lake's own limit if None.
     :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
     :param sei_conn_id: The connection. (templated)
 
@@ -111,14 +113,7 @@ class SeiBatchOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = (
-        "scopes",
-        "start",
-        "end",
-        "metrics",
-        "columns",
-        "lake",
-        "raw_path",
-        "personal_columns",
+        *("scopes", "start", "end", "metrics", "options", "columns", "lake", "raw_path", "personal_columns"),
         "sei_conn_id",
     )
     ui_color = "#dcebf7"
@@ -204,10 +199,10 @@ class SeiBatchOperator(BaseOperator):
                 if name in known:
                     check(name, known[name])
             if "report" in known:
-                asked: dict[str, Any] = {name: known.get(name) for name in cls._asked}
+                asked = request_arguments(cls._asked, {"options": any_options(known["report"])} | known)
                 for scope in parse_batch(known.get("scopes", _ANY_SCOPE)):
-                    request = ExportRequest(report=known["report"], scope=scope, start=date.min, end=date.min, **asked)
-                    cls._check_report(request.report)
+                    asked |= {"scope": scope, "start": date.min, "end": date.min}
+                    cls._check_report(ExportRequest(report=known["report"], **asked).report)
 
     @classmethod
     def _check_report(cls, report: str) -> None:
@@ -221,7 +216,7 @@ class SeiBatchOperator(BaseOperator):
         self._check({name: getattr(self, name) for name in ("report", "scopes", *self._asked, *self._checks)})
 
     def _request(self, scope: Scope, start: Any, end: Any, **instead: Any) -> ExportRequest:
-        asked = {name: getattr(self, name) for name in self._asked} | instead
+        asked = request_arguments(self._asked, {name: getattr(self, name) for name in self._asked}) | instead
         return ExportRequest(report=self.report, scope=scope, start=start, end=end, **asked)
 
     def _requests(self, context: Context, hook: SeiHook) -> list[ExportRequest]:
@@ -351,7 +346,5 @@ class SeiBatchOperator(BaseOperator):
         lacks = [Missing(scope=manifest["scope"], error=str(manifest["error"])) for manifest in failed]
         msg = f"{len(failed)} of {plural(len(requests), 'scope')} of the {self.report} export failed: {sum_up(lacks)}"
         if state.is_permanent_failure:
-            msg = f"{msg}\n{MEND_AND_CLEAR}"
-            raise SeiPermanentExportError(msg)
-        msg = f"{msg}\n{RETRY_OR_CLEAR}"
-        raise SeiExportError(msg)
+            raise SeiPermanentExportError("\n".join([msg, MEND_AND_CLEAR]))
+        raise SeiExportError("\n".join([msg, RETRY_OR_CLEAR]))

@@ -134,8 +134,8 @@ def slice_of(request: ExportRequest) -> sei_lake.Slice:
         scope=request.scope.label,
         start=request.start,
         end=request.end,
-        granularity="sprint" if request.level == "sprint" else request.granularity.lower(),
-        metrics=report.metrics(request.level),
+        granularity="sprint" if report.rows_are_sprints(request.level) else request.granularity.lower(),
+        metrics=report.number_columns(request.level),
         definition={
             "level": request.level,
             "aggregation": request.aggregation,

@@ -13,11 +13,13 @@ import pytest
 
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
+from tests.sandbox import raw
 
 PATHS = {  # of create, and of what comes after
     "productivity": ("/v2/insights/productivity/exports", "/v2/insights/productivity/exports"),
     "sprint": ("/v2/insights/sprint/exports", "/v2/insights/sprints/exports"),
     "business_alignment": ("/v2/insights/ba/exports", "/v2/insights/ba/exports"),
+    "efficiency": ("/v2/insights/efficiency/exports", "/v2/insights/efficiency/exports"),
 }
 
 
@@ -127,6 +129,7 @@ def body_of() -> Callable[..., dict[str, Any]]:
             "scope": {"teamId": team},
             "dateRange": {"start": start, "end": end},
             "options": {"granularity": granularity, **options},
+            **raw.NEEDED.get(report, {}),
         }
 
     return body

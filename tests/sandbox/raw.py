@@ -12,10 +12,14 @@ from sei_provider.sandbox.control import SandboxControl
 
 CALLS = ("create", "status", "list", "download", "trees", "report")
 
+NEEDED: dict[str, dict[str, Any]] = {"efficiency": {"metricGroups": ["lttc", "df", "mttr", "cfr"]}}
+"""Members of the body that the documents of some reports need beside scope, dates and granularity."""
+
 _PATHS = {  # of create, and of what comes after
     "productivity": ("/v2/insights/productivity/exports", "/v2/insights/productivity/exports"),
     "sprint": ("/v2/insights/sprint/exports", "/v2/insights/sprints/exports"),
     "business_alignment": ("/v2/insights/ba/exports", "/v2/insights/ba/exports"),
+    "efficiency": ("/v2/insights/efficiency/exports", "/v2/insights/efficiency/exports"),
 }
 _DATES = {"dateStart": "2026-01-01", "dateEnd": "2026-01-31"}
 
@@ -103,6 +107,11 @@ def request(call: str, report: str = "sprint", team: str = "12", export_id: str 
         return (
             "POST",
             to_create,
-            {"scope": {"teamId": team}, "dateRange": dates, "options": {"granularity": granularity}},
+            {
+                "scope": {"teamId": team},
+                "dateRange": dates,
+                "options": {"granularity": granularity},
+                **NEEDED.get(report, {}),
+            },
         )
     return "GET", path + {"list": "", "status": f"/{export_id}", "download": f"/{export_id}/download"}[call], None

@@ -17,7 +17,7 @@ from sei_provider.sandbox.faults.table import EVERY_FAULT, ExportFault
 from sei_provider.sandbox.server import serve
 from tests.sandbox import raw
 
-REPORTS = ("productivity", "sprint", "business_alignment")
+REPORTS = ("productivity", "sprint", "business_alignment", "efficiency")
 LEGACY = ("team_report", "contributor_report")
 
 

@@ -21,6 +21,7 @@ REPORTS = (*EXPORTS, "team_report", "contributor_report")
 TEXTS = {
     *("Granularity", "Team", "Team_Hierarchy", "Start_Date", "End_Date", "Developer", "Developer_Email"),
     *("Collection Name", "Notes_1", "Notes_2", "Notes_3"),
+    *("LTTC_Rating", "DF_Rating", "MTTR_Rating", "CFR_Rating"),
 }
 LENGTHS = (512, 600, 5_000, 100_000)
 

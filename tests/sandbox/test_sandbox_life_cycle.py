@@ -11,7 +11,8 @@ import pytest
 
 from sei_provider.sandbox.server import serve
 
-REPORTS = ("productivity", "sprint", "business_alignment")
+REPORTS = ("productivity", "sprint", "business_alignment", "efficiency")
+UPPER_CASE = {"business_alignment", "efficiency"}
 
 
 @pytest.mark.parametrize("report", REPORTS)
@@ -156,7 +157,7 @@ def test_an_export_can_end_badly(fault: str, status: str, report: str, api, sand
     export_id = api.create(report, body_of(report)).json()["exportId"]
     clock.now += 100
     reply = api.status(report, export_id).json()
-    assert reply["status"] == (status.upper() if report == "business_alignment" else status)
+    assert reply["status"] == (status.upper() if report in UPPER_CASE else status)
     assert "download" not in reply
     assert "downloadUrl" not in reply
     assert api.download(report, export_id).status_code == 404

@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sei_provider.sandbox.data.efficiency import efficiency_cells
 from sei_provider.sandbox.data.metrics import (
     CATEGORIES,
     UNCATEGORIZED,
@@ -98,4 +99,19 @@ def _business_alignment(request: ExportRequest) -> Content:
     return names, spans, lambda team, start, end: [category_metrics(team, start, end, columns)]
 
 
-_CONTENT = {"productivity": _productivity, "sprint": _sprint, "business_alignment": _business_alignment}
+def _efficiency(request: ExportRequest) -> Content:
+    variant = " ".join([request.calculation, *request.categories])
+    spans = request.periods()
+    return (
+        request.metrics,
+        spans,
+        lambda team, start, end: [efficiency_cells(team, start, end, request.metrics, variant)],
+    )
+
+
+_CONTENT = {
+    "productivity": _productivity,
+    "sprint": _sprint,
+    "business_alignment": _business_alignment,
+    "efficiency": _efficiency,
+}

@@ -76,6 +76,14 @@ _EXPORT_SPECS = (
         has_list=False,
         filename="business-alignment-{team}-{year}.csv",
     ),
+    ExportSpec(  # CONTRACT 1a
+        report="efficiency",
+        create_path="/v2/insights/efficiency/exports",
+        path="/v2/insights/efficiency/exports",
+        upper_case_status=True,
+        has_list=False,
+        filename="efficiency-{team}-{year}.csv",
+    ),
 )
 EXPORT_SPECS = {spec.report: spec for spec in _EXPORT_SPECS}
 

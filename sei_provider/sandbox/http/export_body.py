@@ -1,19 +1,21 @@
-"""Bodies of the create calls (000, 001, 002, 003), one model per report, as strict as the documents.
+"""Bodies of the create calls (000, 001, 002, 003, CONTRACT 1a), one model per report, as strict as the documents.
 
 Granularities, levels and modes are written out as the documents have them; metric groups are `api.reports`'s.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+import json
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import Field, Strict, model_validator
 
 from sei_provider.api.reports import REPORTS
 from sei_provider.sandbox.data.dialect import with_older_level
+from sei_provider.sandbox.data.efficiency import EFFICIENCY_GROUPS, EFFICIENCY_METRICS
 from sei_provider.sandbox.data.request import ExportRequest
 from sei_provider.sandbox.http.errors import bad_request, not_found
-from sei_provider.sandbox.http.validation import FIELD, Day, Names, StrictModel, Text, documented_names, parse
+from sei_provider.sandbox.http.validation import FIELD, Day, Names, StrictModel, Text, documented_names, expected, parse
 
 if TYPE_CHECKING:
     from typing import Self
@@ -94,6 +96,32 @@ class BusinessAlignmentOptions(Options):
     granularity: Literal["WEEKLY", "MONTHLY", "QUARTERLY"]
 
 
+WorkCategories = Annotated[
+    tuple[Literal["ALL", "BUGS", "FEATURES"], ...],
+    Strict(False),
+    Field(min_length=1),
+    expected('a JSON array: ["ALL"], ["BUGS"], ["FEATURES"], or both of these'),
+]
+
+
+class EfficiencyOptions(Options):
+    """Options of efficiency (CONTRACT 1a)."""
+
+    granularity: Literal["WEEKLY", "MONTHLY", "QUARTERLY"]
+    aggregation: Literal["mean", "median", "p90", "p95"] = "mean"
+    format: Literal["csv"] = "csv"
+    compression: Literal["gzip"] = "gzip"
+    work_category_filter: WorkCategories = ("ALL",)
+
+    @model_validator(mode="after")
+    def _all_alone(self) -> Self:
+        chosen = self.work_category_filter
+        if len(set(chosen)) != len(chosen) or ("ALL" in chosen and len(chosen) > 1):
+            msg = f"{FIELD}.workCategoryFilter takes ALL alone, or BUGS and FEATURES, each once"
+            raise ValueError(msg)
+        return self
+
+
 class ExportBody(StrictModel):
     """The fields that all create calls have."""
 
@@ -101,7 +129,7 @@ class ExportBody(StrictModel):
     scope: Scope
     date_range: DateRange
     metric_groups: Names = ()
-    options: ProductivityOptions | SprintOptions | BusinessAlignmentOptions
+    options: ProductivityOptions | SprintOptions | BusinessAlignmentOptions | EfficiencyOptions
 
     @model_validator(mode="after")
     def _known_names(self) -> Self:
@@ -151,7 +179,40 @@ class BusinessAlignmentBody(ExportBody):
     options: BusinessAlignmentOptions
 
 
-_BODIES = {body.report: body for body in (ProductivityBody, SprintBody, BusinessAlignmentBody)}
+class EfficiencyBody(ExportBody):
+    """The body of efficiency (CONTRACT 1a): groups in both of their spellings, or metrics in mixed case."""
+
+    exclusive = ("metric_groups", "metrics")
+    needed = ("metric_groups", "metrics")
+    report = "efficiency"
+    scope: ScopeOfOrg
+    metric_groups: Annotated[Names, Field(min_length=1)] = ()
+    metrics: Annotated[Names, Field(min_length=1)] = ()
+    options: EfficiencyOptions
+
+    @model_validator(mode="after")
+    def _filter_of_lead_time(self) -> Self:
+        of_lead_time = "lttc" in self.metric_groups or any(name.startswith("LTTC_") for name in self.metrics)
+        if "work_category_filter" in self.options.model_fields_set and not of_lead_time:
+            msg = "options.workCategoryFilter is for the group lttc only"
+            raise ValueError(msg)
+        return self
+
+    def chosen(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return groups as they are written, and their metrics or the single ones; each in its documented case."""
+        for field, names, known in (
+            ("metricGroups", self.metric_groups, EFFICIENCY_GROUPS),
+            ("metrics", self.metrics, EFFICIENCY_METRICS),
+        ):
+            for name in names:
+                if name not in known:
+                    msg = f"{field}: {json.dumps(name)} is none of efficiency; there are {', '.join(known)}"
+                    raise ValueError(msg)
+        wanted = {*self.metrics, *(metric for group in self.metric_groups for metric in EFFICIENCY_GROUPS[group])}
+        return self.metric_groups, tuple(metric for metric in EFFICIENCY_METRICS if metric in wanted)
+
+
+_BODIES = {body.report: body for body in (ProductivityBody, SprintBody, BusinessAlignmentBody, EfficiencyBody)}
 
 
 def read_export_body(
@@ -178,6 +239,7 @@ def read_export_body(
         granularity=body.options.granularity,
         calculation=body.options.calculation,
         options=body.options.model_dump(by_alias=True, exclude_unset=True),
+        categories=tuple(sorted(getattr(body.options, "work_category_filter", ()))),
     )
 
 

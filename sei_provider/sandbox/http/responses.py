@@ -23,6 +23,8 @@ def create_response(export: Export, now: float, *, reused: bool) -> Json:
     response: Json = {"exportId": export.id, "createdAt": timestamp(export.created_at), "message": message}
     if request.spec.report == "sprint":  # 000
         return response | {"createdBy": CREATOR, "metadata": {"scope": _scope(request), **_metadata(request)}}
+    if request.spec.report == "efficiency":  # CONTRACT 1a: reused without a status
+        return response if reused else response | {"status": "QUEUED", "message": "Export job created successfully"}
     if request.spec.report == "business_alignment":  # 003
         # The wording of a reused one is documented nowhere, and so differs from productivity's here.
         message = "An identical export job exists already" if reused else "Export job created successfully"
@@ -84,7 +86,7 @@ def _link(export: Export) -> Json:
     url = _download_url(export)
     if url is None:
         return {}
-    if export.request.spec.report == "business_alignment":
+    if export.request.spec.report in {"business_alignment", "efficiency"}:
         return {"downloadUrl": url}
     download: Json = {"url": url, "filename": export.filename, "contentType": "text/csv"}
     # 001 and 002 have no `compression`, whether the file is compressed or not (row 16).

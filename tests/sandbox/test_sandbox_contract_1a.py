@@ -1,0 +1,75 @@
+"""The sandbox holds a client to CONTRACT 1a: spelling, places of the members, and what goes together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.sandbox.test_sandbox_strictness import changed
+
+GROUPS = "there are lttc, df, mttr, cfr, summary, work_items, deployment_frequency, rating"
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("efficiency", {"metricGroups": ...}, "needs metricGroups or metrics"),
+    ("efficiency", {"metrics": ["LTTC_Mean_Days"]}, "takes either metricGroups or metrics, not both"),
+    ("efficiency", {"metricGroups": ["LTTC"]}, GROUPS),
+    ("efficiency", {"metricGroups": ["velocity"]}, GROUPS),
+    ("efficiency", {"metricGroups": ..., "metrics": ["LTTC_MEAN_DAYS"]}, '"LTTC_MEAN_DAYS" is none of efficiency'),
+    ("efficiency", {"scope.managerEmailId": "boss@example.com"}, "scope has an unknown field 'managerEmailId'"),
+    ("efficiency", {"scope": {"teamId": "1", "orgTreeName": "x"}}, "either teamId or orgTreeName, not both"),
+    ("efficiency", {"scope": {"orgTreeName": "Engineering"}}, "scope.orgIdentifier is required with"),
+    ("efficiency", {"options.granularity": "monthly"}, "there are WEEKLY, MONTHLY, QUARTERLY"),
+    ("efficiency", {"options.granularity": ...}, "options.granularity is required"),
+    ("efficiency", {"options.aggregation": "MEAN"}, "there are mean, median, p90, p95"),
+    ("efficiency", {"options.format": "json"}, "there are csv"),
+    ("efficiency", {"options.compression": "zip"}, "there are gzip"),
+    ("efficiency", {"options.workCategoryFilter": "ALL"}, "must be a JSON array"),
+    ("efficiency", {"options.workCategoryFilter": []}, "workCategoryFilter"),
+    ("efficiency", {"options.workCategoryFilter": ["bugs"]}, "must be a JSON array"),
+    ("efficiency", {"options.workCategoryFilter": ["ALL", "BUGS"]}, "ALL alone"),
+    ("efficiency", {"metricGroups": ["df"], "options.workCategoryFilter": ["ALL"]}, "for the group lttc only"),
+    ("efficiency", {"workCategoryFilter": ["ALL"]}, "the body has an unknown field 'workCategoryFilter'"),
+]
+
+
+@pytest.mark.parametrize(("report", "changes", "message"), REFUSED)
+def test_a_body_that_the_contract_does_not_allow_is_a_400(report, changes, message, instant, body_of) -> None:
+    answer = instant.create(report, changed(body_of(report), changes))
+    assert answer.status_code == 400, answer.text
+    assert message in answer.json()["message"]
+
+
+def test_efficiency_replies_as_the_contract_has_it(api, clock, body_of) -> None:
+    body = body_of("efficiency")
+    created = api.create("efficiency", body)
+    assert (created.status_code, created.json()["status"]) == (202, "QUEUED")
+    reused = api.create("efficiency", body).json()
+    assert reused["message"] == "Using existing export with identical parameters"
+    assert reused["exportId"] == created.json()["exportId"]
+    assert "status" not in reused
+    clock.now += 60
+    status = api.status("efficiency", reused["exportId"]).json()
+    assert (status["status"], status["downloadUrl"].rpartition("/")[2]) == ("COMPLETED", "download")
+    assert api.list("efficiency").status_code == 404
+
+
+def test_a_rating_is_a_level_or_none(instant, body_of) -> None:
+    rows = instant.rows("efficiency", body_of("efficiency", team="1"))
+    ratings = {row[name] for row in rows for name in row if name.endswith("_Rating")}
+    assert ratings == {"Elite", "High", "Medium", "Low", "—"}
+
+
+def test_both_spellings_of_a_group_give_the_same_figures(instant, body_of) -> None:
+    df, deployment_frequency = (
+        instant.rows("efficiency", body_of("efficiency") | {"metricGroups": [group]})
+        for group in ("df", "deployment_frequency")
+    )
+    assert df == deployment_frequency
+
+
+def test_another_work_category_gives_other_figures(instant, body_of) -> None:
+    bugs, features = (
+        instant.rows("efficiency", changed(body_of("efficiency"), {"options.workCategoryFilter": [category]}))
+        for category in ("BUGS", "FEATURES")
+    )
+    assert bugs != features
