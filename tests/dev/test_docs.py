@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dev import docs
 from dev.docs import broken_links, build
 from dev.stack import PROJECT
 
@@ -51,3 +52,12 @@ def test_the_build_fails_on_links_that_lead_nowhere(tmp_path: Path, capfd: pytes
     assert build(config, tmp_path / "site") != 0
     said = capfd.readouterr().err
     assert [link for link in links if f"'{link}'" not in said] == []
+
+
+def test_a_good_build_says_where_its_pages_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(docs, "build", lambda *_: 0)
+    monkeypatch.setattr(docs, "SITE", site(tmp_path, index="", other="", **{"404": ""}))
+    assert docs.main() == 0
+    assert f"2 pages, every link checked. Open {(tmp_path / 'index.html').as_uri()} in a" in capsys.readouterr().out

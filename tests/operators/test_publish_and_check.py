@@ -166,6 +166,21 @@ def test_a_bad_scope_is_missing_with_its_reason_and_its_old_rows_stay(sandbox: S
         check(result)
 
 
+def test_on_an_empty_lake_check_speaks_of_no_older_rows_and_says_what_to_clear(
+    sandbox: SandboxControl, lake: Path
+) -> None:
+    sandbox.fault("fail", team="12")
+    task = Task(lake, state=None)
+    with pytest.raises(SeiExportError):
+        task.run()
+    with pytest.raises(AirflowFailException) as red:
+        check(publish(lake, [task.pushed["return_value"]], ["11", "12", "13"]))
+    what, then = str(red.value).splitlines()
+    assert what.startswith("1 scope is missing from the lake: sprint_team_monthly, 2026-01-01 to 2026-02-28: team:12: ")
+    assert "older rows" not in what
+    assert then.startswith("What to do: clear ")
+
+
 def test_a_slice_that_does_not_fit_its_table_is_missing_and_the_others_land(
     sandbox: SandboxControl, lake: Path
 ) -> None:
