@@ -47,7 +47,6 @@ PARAMS = {
         type=["null", "array"],  # a form requires what may not be null
         # What a scope is, the task `plan` checks; items of one type would keep out what operators take.
         items={"anyOf": [{"type": "string", "pattern": r"^\s*\S+\s*$"}, {"type": "integer"}, {"type": "object"}]},
-        uniqueItems=True,
         title="Teams",
         description="Ids, one a line. None: those of the org tree below, or those of every night.",
     ),

@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
@@ -89,6 +88,7 @@ def _counts() -> Iterator[None]:
     more=st.lists(st.sampled_from(NAMES).flatmap(lambda name: st.tuples(st.just(name), VALUES[name])), max_size=3),
     odd=st.just({}) | st.just({}) | ODD_EXTRAS,
     way=st.sampled_from(["json", "json text", "uri", "uri extra"]),
+    quoting=st.integers(0, 2**16 - 1),
 )
 @settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_connection_is_read_as_what_was_meant_or_refused(
@@ -97,12 +97,13 @@ def test_a_connection_is_read_as_what_was_meant_or_refused(
     more: list[tuple[str, Any]],
     odd: dict[str, Any],
     way: str,
+    quoting: int,
 ) -> None:
     fields, url = address
     extras = {"org_identifier": "acme", "project_identifier": "web", **dict(more), **odd}
     if way == "uri":  # which has text only, and no way to leave a value out
         extras = {name: str(value) for name, value in extras.items() if value is not None}
-    monkeypatch.setenv("AIRFLOW_CONN_SEI_DEFAULT", _written(fields, extras, way))
+    monkeypatch.setenv("AIRFLOW_CONN_SEI_DEFAULT", _written(fields, extras, way, quoting))
     note(f"{way}: {fields} {extras}")
     try:
         meant: dict[str, Any] | None = _meaning(url, extras)
@@ -132,18 +133,26 @@ def _read() -> tuple[dict[str, Any], str]:
     return {**read, "week": calendar.week_starts_on, "zone": str(calendar.timezone), "call": call}, ""
 
 
-def _written(fields: dict[str, Any], extras: dict[str, Any], way: str) -> str:
+def _quoted(text: str, quoting: int) -> str:
+    """Percent-encode what a URI cannot have, and any other characters, which means the same (RFC 3986, 2.3)."""
+    return "".join(
+        f"%{byte:02X}" if quoting >> place % 16 & 1 or not chr(byte).isalnum() else chr(byte)
+        for place, byte in enumerate(text.encode())
+    )
+
+
+def _written(fields: dict[str, Any], extras: dict[str, Any], way: str, quoting: int) -> str:
     if way.startswith("json"):
         extra = json.dumps(extras) if way == "json text" else extras
         given = {name: value for name, value in fields.items() if value is not None}
         return json.dumps({"conn_type": "sei", "password": "sesame/open", "extra": extra, **given})
     scheme, separator, host = fields["host"].rpartition("://")
-    plain = re.fullmatch(r"[a-z0-9.]+|\[::1\]", host)
+    named = host if re.fullmatch(r"[a-z0-9.]+|\[::1\]", host) and quoting % 2 else _quoted(host, quoting)
     port = f":{fields['port']}" if fields["port"] else ""
-    path = f"/{fields['schema']}" if fields["schema"] else "/"
-    query = urlencode({"__extra__": json.dumps(extras)} if way == "uri extra" else extras)
-    netloc = host if plain else quote(host, safe="")
-    return f"sei://{scheme}{separator}:{quote('sesame/open', safe='')}@{netloc}{port}{path}?{query}"
+    path = "/".join(_quoted(part, quoting) for part in (fields["schema"] or "").split("/"))
+    pairs = {"__extra__": json.dumps(extras)} if way == "uri extra" else extras
+    query = "&".join(f"{_quoted(name, quoting)}={_quoted(value, quoting)}" for name, value in pairs.items())
+    return f"sei://{scheme}{separator}:{_quoted('sesame/open', quoting)}@{named}{port}/{path}?{query}"
 
 
 def _meaning(url: str | None, extras: dict[str, Any]) -> dict[str, Any]:

@@ -120,3 +120,20 @@ def _moment(text: str) -> datetime | None:
         return moment
     away = timedelta(0) if found[8] == "Z" else timedelta(hours=int(found[10]), minutes=int(found[11]))
     return (moment + (away if found[9] == "-" else -away)).replace(tzinfo=UTC)
+
+
+def scopes(value: Any) -> list[tuple[str | None, str | None]] | None:
+    """A batch for any report, as pairs of team and tree: some reports take both in one scope (CONTRACT row 11)."""
+    if isinstance(value, list | tuple):
+        members = [_pair(member) for member in value]
+        return None if not members or None in members else list(dict.fromkeys(members))  # type: ignore[arg-type]
+    pair = _pair(value)
+    return None if pair is None else [pair]
+
+
+def _pair(value: Any) -> tuple[str | None, str | None] | None:
+    if isinstance(value, dict) and set(value) == {"teamId", "orgTreeName"}:
+        team, tree = _pair({"teamId": value["teamId"]}), _pair({"orgTreeName": value["orgTreeName"]})
+        return None if team is None or tree is None else (team[0], tree[1])
+    found = scope(value)
+    return None if found is None else (found.get("teamId"), found.get("orgTreeName"))
