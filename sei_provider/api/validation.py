@@ -56,13 +56,14 @@ def quoted(value: object) -> str:
 
 
 def team_id(value: object) -> str | None:
-    """Return a team's id as text, without spaces around it; None for a value that is no id (see `ID_RULE`)."""
+    """Return a team's id as text, without spaces around it; None for a value that is no id (see `ID_RULE`).
+
+    Text is an id as it is written, so `"0"` and `"0101"` are two, and SEI alone knows which teams there are.
+    """
     text = value.strip() if isinstance(value, str) else ""
     if isinstance(value, int) and 0 < value < _PAST_IDS:
         text = str(int(value))
-    if not is_id(value) or not _ID.fullmatch(text) or text.casefold() in _NO_IDS:
-        return None
-    if text.isdecimal() and not (len(text) <= len(str(_PAST_IDS)) and 0 < int(text) < _PAST_IDS):
+    if not is_id(value) or len(text) > bounds.ID_CHARS or not _ID.fullmatch(text) or text.casefold() in _NO_IDS:
         return None
     return text
 

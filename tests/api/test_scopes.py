@@ -20,17 +20,14 @@ def test_a_batch_is_a_list_or_a_single_scope_each_once() -> None:
     ]
 
 
-@pytest.mark.parametrize("team", ["456", " 12 ", "12\n", "team_abc123", "0101", "5e12", 1, 2**63 - 1, str(2**63 - 1)])
-def test_a_team_id_is_a_number_from_1_on_or_a_word(team: object) -> None:
+@pytest.mark.parametrize("team", ["456", " 12 ", "12\n", "team_abc123", "0", "0101", "5e12", "9" * 20, 1, 2**63 - 1])
+def test_a_team_id_is_a_number_from_1_on_or_text_as_it_is_written(team: object) -> None:
     assert parse_batch(team) == parse_batch([{"teamId": team}]) == [Scope(team_id=str(team).strip())]
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "0",
-        "00",
-        " 0 ",
         "-1",
         "- 1",
         "+1",
@@ -58,8 +55,8 @@ def test_text_that_is_no_id_is_refused_wherever_a_scope_stands(text: str) -> Non
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**63, True, 1.0])
-def test_a_number_that_is_no_id_is_refused_as_number_and_as_text(number: float) -> None:
-    for value in (number, str(number), "0" * 9000 if number == 0 else "9" * 9000):
+def test_a_number_that_is_no_id_and_a_text_that_is_too_long_are_refused(number: float) -> None:
+    for value in (number, "9" * 9000):
         with pytest.raises(SeiInputError, match=r"is not a scope|must be a list of scopes or a single scope"):
             parse_batch(value)
 

@@ -30,7 +30,7 @@ def scope(value: Any) -> dict[str, str] | None:
         text = value.strip()
         has_letter = any(char in "abcdefghijklmnopqrstuvwxyz" for char in text.lower())
         simple = text != "" and all(char in "-_0123456789abcdefghijklmnopqrstuvwxyz" for char in text.lower())
-        number = text != "" and all(char in "0123456789" for char in text) and len(text) < 20 and 0 < int(text) < 2**63
+        number = text != "" and all(char in "0123456789" for char in text)
         if number or (simple and has_letter and text[0] != "-" and text.isascii() and text.lower() not in MISSING):
             return {"teamId": text}
     return None
