@@ -86,11 +86,9 @@ class CsvReader:
             ahead = deque(cutting.submit(cut) for _ in range(_BLOCKS_AHEAD))
             while found := ahead.popleft().result():
                 ahead.append(cutting.submit(cut))
-                yield self._finish(*found, on_fault)
-
-    def _finish(self, block: Block, batch: Future[pa.RecordBatch | None], on_fault: OnFault) -> pa.RecordBatch:
-        rows = batch.result()
-        return self._read_exactly(block, on_fault) if rows is None else rows
+                block, batch = found
+                rows = batch.result()
+                yield self._read_exactly(block, on_fault) if rows is None else rows
 
     def _read_fast(self, block: Block) -> pa.RecordBatch | None:
         """Return the rows if every one fits as Arrow reads it."""
@@ -108,7 +106,8 @@ class CsvReader:
         except pa.ArrowInvalid:  # its message quotes the row, which may name a person (CONTRACT row 27)
             return None
         (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
-        rows = _with_nulls(batch)
+        arrays = [_empty_as_null(array) if pa.types.is_string(array.type) else array for array in batch.columns]
+        rows = pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
         return rows if self._fits(rows) else None
 
     def _fits(self, rows: pa.RecordBatch) -> bool:
@@ -181,11 +180,6 @@ def _headers(records: RecordStream) -> Sequence[str]:
 def _between(days: pa.Date32Array, first: int, last: int) -> bool:
     found = pc.min_max(days.view(pa.int32()))
     return not found["min"].is_valid or (found["min"].as_py() >= first and found["max"].as_py() <= last)
-
-
-def _with_nulls(batch: pa.RecordBatch) -> pa.RecordBatch:
-    arrays = [_empty_as_null(array) if pa.types.is_string(array.type) else array for array in batch.columns]
-    return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
 
 
 def _empty_as_null(text: pa.StringArray) -> pa.StringArray:

@@ -32,6 +32,7 @@ MAX_FILE_BYTES = 16 << 30
 """Bytes of CSV that a file may hold unless the caller says otherwise: forty times the 2.4 million developer rows of
 `make bench-lake`. Without a bound a gzip of a few megabytes could fill the disk, or keep a worker busy for days."""
 
+_PAGES = {b"<": "HTML or XML", b"{": "JSON", b"[": "JSON"}
 _SIGNATURES = {
     b"PK\x03\x04": "a zip archive (an Excel workbook is one too)",
     b"PK\x05\x06": "an empty zip archive",
@@ -142,7 +143,7 @@ def _require_csv(head: bytes) -> None:
     if not head:
         msg = "the body has zero bytes; an empty answer of SEI is a header without rows, so this is a fault on the way"
         raise EmptyBodyError(msg)
-    if kind := _page(head.removeprefix(BOM)):
+    if kind := _PAGES.get(head.removeprefix(BOM).lstrip()[:1]):
         msg = (
             f"SEI answered with {kind} where the CSV of an export was expected: "
             "most likely a login page or a gateway's error; check base URL and key"
@@ -154,10 +155,6 @@ def _require_csv(head: bytes) -> None:
             "SEI and here has changed it, or the export's format is not csv"
         )
         raise NotCsvError(msg)
-
-
-def _page(head: bytes) -> str | None:
-    return {b"<": "HTML or XML", b"{": "JSON", b"[": "JSON"}.get(head.lstrip()[:1])
 
 
 def _other_format(head: bytes) -> str | None:

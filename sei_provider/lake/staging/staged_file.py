@@ -112,18 +112,8 @@ class StagedFiles:
         self._kept: dict[bytes, list[pa.Table]] = defaultdict(list)
         self._loose: dict[bytes, list[tuple[StagedFile, pa.Table]]] = defaultdict(list)
         self._large: dict[SliceKey, Path] = {}
-        paths = list(paths)
-        parts = (paths[first : first + _FILES_PER_THREAD] for first in range(0, len(paths), _FILES_PER_THREAD))
-        opening: deque[Future[list[_Opened]]] = deque()
-        # Threads, because half of the work is Arrow's. Several files at a time, because a thread that waits for
-        # Python's lock after each file gains nothing. Not far ahead, because opened files are held in memory.
-        with ThreadPoolExecutor(2, thread_name_prefix="sei-lake") as pool:
-            for part in parts:
-                opening.append(pool.submit(_open_all, part))
-                if len(opening) > _OPENED_AHEAD:
-                    self._add_all(opening.popleft().result())
-            while opening:
-                self._add_all(opening.popleft().result())
+        for opened in _open_each(list(paths)):
+            self._add(opened)
         for key in self._loose:
             self._join(key)
 
@@ -150,10 +140,6 @@ class StagedFiles:
                         continue
                     for number in range(file.num_row_groups):
                         yield self.files[slice_key], file.read_row_group(number, columns=names, use_threads=False)
-
-    def _add_all(self, opened: Iterable[_Opened]) -> None:
-        for file in opened:
-            self._add(file)
 
     def _add(self, opened: _Opened) -> None:
         staged, rows = opened.staged, opened.rows
@@ -202,8 +188,21 @@ class _Opened:
         return hashlib.sha256(self.columns).digest()
 
 
-def _open_all(paths: Iterable[Path]) -> list[_Opened]:
-    return [_open(path) for path in paths]
+def _open_each(paths: Sequence[Path]) -> Iterator[_Opened]:
+    """Open files in their order.
+
+    In threads, because half of the work is Arrow's; several at a time, because a thread that waits for Python's lock
+    after each file gains nothing; not far ahead, because opened files are held in memory.
+    """
+    parts = (paths[first : first + _FILES_PER_THREAD] for first in range(0, len(paths), _FILES_PER_THREAD))
+    opening: deque[Future[list[_Opened]]] = deque()
+    with ThreadPoolExecutor(2, thread_name_prefix="sei-lake") as pool:
+        for part in parts:
+            opening.append(pool.submit(lambda part: [_open(path) for path in part], part))
+            if len(opening) > _OPENED_AHEAD:
+                yield from opening.popleft().result()
+        while opening:
+            yield from opening.popleft().result()
 
 
 def _open(path: Path) -> _Opened:

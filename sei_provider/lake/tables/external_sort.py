@@ -25,6 +25,7 @@ class ExternalSorter:
     def __init__(self, scratch: Path, by: Sequence[str]) -> None:
         self._scratch = scratch
         self._by = by
+        self._order = [(name, "ascending") for name in by]
         self._waiting: list[pa.Table] = []
         self._size = 0
         self._arrays = 0
@@ -62,13 +63,13 @@ class ExternalSorter:
         while heads:
             # No later block of a run has a row before its head's last, so all rows up to the least of these are here.
             bound = min(head.last for head in heads)
-            yield pa.concat_tables([head.up_to(bound) for head in heads]).sort_by(_ascending(self._by))
+            yield pa.concat_tables([head.up_to(bound) for head in heads]).sort_by(self._order)
             heads = [head for head in heads if not head.ended]
 
     def _sorted(self) -> pa.Table:
         rows = pa.concat_tables(self._waiting)
         self._waiting, self._size, self._arrays = [], 0, 0
-        return rows.sort_by(_ascending(self._by))
+        return rows.sort_by(self._order)
 
     def _spill(self) -> None:
         if self._waiting:
@@ -117,7 +118,3 @@ def _blocks(run: Path) -> Iterator[pa.Table]:
     with pa.OSFile(str(run), "rb") as file, pa.ipc.open_file(file) as reader:
         for number in range(reader.num_record_batches):
             yield pa.Table.from_batches([reader.get_batch(number)])
-
-
-def _ascending(by: Sequence[str]) -> list[tuple[str, str]]:
-    return [(name, "ascending") for name in by]

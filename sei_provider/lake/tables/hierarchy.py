@@ -28,6 +28,11 @@ def parent_path(team: str, path: str) -> str | None:
     return path.removesuffix(f"/{team}") if team and path.endswith(f"/{team}") else None
 
 
+def usual_parent(path: str) -> str:
+    """Return what stands before the last slash: the hierarchy of the team above, unless a team's name has a slash."""
+    return path.rpartition("/")[0]
+
+
 class Parents:
     """Teams above each hierarchy, as the `Team` cells tell and never the slashes (DESIGN, decision 12)."""
 
@@ -63,4 +68,4 @@ def _ancestors(team: str, path: str, names: dict[str, str]) -> list[str]:
 
 def _parent(team: str, path: str) -> str:
     parent = parent_path(team, path)
-    return path.rpartition("/")[0] if parent is None else parent
+    return usual_parent(path) if parent is None else parent

@@ -23,7 +23,9 @@ DEFINITION_KEY = b"sei.definition"
 
 _MONTH = re.compile(r"month=([1-9][0-9]{3})-(0[1-9]|1[0-2])")
 _DATA = "data.parquet"
-OLD_NAMES = ("_schema.json", "_lock")
+OLD_SCHEMA = "_schema.json"
+"""Where 751f940 put the schema, in the table's folder."""
+OLD_NAMES = (OLD_SCHEMA, "_lock")
 """Names that 751f940 put into a table's folder; Polars cannot read a folder that has them."""
 
 
@@ -46,11 +48,6 @@ def object_path(folder: LakePath, month: date) -> LakePath:
 def schema_path(folder: LakePath) -> LakePath:
     """Return the path of a table's schema. It lies outside the table's folder, where readers would stumble over it."""
     return folder.parent / "_schemas" / f"{folder.name}.json"
-
-
-def old_schema_path(folder: LakePath) -> LakePath:
-    """Return where 751f940 put the schema."""
-    return folder / OLD_NAMES[0]
 
 
 def foreign_names(folder: LakePath) -> list[str]:

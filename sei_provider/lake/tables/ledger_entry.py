@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from sei_provider.lake.model import SliceKey
-from sei_provider.lake.tables.hierarchy import parent_path
+from sei_provider.lake.tables.hierarchy import parent_path, usual_parent
 
 _UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
 
@@ -197,23 +197,19 @@ class LedgerEntry:
         )
 
 
-def _usual_parent(path: str) -> str:
-    return path.rpartition("/")[0]
-
-
 def unusual_parents(teams: Iterable[str], parents: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Return the parents that differ from the path up to its last slash: very few."""
     found: dict[str, list[str]] = {path: [] for path in teams}
     for path, parent in parents:
         found[path].append(parent)
-    return {path: sorted(above) for path, above in sorted(found.items()) if above != [_usual_parent(path)]}
+    return {path: sorted(above) for path, above in sorted(found.items()) if above != [usual_parent(path)]}
 
 
 def all_parents(teams: Iterable[str], unusual: Mapping[str, list[str]] | None) -> frozenset[tuple[str, str]]:
     """Return the parents of all paths from those that `unusual_parents` returned; none if these were not recorded."""
     if unusual is None:
         return frozenset()
-    return frozenset((path, parent) for path in teams for parent in unusual.get(path, [_usual_parent(path)]))
+    return frozenset((path, parent) for path in teams for parent in unusual.get(path, [usual_parent(path)]))
 
 
 def parents_of(teams: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:

@@ -10,7 +10,7 @@ from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import fetch, names, put_bytes, read
 from sei_provider.lake.tables.footer import read_footers
-from sei_provider.lake.tables.layout import months, old_schema_path, schema_path, table_folder
+from sei_provider.lake.tables.layout import OLD_SCHEMA, months, schema_path, table_folder
 from sei_provider.lake.tables.month_schema import columns_of
 from sei_provider.lake.tables.schema import TableSchema
 
@@ -52,7 +52,7 @@ def put_schema(folder: LakePath, schema: TableSchema, *, if_match: str) -> None:
 
 
 def _other_schema(folder: LakePath) -> TableSchema:
-    if old := read(old_schema_path(folder), lambda data: TableSchema.from_bytes(data.read())):
+    if old := read(folder / OLD_SCHEMA, lambda data: TableSchema.from_bytes(data.read())):
         return old
     rebuilt = TableSchema()
     for footer in read_footers(folder, months(folder), damaged={}).values():
