@@ -70,3 +70,8 @@ def discard(folder: LakePath) -> None:
     ours = [name for name in names(folder) if name.endswith((".parquet", ".json")) or name.startswith("_put-")]
     remove_each([folder / name for name in ours])
     remove_if_empty(folder)
+
+
+def write_manifest(path: LakePath, manifest: Manifest) -> None:
+    """Put a manifest beside its Parquet file, after it."""
+    put_bytes(path, json.dumps(manifest, indent=1).encode())

@@ -6,7 +6,6 @@ The footer of a staged file holds everything that `publish` needs to know of the
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -25,13 +24,14 @@ from sei_provider.lake.staging.csv_reader import CsvReader
 from sei_provider.lake.staging.csv_records import Record
 from sei_provider.lake.staging.csv_stream import MAX_FILE_BYTES, Download
 from sei_provider.lake.staging.erased import ErasedPeople, without
+from sei_provider.lake.staging.manifests import write_manifest
 from sei_provider.lake.staging.pii import NotRatingsError, PersonalData, Privacy, UnknownColumns
 from sei_provider.lake.staging.quarantine import Quarantine
 from sei_provider.lake.staging.reading import reading_of
 from sei_provider.lake.staging.staged_writer import with_added, write_staged
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
-from sei_provider.lake.storage.store import put, put_bytes, require_safe_writes, staging_path
+from sei_provider.lake.storage.store import put, require_safe_writes, staging_path
 from sei_provider.plural import plural
 
 BadValue: TypeAlias = Literal["fail", "quarantine"]
@@ -161,8 +161,7 @@ def stage(
     )
     if reader.file.unknown:
         manifest["unknown_columns"] = list(reader.file.unknown)
-    # After its Parquet file, which counts as staged by it.
-    put_bytes(target.with_suffix(".json"), json.dumps(manifest, indent=1).encode())
+    write_manifest(target.with_suffix(".json"), manifest)
     return manifest
 
 
