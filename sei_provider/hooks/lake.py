@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from sei_provider.lake.errors import StoreError
 from sei_provider.lake.storage.address import normalize_address, split_address
+from sei_provider.lake.storage.errors import opening_errors
 from sei_provider.lake.storage.store import lake_path
 
 if TYPE_CHECKING:
@@ -36,12 +37,16 @@ def open_lake(address: str) -> LakePath:
     scheme, place, key = split_address(address)
     conn_id, _, bucket = place.rpartition("@")
     store: S3Store | AzureStore | None = None
-    if scheme == "s3":
-        store = _s3_store(conn_id or None, bucket, key, address)
-    elif scheme == "abfs":
-        store = _azure_store(conn_id or None, bucket, key)
-    elif scheme in {"", "file"}:
+    if scheme in {"", "file"}:
         return lake_path(address)
+    if scheme in {"s3", "abfs"}:
+        from obstore.exceptions import BaseError
+
+        with opening_errors(f"{scheme}://{place}", (BaseError, ValueError)):
+            if scheme == "s3":
+                store = _s3_store(conn_id or None, bucket, key, address)
+            else:
+                store = _azure_store(conn_id or None, bucket, key)
     if store is None:
         from airflow.sdk import ObjectStoragePath
 

@@ -12,7 +12,8 @@ from stores import open_store
 from upath import UPath
 
 from sei_provider import lake
-from sei_provider.lake import LakeAddressError, UnsupportedStoreError
+from sei_provider.hooks.lake import open_lake
+from sei_provider.lake import LakeAddressError, StoreError, UnsupportedStoreError
 from sei_provider.lake.storage.address import normalize_address
 
 JAN = "2026-01-01"
@@ -46,6 +47,10 @@ REFUSED = {
         "s3://bucket/lake\n",
         "s3://bucket/%6cake",
         "s3://bucket/%2Flake",
+        "s3://bucket/lake%20",
+        "s3://bucket/%256cake",
+        "s3://bucket /lake",
+        "s3:// bucket/lake",
     ],
     "s3://bucket/my lake": ["s3://bucket/my%20lake"],
     "abfs://box/l\u00e4ke": ["abfs://box/la\u0308ke"],
@@ -70,6 +75,34 @@ def test_a_spelling_that_stores_take_for_another_place_is_refused_with_the_right
     assert normalize_address(right) == right
     with pytest.raises(LakeAddressError):
         lake.read_table(spelling, "table")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("s3://", "s3:///", "memory://", "gs:// /", "az://", "s3://bucket/a\nb", "s3://bucket/a\tb/c"),
+        *("gs://bucket/a\0b", "abfs://box/a\u200bb", "file:///data/a\0b", "gs://bucket/a::b"),
+    ],
+)
+def test_an_address_that_no_store_can_keep_is_refused(address):
+    with pytest.raises(LakeAddressError, match=r"cannot use .*, because it .*: (correct it|write )"):
+        normalize_address(address)
+    with pytest.raises(LakeAddressError):
+        lake.lake_path(address)
+
+
+@pytest.mark.parametrize(
+    "environment", [{}, {"AZURE_STORAGE_ACCOUNT_NAME": "account", "AZURE_STORAGE_ACCOUNT_KEY": "no base64 !!"}]
+)
+@pytest.mark.parametrize("open_", [lake.lake_path, open_lake])
+def test_a_store_that_nothing_describes_is_one_error_without_the_key(open_, environment, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("AZURE_")]:
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StoreError, match=r"cannot open abfs://box: .* check the account, the key") as refused:
+        open_("abfs://box/lake")
+    assert "base64" not in str(refused.value)
 
 
 @pytest.mark.parametrize("spelled", ["{}/", "{}//", "{}/.", "file://{}", "file:{}", "{}/../lake", "relative"])

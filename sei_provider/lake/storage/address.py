@@ -29,17 +29,22 @@ def split_address(address: str) -> tuple[str, str, str]:
         return "", "", address
     scheme = _ALIASES.get(found[1].lower(), found[1].lower())
     slashes, rest = found[2], found[3]
+    if not address.strip().isprintable():
+        raise _unusable(address, "has a line break, or another character that nobody sees")
     if scheme == "file":
         if slashes == "//":  # `lake` in file://lake/… is a host
             raise _refused(address, f"file:///{rest}")
         return scheme, "", "/" + rest.lstrip("/")
     bucket, _, key = rest.partition("/")
+    if not bucket.strip() and not _one_spelling(key):
+        raise _unusable(address, "names no bucket")
     if "@" in bucket and "" in bucket.split("@"):
-        msg = f"cannot use {address!r} as the address of a lake, because connection or bucket is empty around its @"
-        raise LakeAddressError(msg)
-    right = f"{scheme}://{bucket}/{_one_spelling(key)}".rstrip("/")
-    if slashes != "//" or not bucket or address != address.strip() or key.rstrip("/") != _one_spelling(key):
-        raise _refused(address, right)
+        raise _unusable(address, "has an @ without a connection before it or a bucket behind it")
+    if "::" in rest:
+        raise _unusable(address, "holds ::, which some stores take for the end of an address")
+    right = "/".join(part for part in (bucket.strip(), _one_spelling(key)) if part)
+    if slashes != "//" or rest.rstrip("/") != right or address != address.strip():
+        raise _refused(address, f"{scheme}://{right}")
     return scheme, bucket, key.rstrip("/")
 
 
@@ -77,11 +82,18 @@ def _no_place(address: str) -> str | None:
 
 
 def _one_spelling(key: str) -> str:
-    parts = [part for part in normalize("NFC", unquote(key)).split("/") if part not in {"", "."}]
+    """Return the spelling of a key that is its own spelling again."""
+    while (plain := normalize("NFC", unquote(key))) != key:
+        key = plain
+    parts = [part for part in key.split("/") if part.strip() not in {"", "."}]
     while ".." in parts:
         at = parts.index("..")
         del parts[max(at - 1, 0) : at + 1]
-    return "/".join(parts)
+    return "/".join(parts).strip()
+
+
+def _unusable(address: str, why: str) -> LakeAddressError:
+    return LakeAddressError(f"cannot use {address!r} as the address of a lake, because it {why}: correct it")
 
 
 def _refused(address: str, right: str) -> LakeAddressError:

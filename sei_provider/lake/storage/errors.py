@@ -49,6 +49,19 @@ def store_errors(
         raise StoreError(msg) from (error if isinstance(error, OSError) and error.errno else None)
 
 
+@contextmanager
+def opening_errors(address: object, errors: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Raise the `errors` of a store's client, which was given no account or a broken key, as a `StoreError`."""
+    try:
+        yield
+    except errors as error:
+        msg = (
+            f"cannot open {address}: its connection or environment does not describe a store ({type(error).__name__}); "
+            "check the account, the key and the endpoint there"
+        )
+        raise StoreError(msg) from None  # the client's message can hold what it was given
+
+
 def explain_system_error(error: Exception) -> Explanation:
     """Explain an error of a disk, or of a store behind fsspec, by its number."""
     # s3fs raises PermissionError without a number.

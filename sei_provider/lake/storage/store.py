@@ -20,7 +20,7 @@ from sei_provider.lake.errors import UnsupportedStoreError
 from sei_provider.lake.storage.address import split_address
 from sei_provider.lake.storage.backend import AtomicPutStore, Backend, Fetched, Lake, LakePath, Result
 from sei_provider.lake.storage.disk_path import DiskPath
-from sei_provider.lake.storage.errors import store_errors
+from sei_provider.lake.storage.errors import opening_errors, store_errors
 from sei_provider.lake.storage.local import LocalDisk
 from sei_provider.lake.storage.object_path import ObjectPath
 from sei_provider.lake.storage.scratch import scratch_folder
@@ -237,13 +237,15 @@ def _store_from_address(scheme: str, bucket: str, key: str) -> ObjectPath:
         )
         raise UnsupportedStoreError(msg)
     try:
+        from obstore.exceptions import BaseError
         from obstore.store import AzureStore, S3Store
     except ImportError:
         msg = (
             f"cannot use {scheme}://{bucket}/{key}: obstore is missing; install airflow-provider-sei[{_EXTRAS[scheme]}]"
         )
         raise UnsupportedStoreError(msg) from None
-    return _object_root((S3Store if scheme == "s3" else AzureStore)(bucket, prefix=key or None), None)
+    with opening_errors(f"{scheme}://{bucket}", (BaseError, ValueError)):
+        return _object_root((S3Store if scheme == "s3" else AzureStore)(bucket, prefix=key or None), None)
 
 
 _DISK = LocalDisk()
