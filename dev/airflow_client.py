@@ -86,14 +86,28 @@ class AirflowClient:
             body["dag_run_id"] = f"manual__{_iso(run_after)}__{secrets.token_hex(4)}"
         return str(self._call("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
-    def trigger_only(self, dag_id: str, *, run_after: datetime, conf: Mapping[str, Any] | None = None) -> str:
+    def trigger_only(
+        self,
+        dag_id: str,
+        *,
+        run_after: datetime,
+        logical_date: datetime | None = None,
+        conf: Mapping[str, Any] | None = None,
+    ) -> str:
         """Start a run by hand of a paused DAG that has a schedule, and no other run; return its run id.
 
-        Unpausing makes the schedule's own run for its last date, whatever that is today. With `max_active_runs=1` it
-        waits for ours, whose date is earlier, and is marked as done here before its turn comes. (Deleted, it would be
-        made again.)
+        With `max_active_runs=1` the schedule's own run waits for ours, whose date is earlier, and is marked as done
+        before its turn comes.
         """
-        run_id = self.trigger(dag_id, run_after=run_after, conf=conf)
+        run_id = self.trigger(dag_id, run_after=run_after, logical_date=logical_date, conf=conf)
+        self.unpause_only(dag_id)
+        return run_id
+
+    def unpause_only(self, dag_id: str) -> None:
+        """Unpause a DAG and mark the run as done that its schedule makes for its last date, whatever that is today.
+
+        Deleted, it would be made again.
+        """
         self.unpause(dag_id)
         deadline = time.monotonic() + SCHEDULE_SECONDS
         while self._due(dag_id):
@@ -104,7 +118,6 @@ class AirflowClient:
         for dag_run in self.dag_runs(dag_id):
             if dag_run["run_type"] == "scheduled":
                 self._call("PATCH", f"/dags/{dag_id}/dagRuns/{dag_run['dag_run_id']}", json={"state": "success"})
-        return run_id
 
     def dag_runs(self, dag_id: str) -> list[Json]:
         """Return all runs of a DAG, oldest `run_after` first."""

@@ -32,6 +32,9 @@ AIRFLOW_PROCESSES: Mapping[str, Sequence[str]] = {
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
 
+# They fork a process for each task and each look at a DAG file (see `dev.preloaded`).
+PRELOADED = {"scheduler", "dag-processor"}
+
 # All that a child sees of the caller's environment: no AIRFLOW__* of another installation, no proxies, no keys.
 INHERITED = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TMPDIR", "USER")
 
@@ -162,7 +165,7 @@ class Stack:
         """Start one of Airflow's processes (again, if it was killed); does not wait for it."""
         process = BackgroundProcess(
             name,
-            [sys.executable, "-m", "airflow", *AIRFLOW_PROCESSES[name]],
+            [sys.executable, "-m", "dev.preloaded" if name in PRELOADED else "airflow", *AIRFLOW_PROCESSES[name]],
             environment=self.environment,
             log=self._process_log(name),
         )

@@ -22,8 +22,8 @@ PARTITIONS = Version(__version__) >= Version("3.3")
 def backfill(stack: Stack, months: Sequence[str], *, timeout: float) -> None:
     """Have Airflow make a run for each of these months, which lie side by side, and wait for their ends."""
     first, last = f"{months[0]}-01", f"{months[-1]}-02"
+    stack.airflow.unpause_only("sei_history")
     stack.command("backfill", "create", "--dag-id", "sei_history", "--from-date", first, "--to-date", last)
-    stack.airflow.unpause("sei_history")
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         runs = [run for run in stack.airflow.dag_runs("sei_history") if run["run_type"] == "backfill"]

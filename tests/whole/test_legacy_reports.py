@@ -12,8 +12,7 @@ from tests.whole.conftest import TEAM_IDS, Whole
 def test_a_weeks_reports_land_as_one_slice_a_team(whole: Whole) -> None:
     before = len(whole.sandbox.reports())
     monday = datetime(2026, 3, 16, 5, tzinfo=UTC)
-    run_id = whole.airflow.trigger("sei_legacy_reports", logical_date=monday, run_after=monday)
-    whole.airflow.unpause("sei_legacy_reports")
+    run_id = whole.airflow.trigger_only("sei_legacy_reports", logical_date=monday, run_after=monday)
     assert whole.airflow.wait("sei_legacy_reports", run_id, timeout=180) == "success"
     week = [each for each in whole.sandbox.reports()[before:] if each["body"]["dateStart"] < "2026-03-17"]
     assert Counter(each["report"] for each in week) == dict.fromkeys(
