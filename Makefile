@@ -16,6 +16,9 @@ LIBRARY_PART := tests/api tests/lake tests/sandbox
 # One worker for each of two cores; all that needs a real Airflow is one group, so there is one Airflow.
 PYTEST := python -m pytest --numprocesses 2 --dist loadgroup
 
+# A machine that sets it would have each of the tests' many processes compile what it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo up down check test lint slow chaos fuzz faults test-oldest test-matrix browser distributed requests \
 	waiting trace arrows parse-time bench-lake docs package constraints clean
@@ -117,7 +120,7 @@ test-oldest: test-on-$(firstword $(OLDER))
 # Each version in an environment of its own, made from its own constraints.
 test-on-%: $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)-$*
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV)-$*/bin/python \
+	$(BIN)/uv pip install --quiet --python $(VENV)-$*/bin/python \
 		--constraints constraints/airflow-$*.txt --build-constraints constraints.txt \
 		--editable '.[$(EXTRAS)]' --group dev
 	$(VENV)-$*/bin/$(PYTEST) $(AIRFLOW_PART)
@@ -126,7 +129,7 @@ test-on-%: $(READY)
 # what requires-python claims.
 test-python-%: $(READY)
 	$(BIN)/uv venv --quiet --clear --python "$$(command -v python$*)" $(VENV)-python-$*
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV)-python-$*/bin/python \
+	$(BIN)/uv pip install --quiet --python $(VENV)-python-$*/bin/python \
 		--constraints constraints.txt --build-constraints constraints.txt --editable '.[$(EXTRAS)]' --group dev
 	$(VENV)-python-$*/bin/$(PYTEST) $(LIBRARY_PART)
 

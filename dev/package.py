@@ -48,7 +48,7 @@ def _installed(wheel: Path, folder: Path) -> dict[str, str] | None:
     python = folder / "venv" / "bin" / "python"
     _run(str(UV), "venv", "--quiet", "--python", sys.executable, str(python.parents[1]))
     _run(
-        *(str(UV), "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python)),
+        *(str(UV), "pip", "install", "--quiet", "--python", str(python)),
         *("--constraints", str(PROJECT / "constraints.txt"), str(wheel)),
     )
     environment = {"AIRFLOW_HOME": str(folder / "home")}
