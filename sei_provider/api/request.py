@@ -69,7 +69,7 @@ class Scope:
             and (team or "teamId" not in fields)
             and ("orgTreeName" not in fields or (isinstance(tree, str) and tree.strip() and tree.isprintable()))
         ):
-            return cls(team, tree)
+            return cls(team, tree and str.__str__(tree))  # a member of an enumeration becomes its text
         msg = (
             f"{quoted(value)} is not a scope; a scope is a team id, or {{'teamId': …}}, {{'orgTreeName': …}} or "
             f"both, and {ID_RULE}. Several teams are a list of ids, not a text; if a template gives the text, set "

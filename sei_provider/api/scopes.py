@@ -29,7 +29,7 @@ def parse_batch(value: object, source: str = "scopes") -> list[Scope]:
         raise SeiInputError(msg)
     scopes = []
     for number, member in enumerate(value, start=1):
-        if isinstance(member, Sequence) and not isinstance(member, str):
+        if isinstance(member, Sequence) and not isinstance(member, str | bytes | bytearray | memoryview):
             msg = (
                 f"number {number} of {source} is itself a list: {quoted(member)}; a batch holds scopes only, "
                 "and a task takes one batch: map over batches with .expand(scopes=…)"

@@ -16,7 +16,7 @@ from sei_provider.api.redaction import holds_secret, sanitize
 from sei_provider.api.report import Report
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}")
-_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})[Tt ][0-9:.]+(Z|[+-][0-9:]+)?")
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})[Tt ][0-9:.]+([Zz]|[+-][0-9:]+)?")
 _ID = re.compile(r"[0-9]+|(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_][A-Za-z0-9_-]*")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PAST_IDS = 2**63
@@ -162,9 +162,9 @@ def _day_of_moment(value: object, zone: tzinfo, *, before: timedelta = timedelta
     """Return the day in `zone` so long before a moment; None for a value that is no moment."""
     try:
         if isinstance(value, str) and _TIME.fullmatch(value.strip()):
-            value = datetime.fromisoformat(value.strip())
+            value = datetime.fromisoformat(value.strip().upper())
         if isinstance(value, datetime):
-            moment = value if value.tzinfo else value.replace(tzinfo=zone)
+            moment = value.replace(tzinfo=zone) if value.utcoffset() is None else value
             # In UTC, because a day may begin at 01:00 where clocks change at midnight.
             return (moment.astimezone(UTC) - before).astimezone(zone).date()
     except (ValueError, OverflowError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum, StrEnum
+
 import pytest
 
 from sei_provider.api import Scope, SeiInputError
@@ -59,6 +61,17 @@ def test_a_number_that_is_no_id_and_a_text_that_is_too_long_are_refused(number: 
     for value in (number, "9" * 9000):
         with pytest.raises(SeiInputError, match=r"is not a scope|must be a list of scopes or a single scope"):
             parse_batch(value)
+
+
+def test_members_of_an_enumeration_and_texts_of_a_subclass_are_the_text_that_they_hold() -> None:
+    class Team(StrEnum):
+        WEB = "11"
+
+    class Tree(str, Enum):  # noqa: UP042 - its text in an f-string is Tree.WEB, unlike a StrEnum's
+        WEB = "Web"
+
+    [team, tree] = parse_batch([Team.WEB, {"orgTreeName": Tree.WEB}])
+    assert (type(team.team_id), team.label, type(tree.org_tree), tree.label) == (str, "team:11", str, "org:Web")
 
 
 def test_an_error_names_the_source_and_the_place_in_it() -> None:

@@ -71,9 +71,12 @@ def _no_place(address: str) -> str | None:
     if not address.strip():
         return "is empty"
     found = _SCHEME.fullmatch(address.strip())
+    scheme = _ALIASES.get(found[1].lower(), found[1].lower()) if found else ""
+    path = f"/{found[3]}" if found else address
+    if scheme in _ON_DISK and path.startswith("/") and not path.strip("/."):
+        return "is the root of the disk"
     if found:
-        scheme = found[1].lower()
-        return None if _ALIASES.get(scheme, scheme) in _SCHEMES else "has a scheme that is not known here"
+        return None if scheme in _SCHEMES else "has a scheme that is not known here"
     if address.startswith("~"):
         return "is another folder for each user"
     if not address.startswith("/"):
