@@ -54,8 +54,11 @@ def get_provider_info() -> dict[str, Any]:
                     "account_identifier": _text("Account identifier", "Needed to list org trees and their teams"),
                     "requests_per_minute": _number("Requests per minute", 400, "SEI's limit for this key"),
                     "machines": _number("Machines", 1, "Number of machines that divide this limit"),
+                    "rate_limit_conn_id": _text(
+                        "Rate limit connection", "Id of a connection of type redis: all machines count there together"
+                    ),
                     "rate_limit_url": _secret(
-                        "Rate limit in Redis", "redis://host:6379/0: all machines count there together"
+                        "Rate limit in Redis", "The same without a password, as in redis://host:6379/0"
                     ),
                     "week_starts_on": _text("Week starts on", "A weekday; Monday if empty"),
                     "timezone": _text("Time zone", "The zone of a day's end, such as Europe/Berlin; UTC if empty"),

@@ -94,7 +94,7 @@ class RedisLimit(RateLimit):
         try:
             from redis import Redis, RedisError
         except ImportError:
-            msg = "rate_limit_url needs the package redis: pip install 'airflow-provider-sei[redis]'"
+            msg = "counting requests in Redis needs the package redis: pip install 'airflow-provider-sei[redis]'"
             raise SeiInputError(msg) from None
         super().__init__(at_most, seconds)
         self._name = name

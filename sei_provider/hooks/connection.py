@@ -18,12 +18,21 @@ from sei_provider.api.errors import SeiInputError
 from sei_provider.api.periods import weekday
 from sei_provider.api.request import LEVEL_FIELDS
 from sei_provider.api.validation import normalize_choice, quoted
+from sei_provider.hooks.redis_address import check_rate_limit_url
 from sei_provider.provider_info import get_provider_info
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-_TEXTS = ("org_identifier", "project_identifier", "account_identifier", "week_starts_on", "timezone", "ca_bundle")
+_TEXTS = (
+    "org_identifier",
+    "project_identifier",
+    "account_identifier",
+    "week_starts_on",
+    "timezone",
+    "ca_bundle",
+    "rate_limit_conn_id",
+)
 _SECRETS = ("rate_limit_url", "personal_data_secret")
 _NUMBERS = ("requests_per_minute", "machines")
 _PORTS = range(1, 65536)
@@ -66,6 +75,7 @@ def check_extra(connection: Connection, extra: dict[str, Any]) -> dict[str, Any]
             msg = f"{named} has an extra {name} that is no text{shown}"
             raise SeiInputError(msg)
         extra[name] = str(value) if name in _SECRETS else str(value).strip()
+    _check_counter(named, extra)
     for name in _NUMBERS:
         if name in extra:
             extra[name] = _number(named, name, extra[name])
@@ -169,6 +179,15 @@ def _check_names(named: str, extra: dict[str, Any]) -> None:
 
 def _folded(name: str) -> str:
     return re.sub("[^a-z0-9]", "", name.removeprefix(_FORM_PREFIX).lower())
+
+
+def _check_counter(named: str, extra: dict[str, Any]) -> None:
+    if not (url := extra.get("rate_limit_url")):
+        return
+    if extra.get("rate_limit_conn_id"):
+        msg = f"{named} names the Redis of its rate limit twice, by rate_limit_conn_id and by rate_limit_url; keep one"
+        raise SeiInputError(msg)
+    extra["rate_limit_url"] = check_rate_limit_url(named, url)
 
 
 def _number(named: str, name: str, value: object) -> int:

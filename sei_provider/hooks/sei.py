@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException  # whose place differs between 3.1 and 3.3
@@ -20,6 +20,7 @@ from airflow.sdk.log import mask_secret
 from sei_provider.api.errors import SeiError, SeiInputError
 from sei_provider.api.periods import weekday
 from sei_provider.hooks.connection import base_url, check_extra, parse_extra
+from sei_provider.hooks.redis_address import redis_url
 from sei_provider.lake.errors import LakeError
 from sei_provider.lake.personal_key import MAKE_A_KEY, require_strong_key
 
@@ -49,11 +50,12 @@ class SeiHook(BaseHook):
 
     :param sei_conn_id: The connection. Its host is the cluster's base URL with its path, its password the API
         key; its extras are `org_identifier` and `project_identifier` (required), `account_identifier`,
-        `requests_per_minute` (400, SEI's limit for one key), `rate_limit_url` (the Redis in which all machines count
-        them together) or `machines` (1: the number of machines that divide them), `week_starts_on` (Monday),
-        `timezone` (UTC), `ca_bundle` (path of a PEM file on every machine), `allow_http` (false: the key is sent over
-        https only, except to this machine itself), `personal_data_secret` (the key to hash people's names under) and
-        `level_field` (`metricLevel`, or `aggregationLevel` for older clusters, CONTRACT row 9).
+        `requests_per_minute` (400, SEI's limit for one key), `rate_limit_conn_id` (a connection of type `redis`: there
+        all machines count them together), `rate_limit_url` (the same, as a URL without a password) or `machines` (1:
+        the number of machines that divide them), `week_starts_on` (Monday), `timezone` (UTC), `ca_bundle` (path of a
+        PEM file on every machine), `allow_http` (false: the key is sent over https only, except to this machine
+        itself), `personal_data_secret` (the key to hash people's names under) and `level_field` (`metricLevel`, or
+        `aggregationLevel` for older clusters, CONTRACT row 9).
     :param deadline: Unix time in seconds after which no call is retried.
     """
 
@@ -71,7 +73,13 @@ class SeiHook(BaseHook):
         """Return a client, which is a context manager. Raises `SeiInputError` if the connection lacks something."""
         from sei_provider.api.client import SeiClient
 
-        return SeiClient(**self._settings(*self._resolved))
+        connection, extra = self._resolved
+        counter = extra.get("rate_limit_conn_id")
+        try:
+            redis = _masked_url(self.get_connection(counter)) if counter else None
+        except AirflowNotFoundException:
+            raise self._no_counter(counter) from None
+        return SeiClient(**self._settings(connection, extra, redis))
 
     @asynccontextmanager
     async def aget_conn(self) -> AsyncIterator[AsyncSeiClient]:
@@ -84,8 +92,13 @@ class SeiHook(BaseHook):
             raise self._not_found() from None
         # On the event loop, because this tells Airflow what to mask, and on 3.1 no other thread may do so.
         extra = _read_extra(connection)
+        counter = extra.get("rate_limit_conn_id")
+        try:
+            redis = _masked_url(await self.aget_connection(counter)) if counter else None
+        except AirflowNotFoundException:
+            raise self._no_counter(counter) from None
         # In a thread, because reading certificates and opening the file of the rate limit would block the event loop.
-        client = await asyncio.to_thread(lambda: AsyncSeiClient(**self._settings(connection, extra)))
+        client = await asyncio.to_thread(lambda: AsyncSeiClient(**self._settings(connection, extra, redis)))
         async with client:
             yield client
 
@@ -207,7 +220,13 @@ class SeiHook(BaseHook):
             "cannot read counts as none"
         )
 
-    def _settings(self, connection: Connection, extra: dict[str, Any]) -> dict[str, Any]:
+    def _no_counter(self, name: str | None) -> SeiInputError:
+        return SeiInputError(
+            f"the connection {self.sei_conn_id!r} has rate_limit_conn_id={name!r}, and there is no connection of that "
+            "id: make one of the type redis"
+        )
+
+    def _settings(self, connection: Connection, extra: dict[str, Any], redis: str | None = None) -> dict[str, Any]:
         missing = [name for name in ("org_identifier", "project_identifier") if not extra.get(name)]
         missing += [] if (connection.host or "").strip() else ["host"]
         if not connection.password:
@@ -223,7 +242,7 @@ class SeiHook(BaseHook):
             "project_identifier": extra["project_identifier"],
             "account_identifier": extra.get("account_identifier"),
             "requests_per_minute": self._share(extra),
-            "rate_limit_url": extra.get("rate_limit_url"),
+            "rate_limit_url": redis or extra.get("rate_limit_url"),
             "level_field": extra.get("level_field", "metricLevel"),
             "allow_http": extra.get("allow_http", False),
             "deadline": self.deadline,
@@ -239,7 +258,7 @@ class SeiHook(BaseHook):
     def _share(self, extra: dict[str, Any]) -> int:
         """Return this machine's share of the key's requests per minute; all of them where machines count in Redis."""
         limit, machines = extra.get("requests_per_minute", REQUESTS_PER_MINUTE), extra.get("machines", 1)
-        share: int = limit if extra.get("rate_limit_url") else limit // machines
+        share: int = limit if extra.get("rate_limit_conn_id") or extra.get("rate_limit_url") else limit // machines
         if share < 1:
             msg = (
                 f"the connection {self.sei_conn_id!r} has requests_per_minute={limit} and machines={machines}; "
@@ -247,6 +266,13 @@ class SeiHook(BaseHook):
             )
             raise SeiInputError(msg)
         return share
+
+
+def _masked_url(counter: Connection) -> str:
+    """Return the URL of a Redis, and have Airflow mask its password in logs as the URL spells it too."""
+    if counter.password:
+        mask_secret([counter.password, quote(counter.password, safe="")])
+    return redis_url(counter)
 
 
 def _read_extra(connection: Connection) -> dict[str, Any]:

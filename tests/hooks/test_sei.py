@@ -179,8 +179,10 @@ async def test_whoever_logs_a_secret_of_the_connection_logs_stars(
         "https://sei.test",
         password=secrets[0],
         personal_data_secret=secrets[1],
-        rate_limit_url=f"redis://user:{secrets[3]}@127.0.0.1:1/0",
+        rate_limit_conn_id="counter",
     )
+    counter = {"conn_type": "redis", "host": "127.0.0.1", "port": 1, "login": "user", "password": password}
+    monkeypatch.setenv("AIRFLOW_CONN_COUNTER", json.dumps(counter))
     opened = open_it(SeiHook())
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(opened) if name == "aget_conn" else stack.enter_context(opened)
