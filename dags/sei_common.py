@@ -15,6 +15,7 @@ from airflow.sdk import Asset, AssetAll, AssetAny, Variable, task
 from sei_provider.operators.check import SeiCheckOperator
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.operators.publish import SeiPublishOperator
+from sei_provider.operators.teams import SeiTeamsOperator
 
 LAKE = "{{ var.value.sei_lake }}"
 """The lake's place, one setting: the Airflow Variable `sei_lake`, a path or an address that `open_lake` takes."""
@@ -43,6 +44,9 @@ TABLES = {report: f"{{{{ var.value.get('sei_table_prefix', '') }}}}{table}" for 
 """Templates of the tables' full names, which begin with the Variable `sei_table_prefix`, if there is one. Give each
 project its own if several share a lake: two cannot share a table."""
 
+TEAMS_TABLE = "{{ var.value.get('sei_table_prefix', '') }}teams"
+"""Template of the full name of the table of the teams: one row per team id."""
+
 ASSETS = {report: Asset(f"sei_{table}", group="sei") for report, table in TABLE_NAMES.items()}
 """The assets that publishing updates: one for each table, with a partition per month."""
 
@@ -60,6 +64,10 @@ failed export for 30 minutes, so the last retry gets a new one. Permanent errors
 EXPORT_DOC = """Asks SEI for one export per scope of the batch, waits on the triggerer, and stages what came.
 
 Red: the log names the scopes that did not land. A retry, or clearing the task, asks for those only."""
+TREES_DOC = """Reads the org trees from SEI, so that publishing can tell teams by their ids.
+
+Skipped if the connection has no `account_identifier`, which SEI wants for that. Red: the figures are published all
+the same, some with no `team_id`. To mend it, clear this task together with what is downstream."""
 PUBLISH_DOC = """Puts what was staged into the report's table and tells the table's asset which months it touched.
 
 Runs, and succeeds, also if some scopes did not land: they keep their older rows."""
@@ -71,6 +79,30 @@ To mend it, clear the red export tasks together with what is downstream of them.
 def table_of(report: str) -> str:
     """Return the full name of a report's table, in a task that runs."""
     return Variable.get("sei_table_prefix", default="") + TABLE_NAMES[report]
+
+
+def skip_without_account(_context: Any) -> None:
+    """Skip a task that reads the org trees if the connection has no `account_identifier`."""
+    from airflow.providers.common.compat.sdk import AirflowSkipException
+
+    from sei_provider.hooks.sei import SeiHook
+
+    if not SeiHook().get_origin()["account"]:
+        msg = "the connection has no account_identifier, so SEI tells no org trees, and rows get no team_id"
+        raise AirflowSkipException(msg)
+
+
+def read_trees(task_id: str, **arguments: Any) -> SeiTeamsOperator:
+    """In a DAG: a task that reads the org trees."""
+    return SeiTeamsOperator(
+        task_id=task_id,
+        lake=LAKE,
+        table=TEAMS_TABLE,
+        pre_execute=skip_without_account,
+        doc_md=TREES_DOC,
+        **RETRIES,
+        **arguments,
+    )
 
 
 # --8<-- [start:teams]
@@ -109,7 +141,7 @@ def configured_scopes() -> list[Any]:
     return list_scopes(org_tree=Variable.get("sei_org_tree", default=None))
 
 
-@task(**RETRIES)
+@task(trigger_rule="all_done", **RETRIES)  # also if the org trees could not be read before it
 def teams() -> list[list[Any]]:
     """Lists the scopes to export, in batches of about a hundred: one export task each.
 
@@ -146,22 +178,29 @@ def configured_reports() -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
+STEPS = ("export", "teams_after", "publish", "check")
+"""Tasks of each report, whose ids end in the report's name."""
+
+
 @task.branch(**RETRIES)
 def choose_reports() -> list[str]:
     """Chooses the tasks of the reports that the Variable `sei_reports` names; those of the others are skipped."""
     from sei_provider.hooks.permanent import no_retry_if_permanent
 
     with no_retry_if_permanent():
-        return [f"{step}_{report}" for report in configured_reports() for step in ("export", "publish", "check")]
+        return [f"{step}_{report}" for report in configured_reports() for step in STEPS]
 
 
 def export_all_reports(start: str, end: str) -> None:
     """In a DAG: for each report the tasks export (one for each batch of scopes), publish and check.
 
-    `start` and `end` are templates of the first and the last day, both inclusive.
+    The org trees are read before all exports, and after those of each report. `start` and `end` are templates of the
+    first and the last day, both inclusive.
     """
-    batches, chosen = teams(), choose_reports()
+    batches, chosen, before = teams(), choose_reports(), read_trees("teams_before")
+    before >> batches
     for report, metric_groups in REPORTS.items():
+        after = read_trees(f"teams_after_{report}", trigger_rule="all_done")
         # --8<-- [start:export]
         export = SeiExportOperator.partial(
             task_id=f"export_{report}",
@@ -179,7 +218,7 @@ def export_all_reports(start: str, end: str) -> None:
         # --8<-- [start:publish]
         publish = SeiPublishOperator(
             task_id=f"publish_{report}",
-            staged=export.output,
+            staged=[before.output, export.output, after.output],
             expected=batches,
             lake=LAKE,
             table=TABLES[report],
@@ -191,7 +230,8 @@ def export_all_reports(start: str, end: str) -> None:
         # --8<-- [start:check]
         SeiCheckOperator(task_id=f"check_{report}", published=publish.output, doc_md=CHECK_DOC)
         # --8<-- [end:check]
-        chosen >> [export, publish, *publish.downstream_list]
+        export >> after
+        chosen >> [export, after, publish, *publish.downstream_list]
 
 
 def intervals(cron: str) -> Any:

@@ -41,6 +41,8 @@ Exports productivity, sprint and business alignment for all teams and publishes 
 
 - **Teams**: all of SEI's org trees (the connection needs `account_identifier` for that), or of the one that the
   Variable `sei_org_tree` names; or a list of ids: the Variable `sei_teams` (JSON) or `sei_teams.yaml` beside the DAG.
+- **Who they are**: with `account_identifier` the org trees are read before and after, into the table `teams`, one row
+  per team id; rows get a `team_id` where it is certain.
 - **Reports, range, tables**: the Variables `sei_reports`, `sei_lookback_months` and `sei_table_prefix`.
 - **Lake**: the Variable `sei_lake`. **SEI**: the connection `sei_default`.
 - **Red?** `check_…` names what is missing; what did land is published. Clear the failed `export_…` tasks with

@@ -122,8 +122,10 @@ def test_a_variable_chooses_the_reports_and_the_tasks_of_the_others_are_skipped(
         monkeypatch.setenv("AIRFLOW_VAR_SEI_REPORTS", text)
     common, dag = load("sei_common"), load("sei_nightly").dag
     chosen = common.choose_reports.function()
-    assert chosen == [f"{step}_{report}" for report in reports for step in ("export", "publish", "check")]
-    assert dag.get_task("choose_reports").downstream_task_ids == set(dag.task_ids) - {"teams", "choose_reports"}
+    steps = ("export", "teams_after", "publish", "check")
+    assert chosen == [f"{step}_{report}" for report in reports for step in steps]
+    others = {"teams", "teams_before", "choose_reports"}
+    assert dag.get_task("choose_reports").downstream_task_ids == set(dag.task_ids) - others
 
 
 def test_a_wrong_variable_of_reports_is_refused_by_its_name(

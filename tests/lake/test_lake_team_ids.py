@@ -6,10 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from lake_bench import Bench, at
-from team_histories import DIALECTS, NIGHTS, WORLDS, Story, World, certain, path_of
+from team_histories import DIALECTS, NIGHTS, WORLDS, Night, Node, Story, World, certain, path_of
 
 from sei_provider import lake
 from tests.examples import examples
@@ -53,6 +53,11 @@ def check_teams(story: Story) -> None:
 
 @pytest.mark.fuzz
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
+@example(  # a path that would be another team's if it began at the scope
+    world={1: Node("A", None), 2: Node("B", 1), 3: Node("A", 2), 4: Node("B", 3)},
+    dialect="from the root",
+    nights=[Night(changes=[("split", 3, 0, "A")], exports=[(2, 1)], between=[])],
+)
 @given(world=WORLDS, dialect=st.sampled_from(DIALECTS), nights=st.lists(NIGHTS, min_size=1, max_size=3))
 def test_a_team_id_is_never_wrong_and_there_where_it_is_certain(world, dialect, nights):
     check(world, dialect, nights)

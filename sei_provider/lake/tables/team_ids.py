@@ -5,7 +5,7 @@ Plain values. Knows no files. The ids decide nothing of ownership (DESIGN, decis
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -44,10 +44,13 @@ class OrgTrees:
         if not self.readings or "team" in personal_columns(file.slice.report):  # people, who are no teams
             return {}
         before, after = self._before(file, reused=reused), self._after(file)
+        readings = [reading for reading in (before, after) if reading]
+        scope, paths = file.slice.scope, [path for _, path in file.teams]
         found = {}
         for team, path in file.teams:
-            own = _own_leaf(file.slice.scope, [reading for reading in (before, after) if reading], team, path)
-            team_id = own or (_named(file.slice.scope, before, after, team, path) if before and after else None)
+            team_id = _own_leaf(scope, readings, team, path)
+            if team_id is None and before and after:
+                team_id = _named(scope, before, after, team, path, from_root=_begin_at_root(scope, readings, paths))
             if team_id:
                 found[team, path] = team_id
         return found
@@ -100,13 +103,25 @@ def _own_leaf(scope: str, readings: Sequence[TreeReading], team: str, path: str)
     return None
 
 
-def _named(scope: str, before: TreeReading, after: TreeReading, team: str, path: str) -> str | None:
+def _begin_at_root(scope: str, readings: Sequence[TreeReading], paths: Sequence[str]) -> bool:
+    """Return whether the paths of a slice begin at the root of the tree, and not at the scope.
+
+    If they began at the scope, its own row would not be at the scope's path or below it.
+    """
+    scope_id = _scope_id(scope)
+    tops = {reading.by_id[scope_id].path for reading in readings if scope_id and scope_id in reading.by_id}
+    return not tops or any(all(f"{path}/".startswith(f"{top}/") for path in paths) for top in tops)
+
+
+def _named(scope: str, before: TreeReading, after: TreeReading, team: str, path: str, *, from_root: bool) -> str | None:
     """Return the one team below the scope that a path names in both readings."""
     trees = [_trees(scope, reading) for reading in (before, after)]
     found = []
     for reading, its, others in zip((before, after), trees, reversed(trees), strict=True):
         teams: dict[str, TreeTeam] = {}
-        for tree, full in _places(scope, reading, its or others, path):
+        own = reading.by_id.get(_scope_id(scope) or "")
+        full = path if from_root or not own else own.path.removesuffix(own.name) + path
+        for tree in its or others:
             there = reading.at(tree, full)
             if len(there) > 1:
                 return None
@@ -116,15 +131,6 @@ def _named(scope: str, before: TreeReading, after: TreeReading, team: str, path:
         return None
     [team_id] = found[0]
     return team_id if team in {teams[team_id].name for teams in found} else None
-
-
-def _places(scope: str, reading: TreeReading, trees: Collection[str], path: str) -> Iterator[tuple[str, str]]:
-    """Yield (tree, path from its root) of what a row's path may name: from the root of the tree or from the scope."""
-    own = reading.by_id.get(_scope_id(scope) or "")
-    for tree in trees:
-        yield tree, path
-        if own and own.path != own.name:
-            yield tree, own.path.removesuffix(own.name) + path
 
 
 def _is_within_scope(scope: str, team: TreeTeam, *readings: TreeReading) -> bool:
