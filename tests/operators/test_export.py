@@ -24,7 +24,7 @@ from sei_provider.testing import connect
 from tests.operators.conftest import Task
 from tests.tasks import TaskState
 
-MANIFEST = {"scope", "start", "end", "table", "path", "rows", "export_id", "created_at", "error"}
+MANIFEST = {"scope", "start", "end", "table", "path", "rows", "export_id", "created_at", "error", "reading"}
 
 
 def asked_for(sandbox: SandboxControl) -> Counter[str]:
@@ -95,7 +95,7 @@ def test_weeks_are_those_of_the_connection(
         ({"report": "velocity"}, "unknown report 'velocity'; the report names are: productivity, sprint"),
         (
             {"report": "team_report"},
-            "SeiExportOperator takes the reports productivity, sprint, business_alignment; got",
+            "SeiExportOperator takes the reports productivity, sprint, business_alignment, efficiency",
         ),
         ({"level": "squad"}, "unknown level 'squad'; the level names of sprint are: team, sprint"),
         ({"granularity": "daily"}, "unknown granularity 'daily'"),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
@@ -139,9 +138,12 @@ def test_what_keeps_every_file_out_of_the_lake_is_one_error_and_no_scopes(
     assert len(sandbox.exports()) == 3
 
 
-def test_a_full_temporary_folder_is_named_with_what_to_do() -> None:
+def test_a_full_temporary_folder_is_named_with_what_to_do(tmp_path: Path) -> None:
+    def fill(_file: IO[bytes]) -> None:
+        Path("/dev/full").write_bytes(b"rows")
+
     with pytest.raises(OSError, match=r"temporary folder .*: No space left on device\. Free its disk, or set TMPDIR"):
-        spool(Path("/dev/full"), lambda file: os.write(file.fileno(), b"rows"))
+        spool(tmp_path / "download", fill)
 
 
 @pytest.mark.parametrize(
