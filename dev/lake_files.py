@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 # `_staging` and the like are the lake's own; so are the lineage columns (DESIGN, "Public names").
 PRIVATE = "_"
 STAGING = "_staging"
+LAST_SEEN = "last_seen"
+"""Column of the table of teams that each night moves on."""
 
 Rows = Counter[str]
 
@@ -57,9 +59,12 @@ def without_lineage(table: pa.Table) -> pa.Table:
 
 
 def row_counts(lake: Path) -> dict[str, Rows]:
-    """Return how often each row is in each table, lineage columns left out."""
+    """Return how often each row is in each table; lineage columns, and when a team was last seen, are left out."""
     return {
-        name: Counter(json.dumps(row, sort_keys=True, default=str) for row in without_lineage(table).to_pylist())
+        name: Counter(
+            json.dumps({**row, LAST_SEEN: None}, sort_keys=True, default=str)
+            for row in without_lineage(table).to_pylist()
+        )
         for name, table in tables(lake).items()
     }
 

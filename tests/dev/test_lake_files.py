@@ -45,6 +45,13 @@ def test_other_lineage_is_no_change_of_rows(lake: Path) -> None:
     assert lake_files.changes(before, lake_files.row_counts(lake)) == {}
 
 
+def test_a_team_that_was_seen_again_is_no_change_of_rows(lake: Path) -> None:
+    _write(lake, "teams/data.parquet", id=["11"], first_seen=["Monday"], last_seen=["Monday"])
+    before = lake_files.row_counts(lake)
+    _write(lake, "teams/data.parquet", id=["11"], first_seen=["Monday"], last_seen=["Tuesday"])
+    assert lake_files.changes(before, lake_files.row_counts(lake)) == {}
+
+
 def test_another_value_is_one_row_gone_and_one_new(lake: Path) -> None:
     before = lake_files.row_counts(lake)
     _write(lake, "sprint_team_monthly/month=2026-03/data.parquet", team=["NA"], size=[4.0], _run_id=["first"])
