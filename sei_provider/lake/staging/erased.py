@@ -27,7 +27,7 @@ from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.store import names, put_bytes, remove_each
 
 _FOLDER = "_erased"
-_ADDRESS = re.compile(r"[^\s<>()\[\]\",;:]+@[^\s<>()\[\]\",;:]+")
+_ADDRESS = re.compile(r"[^\s<>()\[\]\",;:]+@[^\s<>()\[\]\",;:?'|\u2019]+")
 _Rows = TypeVar("_Rows", pa.RecordBatch, pa.Table)
 
 
@@ -35,16 +35,27 @@ def spellings(text: str) -> frozenset[str]:
     """Return the forms of a name or an address that tell the same person in any case, spacing and Unicode form.
 
     `Lovelace, Ada` is `ada lovelace` too, and so is `Ada Lovelace (contractor)`; `Ada Lovelace <ada@example.com>` is
-    the name, and the address. Characters that nobody sees, such as a soft hyphen, make no difference.
+    the name, and the address. Characters that nobody sees, such as a soft hyphen or a space without width, make no
+    difference, nor does what stands around a name of several words, such as quotes.
     """
-    seen = "".join(character for character in text if unicodedata.category(character) != "Cf")
-    whole = " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
+    if text.isascii():
+        return _spellings(text)
+    seen = ["" if unicodedata.category(character) == "Cf" else character for character in text]
+    spaced = (visible or " " for visible in seen)
+    return _spellings("".join(seen)) | _spellings("".join(spaced))
+
+
+def _spellings(text: str) -> frozenset[str]:
+    whole = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     whole = unicodedata.normalize("NFKC", whole)
-    addresses = {found.removeprefix("mailto:").strip(".") for found in _ADDRESS.findall(whole)}
+    addresses = {found.removeprefix("mailto:").strip(".'\u2018") for found in _ADDRESS.findall(whole)}
     rest = " ".join(_ADDRESS.sub(" ", whole).translate(_WITHOUT_BRACKETS).split()) if addresses else whole
     plain = " ".join(_REMARK.sub(" ", rest).translate(_WITHOUT_QUOTES).split())
     found = {whole, rest, plain, *addresses}
-    for name in (rest, plain):
+    inner = _without_frame(whole)
+    if " " in inner:
+        found.add(inner)
+    for name in (rest, plain, inner):
         last, comma, first = name.partition(",")
         if comma and "," not in first:
             found.add(f"{first.strip()} {last.strip()}")
@@ -55,12 +66,18 @@ def mentioned(text: str) -> frozenset[str]:
     """Return the forms of all whom a cell may name: a list of people, or a path of managers, names several."""
     found = spellings(text)
     if _BETWEEN_PEOPLE.search(text):
-        parts = _BETWEEN_PEOPLE.split(text)
-        found = found.union(*map(spellings, parts))
-        if "," in text:  # `Ada Lovelace, Alan Turing` is a list, `Lovelace, Ada` is one name
-            names_ = (name for part in parts for name in part.split(",") if " " in name.strip())
-            found = found.union(*map(spellings, names_))
+        found = found.union(*map(spellings, _BETWEEN_PEOPLE.split(text)))
+    if _MAYBE_BETWEEN_PEOPLE.search(text):
+        # `Ada Lovelace, Alan Turing` is a list, `Lovelace, Ada` is one name, so a single word is nobody's here.
+        parts = (part.strip() for part in _MAYBE_BETWEEN_PEOPLE.split(text))
+        found = found.union(*(spellings(part) for part in parts if len(part.split()) > 1))
     return found
+
+
+def _without_frame(text: str) -> str:
+    """Return a text without the punctuation around it; marks that belong to a letter stay."""
+    inside = [index for index, character in enumerate(text) if unicodedata.category(character)[0] not in "PSZ"]
+    return text[inside[0] : inside[-1] + 1] if inside else ""
 
 
 def is_last_of(path: str, match: Callable[[str], bool]) -> bool:
@@ -76,7 +93,12 @@ def without_manager(path: str, match: Callable[[str], bool]) -> str:
 _WITHOUT_BRACKETS = str.maketrans(dict.fromkeys('<>()[]"', " "))
 _WITHOUT_QUOTES = str.maketrans(dict.fromkeys('"\u201c\u201d\u201e', " "))
 _REMARK = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
-_BETWEEN_PEOPLE = re.compile(r"[/;|&\n,]")
+_SEPARATORS = r"/;|&\n\r\u2028\u2029\u2022\u3001\uff1b\uff5c\uff06"
+_BETWEEN_PEOPLE = re.compile(f"[{_SEPARATORS}]")
+_MAYBE_BETWEEN_PEOPLE = re.compile(
+    rf"[{_SEPARATORS},:+=\\(){{}}\[\]<>\"\u201c\u201d\u201e\u00ab\u00bb\uff0c\uff1a]|\s[-\u2013\u2014]\s|\s(?:and|with)\s",
+    re.IGNORECASE,
+)
 _SOMEBODY = "(erased)"
 
 
