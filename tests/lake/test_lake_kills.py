@@ -88,7 +88,9 @@ def months(bench):
     ("store", "before"), [*((store, True) for store in [*STORES, "azure"]), ("disk", False)], indirect=["store"]
 )
 def test_a_publisher_killed_at_any_step_leaves_complete_months_and_a_second_run_repairs_all(bench, monkeypatch, before):
-    root, fatal = bench.lake, 0
+    # A step is a put or a removal, which stores of objects share: those of even numbers on S3, the others on Azure.
+    first, every = {"s3": (0, 2), "azure": (1, 2)}.get(bench.store, (0, 1))
+    root, fatal = bench.lake, first
     while True:
         bench.root, bench.header = root / f"{fatal}", bench.header.removesuffix(",CODING_DAYS")
         manifests = staged(bench)
@@ -106,8 +108,8 @@ def test_a_publisher_killed_at_any_step_leaves_complete_months_and_a_second_run_
         assert lake.staged(bench.staging) == {}, f"step {fatal}"
         schemas = [pq.read_schema(BytesIO(data)) for data in bench.objects().values()]
         assert schemas[0] == schemas[1] == schemas[2], f"step {fatal}"
-        fatal += 1
-    assert steps.count == fatal == 5 + 1 + 6, "schema, two months, the month before, schema; mark; two objects a slice"
+        fatal += every
+    assert steps.count == 5 + 1 + 6, "schema, two months, the month before, schema; mark; two objects a slice"
 
 
 @pytest.mark.parametrize("store", STORES, indirect=True)
