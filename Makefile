@@ -20,7 +20,7 @@ PYTEST := python -m pytest --numprocesses 2 --dist loadgroup
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down check test lint slow chaos fuzz faults test-oldest test-matrix browser distributed requests \
+.PHONY: help demo up down check test lint slow chaos fuzz faults test-oldest test-lowest test-matrix browser distributed requests \
 	waiting trace arrows parse-time bench-lake docs package constraints clean
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo "make chaos        workers, triggerer and scheduler killed in the middle of runs"
 	@echo "make faults       each fault of SEI or the network against each report, as a table"
 	@echo "make test-matrix  the Airflow part of the suite on $(OLDER) $(NEWEST)"
+	@echo "make test-lowest  the library's tests on the lowest versions that pyproject.toml allows"
 	@echo "make test-python-3.13  the library's tests on another Python of this machine"
 	@echo "make browser      the web UI in Chromium; makes the pictures of the docs"
 	@echo "make distributed  docker-compose.yaml's services as processes; one worker and one triggerer are killed"
@@ -125,6 +126,16 @@ test-on-%: $(READY)
 		--editable '.[$(EXTRAS)]' --group dev
 	$(VENV)-$*/bin/$(PYTEST) $(AIRFLOW_PART)
 
+# The library part on the lowest versions that pyproject.toml allows of what it imports, beside the oldest Airflow.
+# On its own: it takes as long as the library part of `make test`.
+LOWEST_PART ?= $(LIBRARY_PART)
+test-lowest: $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
+	(echo "apache-airflow==$(firstword $(OLDER))"; $(BIN)/python -m dev.lowest) > $(VENV)-lowest/lowest.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV)-lowest/bin/python \
+		--constraints $(VENV)-lowest/lowest.txt --build-constraints constraints.txt --editable '.[$(EXTRAS)]' --group dev
+	$(VENV)-lowest/bin/$(PYTEST) $(LOWEST_PART)
+
 # The library part on another Python, such as test-python-3.13, if this machine has a `python3.13`. What passes here is
 # what requires-python claims.
 test-python-%: $(READY)
@@ -162,5 +173,5 @@ constraints: $(READY)
 	echo "apache-airflow==$(NEWEST)" | $(COMPILE) --constraints - --output-file constraints.txt
 
 clean:
-	rm -rf $(VENV) $(addprefix $(VENV)-,$(OLDER)) $(VENV)-python-* .demo build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(addprefix $(VENV)-,$(OLDER)) $(VENV)-lowest $(VENV)-python-* .demo build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

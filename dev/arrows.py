@@ -19,7 +19,7 @@ Imports = Mapping[str, frozenset[str]]
 
 FLOORS: Mapping[str, Sequence[Sequence[str]]] = {
     "sei_provider": (
-        ("plural",),
+        ("plural", "printable"),
         ("api", "lake"),
         ("sandbox", "hooks"),
         ("links", "triggers"),

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from itertools import islice
@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from airflow.cli.simple_table import AirflowConsole
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.utils.cli import suppress_logs_and_warning
 
@@ -24,9 +23,11 @@ from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.scopes import parse_label
 from sei_provider.api.teams import Team
 from sei_provider.api.validation import parse_day
+from sei_provider.cli.output import print_line, print_rows
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.lake.errors import LakeError
 from sei_provider.plural import plural
+from sei_provider.printable import printable
 
 _GZIP = b"\x1f\x8b"
 
@@ -55,14 +56,14 @@ def list_exports(args: Namespace) -> None:
             date_to=until,
             limit=min(args.at_most, 100),
         )
-        _print([_shown(export) for export in islice(exports, args.at_most)], args)
+        print_rows([_shown(export) for export in islice(exports, args.at_most)], args.output)
 
 
 @suppress_logs_and_warning
 def show_export(args: Namespace) -> None:
     """Run `airflow sei exports show REPORT ID`."""
     with _client(args) as client:
-        _print([_shown(client.get_export(args.report, args.export_id))], args)
+        print_rows([_shown(client.get_export(args.report, args.export_id))], args.output)
 
 
 @suppress_logs_and_warning
@@ -85,7 +86,7 @@ def download_export(args: Namespace) -> None:
             except FileExistsError:
                 msg = f"{target} already exists; name another file with --file"
                 raise SeiInputError(msg) from None
-        print(f"{target}: {plural(size, 'byte')}")  # noqa: T201 - the command's output
+        print_line(f"{target}: {plural(size, 'byte')}")
 
 
 @suppress_logs_and_warning
@@ -93,15 +94,15 @@ def list_teams(args: Namespace) -> None:
     """Run `airflow sei teams`: print the org trees, or the teams of one, each below its parent."""
     with _client(args) as client:
         if args.org_tree is None:
-            _print(
+            print_rows(
                 [
                     {"org_tree": tree.name, "org_tree_id": tree.id, "teams": tree.team_count}
                     for tree in client.list_org_trees()
                 ],
-                args,
+                args.output,
             )
         else:
-            _print(list(_rows(client.list_teams(args.org_tree), 0)), args)
+            print_rows(list(_rows(client.list_teams(args.org_tree), 0)), args.output)
 
 
 @suppress_logs_and_warning
@@ -120,7 +121,7 @@ def show_coverage(args: Namespace) -> None:
             row = grid.setdefault(part["scope"], {"scope": part["scope"]})
             shown = "-" if part["published_at"] is None else part["rows"]
             row[part["month"]] = f"{shown} stale" if part["stale"] else shown
-    _print(list(grid.values()), args)
+    print_rows(list(grid.values()), args.output)
 
 
 @suppress_logs_and_warning
@@ -143,7 +144,7 @@ def retire(args: Namespace) -> None:
             for table in tables
             for month in sei_lake.retire(place, table, scope, retired_at=now, single_writer=single)
         ]
-    _print(found, args)
+    print_rows(found, args.output)
 
 
 @suppress_logs_and_warning
@@ -156,7 +157,7 @@ def retype(args: Namespace) -> None:
         found = sei_lake.retype(
             open_lake(args.lake), args.table, args.column, args.type, single_writer=args.single_writer
         )
-    _print([dict(month) for month in found], args)
+    print_rows([dict(month) for month in found], args.output)
 
 
 @suppress_logs_and_warning
@@ -176,7 +177,7 @@ def erase(args: Namespace) -> None:
         people = [line.strip() for line in sys.stdin if line.strip()]
         if args.undo:
             struck = sei_lake.unerase(place, people, hash_key=key, single_writer=single)
-            _print([{"taken_off_the_list": struck}], args)
+            print_rows([{"taken_off_the_list": struck}], args.output)
             return
         found = sei_lake.erase(
             place,
@@ -186,7 +187,7 @@ def erase(args: Namespace) -> None:
             raw_path=open_lake(_place(args.raw_path)) if args.raw_path else None,
             single_writer=single,
         )
-    _print([dict(each) for each in found], args)
+    print_rows([dict(each) for each in found], args.output)
 
 
 @suppress_logs_and_warning
@@ -197,7 +198,7 @@ def check(args: Namespace) -> None:
         good, said = SeiHook(args.conn_id).test_connection()
     except AirflowNotFoundException as error:
         good, said = False, str(error)
-    _print([{"connection": args.conn_id, "good": good, "SEI": said}], args)
+    print_rows([{"connection": args.conn_id, "good": good, "SEI": said}], args.output)
     if not good:
         sys.exit(1)
 
@@ -246,7 +247,7 @@ def _errors_as_lines() -> Iterator[None]:
     try:
         yield
     except (SeiError, LakeError, AirflowNotFoundException, OSError) as error:
-        sys.exit(f"{error}")
+        sys.exit(printable(error))
 
 
 def _place(lake: str) -> str:
@@ -282,10 +283,3 @@ def _shown(export: Export) -> dict[str, Any]:
         "completed": export.completed_at and export.completed_at.isoformat(),
         "error": export.error or "",
     }
-
-
-def _print(rows: list[dict[str, Any]], args: Namespace) -> None:
-    def plain(row: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: "" if value is None else value for name, value in row.items()}
-
-    AirflowConsole().print_as(data=rows, output=args.output, mapper=plain)

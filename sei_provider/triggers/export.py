@@ -15,6 +15,7 @@ from sei_provider.api.errors import SeiError
 from sei_provider.api.polling import ExportPoller, PollResult
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.plural import plural
+from sei_provider.printable import printable
 
 _POLLING_751F940 = {"delay": "initial_delay", "growth": "backoff", "longest": "max_interval"}
 """The names under which commit 751f940 stored a trigger's `polling`; a `jitter` was among them."""
@@ -23,8 +24,8 @@ _ITEMS_LOGGED = 5
 
 
 def few(items: Iterable[str]) -> str:
-    """Join the first few items for a line of a log: `a, b and 37 more`."""
-    listed = list(items)
+    """Join the first few items for a line of a log: `a, b and 37 more`; they may be names that others chose."""
+    listed = [printable(item) for item in items]
     more = len(listed) - _ITEMS_LOGGED
     return ", ".join(listed[:_ITEMS_LOGGED]) + (f" and {more} more" if more > 0 else "") if listed else "none"
 
