@@ -9,18 +9,18 @@ from __future__ import annotations
 import tomllib
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
 _LEFT_OUT = ("apache-airflow", "pydantic", "adlfs", "gcsfs")
 
 
-def lowest(project: dict[str, object]) -> list[str]:
+def lowest(project: dict[str, Any]) -> list[str]:
     """Return `name==version` for each requirement of a project's table that has a lower bound."""
-    extras = project["optional-dependencies"]
-    assert isinstance(extras, dict)  # noqa: S101 - as pyproject.toml's specification has it
+    extras = project["optional-dependencies"].values()
     found = {}
-    for requirement in map(Requirement, chain(project["dependencies"], *extras.values())):  # type: ignore[call-overload]
+    for requirement in map(Requirement, chain(project["dependencies"], *extras)):
         floor = next((each.version for each in requirement.specifier if each.operator == ">="), None)
         if floor and not requirement.name.startswith(_LEFT_OUT):
             found[requirement.name] = f"{requirement.name}=={floor}"
