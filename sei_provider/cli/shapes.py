@@ -127,7 +127,10 @@ def is_told(header: str, report: str, metrics: Collection[str]) -> bool:
     form = compact(header)
     heading = CALCULATION.sub("", re.sub(r" rating$", "", header.strip().lower()))
     documented = form in _DOCUMENTED or heading in LEGACY_HEADINGS or form in {compact(metric) for metric in metrics}
-    return documented or (report not in _WITH_OWN_STEMS and is_plain_header(header))
+    if documented or report in _WITH_OWN_STEMS:
+        return documented
+    words = {word.lower() for metric in metrics for word in metric.split("_")}  # such as LTTC
+    return is_plain_header(" ".join("metric" if word.lower() in words else word for word in re.split("[_ ]+", header)))
 
 
 def has_values_for_header(header: Sequence[str], names: Collection[str]) -> bool:

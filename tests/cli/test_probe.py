@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from sei_provider.api import SeiAuthError, SeiError, SeiInputError
+from sei_provider.api import SeiAuthError, SeiClient, SeiError, SeiInputError
 from sei_provider.api.reports import REPORTS
 from sei_provider.cli import survey as surveys
 from sei_provider.cli.findings import Findings
@@ -16,7 +19,7 @@ from sei_provider.cli.survey import Survey
 from sei_provider.sandbox.data.dialect import TRAITS
 from sei_provider.sandbox.server import serve
 from sei_provider.testing import connect
-from tests.cli.probe import PAGE, outputs, page_with, survey
+from tests.cli.probe import NAMES, PAGE, TODAY, outputs, page_with, survey
 from tests.operators.conftest import Task
 
 V2 = [name for name, report in REPORTS.items() if not report.legacy]
@@ -40,7 +43,16 @@ def found(asked: Survey) -> dict[str, dict[str, str]]:
     }
 
 
-@pytest.mark.parametrize("traits", ["", *TRAITS, ",".join(TRAITS)])
+@pytest.mark.parametrize(
+    "traits",
+    [
+        "",
+        "other_columns,no_reuse,weeks_from_sunday",
+        "hierarchy_from_scope,older_level_field,upper_case_statuses",
+        ",".join(TRAITS),
+        *(pytest.param(trait, marks=pytest.mark.slow) for trait in TRAITS),
+    ],
+)
 def test_issue_17_each_trait_of_a_dialect_is_found_out_and_no_other(traits: str) -> None:
     with serve(teams=9, seconds=0, dialect=traits) as sandbox:
         asked = survey(sandbox)
@@ -170,6 +182,38 @@ def test_issue_17_an_inner_team_has_the_same_answers() -> None:
         asked = survey(sandbox, team="10")
     assert set(found(asked)["hierarchy"].values()) == {"at the tree's root"}
     assert Findings(asked).columns()["productivity"]["Squad_Path"] == "team_hierarchy"
+
+
+def test_issue_17_where_rows_have_no_dates_each_granularity_is_asked_for_its_labels() -> None:
+    labels = {"WEEKLY": "W03 2026", "MONTHLY": "Jan 2026", "QUARTERLY": "2026-Q1"}
+    asked: dict[str, str] = {}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        *_, before_last, last = request.url.path.split("/")
+        if "/ba/" not in request.url.path:
+            return httpx.Response(403)
+        if request.method == "POST":
+            asked[export_id := f"exp_{len(asked)}"] = json.loads(request.content)["options"]["granularity"]
+            return httpx.Response(202, json={"exportId": export_id, "createdAt": "2026-03-18T05:00:00Z"})
+        if last == "download":
+            return httpx.Response(
+                200, text=f"granularity,team,team_hierarchy,a_hours\n{labels[asked[before_last]]},T,T,1\n"
+            )
+        reply = {"exportId": last, "status": "completed", "createdAt": "2026-03-18T05:00:00Z"}
+        return httpx.Response(200, json=reply)
+
+    settings = {**NAMES, "api_key": "sandbox", "requests_per_minute": 20_000}
+    with SeiClient(base_url="https://sei.test", transport=httpx.MockTransport(answer), **settings) as client:
+        found = Survey(client, names=NAMES, today=TODAY, deadline=time.time() + 60)
+        found.find_team("12")
+        found.ask_everything()
+    answers = dict(Findings(found).answers())
+    assert answers["Which dates have rows?"] == "none (business_alignment)"
+    assert [answers[f"How is a period labelled, {each}?"] for each in ("weekly", "monthly", "quarterly")] == [
+        "`W9 yyyy` (business_alignment)",
+        "`Mon yyyy` (business_alignment)",
+        "`yyyy-Q9` (business_alignment)",
+    ]
 
 
 def test_issue_17_the_page_shows_what_a_probe_says_of_three_dialects() -> None:
