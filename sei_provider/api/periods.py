@@ -70,6 +70,16 @@ def whole_periods(start: date, end: date, granularity: str, *, not_after: date, 
     return DateRange(first, min(last, not_after))
 
 
+def each_period(start: date, end: date, granularity: str, *, week_starts_on: int = 0) -> list[DateRange]:
+    """Return the periods of a range, in order; the first and the last as far as the range reaches."""
+    found = []
+    while start <= end:
+        last = min(period_of(start, granularity, week_starts_on=week_starts_on).end, end)
+        found.append(DateRange(start, last))
+        start = last + timedelta(days=1)
+    return found
+
+
 def split_dates(
     start: date, end: date, granularity: str, *, week_starts_on: int = 0
 ) -> tuple[DateRange, DateRange] | None:

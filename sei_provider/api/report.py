@@ -77,6 +77,8 @@ class Report:
     """What users may give in `options`; None for a V2 report whose further options are sent as they are."""
     page: str = "productivity"
     """Which of a team's pages in SEI shows its figures (CONTRACT, "Pages to look at"); sprint has none of its own."""
+    labels_only: bool = False
+    """Whether a row of its CSV tells its period by a label alone, of which only that of a month is documented."""
     columns: tuple[str, ...] | None = None
     """Columns of its CSV that are documented as numbers, in capitals; None if these are its metrics."""
 
@@ -87,14 +89,13 @@ class Report:
         return not self.legacy
 
     @property
-    def takes_groups(self) -> bool:
-        """Whether metric groups can be requested."""
-        return bool(self.metric_groups) and not self.legacy
-
-    @property
     def takes_aggregation(self) -> bool:
         """Whether an aggregation can be requested."""
         return self.default_aggregation is not None or bool(self.aggregations)
+
+    def asks_by_period(self, level: str | None, granularity: str) -> bool:
+        """Whether each period needs a request of its own, because no label can be read for certain (CONTRACT 1a)."""
+        return self.labels_only and (level == "sprint" or granularity.lower() != "monthly")
 
     def rows_are_sprints(self, level: str | None) -> bool:
         """Whether the rows at a level are of a sprint each, whatever the granularity."""

@@ -182,6 +182,25 @@ _EFFICIENCY = Report(  # CONTRACT 1a; its columns are documented nowhere, so non
     },
 )
 
+_TIME_IN_STATUS = Report(  # CONTRACT 1a
+    name="time_in_status",
+    create_path="/v2/insights/ticket-data/exports",
+    path="/v2/insights/ticket-data/exports",
+    levels=("team", "sprint"),
+    default_level="team",
+    level_field="aggregationLevel",
+    granularities=("daily", "weekly", "monthly", "quarterly"),
+    default_granularity="monthly",
+    takes_metrics=False,
+    options={
+        "issueStatuses": Option(kind="names", place="body", required=True),
+        "terminalDateColumn": Option(kind="name", choices=("issue_resolved_at", "version_release_date")),
+    },
+    labels_only=True,
+    columns=("TOTAL_ISSUES", "TOTAL_LEAD_TIME_HOURS"),
+    metric_groups={},
+)
+
 _TEAM_REPORT = Report(  # seed 002, ExportRequestDTO
     name="team_report",
     create_path="/v2/insights/teams/reports",
@@ -233,7 +252,10 @@ _CONTRIBUTOR_REPORT = Report(  # seed 002, ContributorExportRequestDTO
 REPORTS: Mapping[str, Report] = MappingProxyType(
     {
         report.name: report
-        for report in (_PRODUCTIVITY, _SPRINT, _BUSINESS_ALIGNMENT, _EFFICIENCY, _TEAM_REPORT, _CONTRIBUTOR_REPORT)
+        for report in (
+            *(_PRODUCTIVITY, _SPRINT, _BUSINESS_ALIGNMENT, _EFFICIENCY, _TIME_IN_STATUS),
+            *(_TEAM_REPORT, _CONTRIBUTOR_REPORT),
+        )
     }
 )
 """The reports this provider exports, by the name users write."""

@@ -102,8 +102,9 @@ class ExportRequest:
     groups, in both of their spellings, or metrics, not both (CONTRACT 1a).
 
     `options` are further documented members of the body by their names, wherever the body has them:
-    `workCategoryFilter` and `compression` (efficiency), `includeRatings` (contributor report). For productivity, sprint
-    and business alignment they are further fields of the body's `options`, sent as they are.
+    `workCategoryFilter` and `compression` (efficiency), `issueStatuses`, which it needs, and `terminalDateColumn` (time
+    in status), `includeRatings` (contributor report). For productivity, sprint and business alignment they are further
+    fields of the body's `options`, sent as they are.
 
     The legacy reports take one team and `metrics`, no groups. Their `granularity` is optional and then empty
     (CONTRACT row 19).
@@ -290,6 +291,9 @@ def _check_taken(report: Report, request: ExportRequest) -> None:
     if report.legacy and request.metric_groups:
         got = request.metric_groups
         msg = f"{report.name} has no metric groups; name single metrics, or leave both out for all (got {got!r})"
+        raise SeiInputError(msg)
+    if (request.metrics or request.metric_groups) and not report.metric_groups:
+        msg = f"{report.name} has neither metric groups nor metrics; leave both out"
         raise SeiInputError(msg)
     if request.metrics and not report.takes_metrics:
         msg = f"{report.name} takes no single metrics; use metric groups: {', '.join(report.metric_groups)}"

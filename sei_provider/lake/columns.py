@@ -63,6 +63,7 @@ REPORT_DIMENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "productivity": ("developer", "developer_email"),
         "sprint": ("sprint",),
+        "time_in_status": ("sprint",),
         "contributor_report": ("developer", "developer_email"),
     }
 )
@@ -70,6 +71,9 @@ REPORT_DIMENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 UNDATED = frozenset({"team_report", "contributor_report"})
 """Legacy reports (seed 002): their CSV has no dates, so rows get the range of the request."""
+
+LABELLED = frozenset({"efficiency", "time_in_status"})
+"""Exports whose rows may tell their period by a label alone, as in time-in-status' documented CSV (CONTRACT 1a)."""
 
 NUMBER_SUFFIXES = ("_story_points", "_tickets", "_hours", "_days", "_percent", "_count")
 """Suffixes that declare a column as a number (DESIGN, decision 11; seed 003, where the stems are categories)."""

@@ -80,6 +80,12 @@ class HeaderError(CsvError):
         self.headers = tuple(header if is_plain_header(header) else "" for header in headers)
 
 
+class LabelError(CsvError):
+    """Rows of several periods tell theirs by a label that cannot be read for certain: export each period by itself."""
+
+    invalidates_export = False
+
+
 class TableNameError(LakeError):
     """A table's name is no plain name: it could lead out of the lake."""
 

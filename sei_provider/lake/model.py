@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NotRequired, TypeAlias, TypedDict
 
-from sei_provider.lake.columns import UNDATED
+from sei_provider.lake.columns import LABELLED, UNDATED
 from sei_provider.lake.errors import TableNameError
 from sei_provider.lake.periods import period_end
 
@@ -60,7 +60,7 @@ class Slice:
     end: date
     """First and last day of the request, both inclusive."""
     granularity: str
-    """`weekly`, `monthly`, `quarterly` or `sprint`."""
+    """`daily`, `weekly`, `monthly`, `quarterly` or `sprint`."""
     metrics: frozenset[str]
     """Documented metric names of this report at this level, in capitals: the columns declared as numbers."""
     definition: Mapping[str, JSON]
@@ -76,10 +76,18 @@ class Slice:
 
     @property
     def dates_rows(self) -> bool:
-        """True if rows without dates get its range: those of legacy reports, and of sprint if it is one period."""
+        """True if rows without dates get some: those of legacy reports, those with labels, and sprint's of one period.
+
+        These are the dates of its range, or those that a label tells.
+        """
         if self.report == "sprint":
-            return self.granularity == "sprint" or self.end <= period_end(self.start, self.granularity)
-        return self.replace_exact_range
+            return self.granularity == "sprint" or self.is_one_period
+        return self.replace_exact_range or self.report in LABELLED
+
+    @property
+    def is_one_period(self) -> bool:
+        """True if the range holds one period only, or a part of it."""
+        return self.end <= period_end(self.start, self.granularity)
 
     @property
     def level(self) -> str | None:

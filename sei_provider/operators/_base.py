@@ -17,7 +17,7 @@ from airflow.sdk import BaseOperator
 
 from sei_provider import lake as sei_lake
 from sei_provider.api.errors import SeiError, SeiInputError
-from sei_provider.api.periods import whole_periods
+from sei_provider.api.periods import DateRange
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.api.scopes import parse_batch
@@ -43,6 +43,7 @@ from sei_provider.operators._arguments import (
     request_arguments,
 )
 from sei_provider.operators._missing import ASKED, ERROR, MEND_AND_CLEAR, RETRY_OR_CLEAR, Missing, asked_by, sum_up
+from sei_provider.operators._splitting import request_ranges
 from sei_provider.operators._staging import Stager, manifests_of, table_of
 from sei_provider.operators._state import BatchState, TaskCheckpoint
 from sei_provider.plural import plural
@@ -223,16 +224,12 @@ class SeiBatchOperator(BaseOperator):
         """Return one request per scope, each scope once, over whole periods up to the day of the run."""
         start, end = parse_range(self.start, self.end, dag_zone(context.get("dag") or self.get_dag()))
         asked = self._request(_ANY_SCOPE, start, end)
+        ranges = [DateRange(start, end)]
         if REPORTS[asked.report].widens:
             calendar = hook.get_calendar()
-            start, end = whole_periods(
-                start,
-                end,
-                asked.granularity,
-                not_after=context["dag_run"].run_after.astimezone(calendar.timezone).date(),  # the same over all tries
-                week_starts_on=calendar.week_starts_on,
-            )
-        return [self._request(scope, start, end) for scope in parse_batch(self.scopes)]
+            run_day = context["dag_run"].run_after.astimezone(calendar.timezone).date()  # the same over all tries
+            ranges = request_ranges(asked, not_after=run_day, week_starts_on=calendar.week_starts_on)
+        return [self._request(scope, *days) for scope in parse_batch(self.scopes) for days in ranges]
 
     def _stager(self, context: Context, hook: SeiHook, checkpoint: TaskCheckpoint) -> Stager:
         from sei_provider.hooks.lake import open_lake

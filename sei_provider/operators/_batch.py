@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sei_provider.api.client import SeiClient
     from sei_provider.api.polling import ExportPoller
     from sei_provider.lake.errors import LakeError
-    from sei_provider.operators._splitting import Splitter
+    from sei_provider.operators._splitting import Split, Splitter
     from sei_provider.triggers.export import ExportEvent
 
 log = logging.getLogger(__name__)
@@ -111,8 +111,7 @@ class ExportBatch:
                 ", ".join(f"{count} {status}" for status, count in counts.items()) or "none",
             )  # fmt: skip
         bad = {key for key, export in ended.items() if _has_failed(export)}
-        self._download([request for request in polled if request.fingerprint in ended.keys() - bad], ended)
-        parts = []
+        parts = self._download([request for request in polled if request.fingerprint in ended.keys() - bad], ended)
         for request in polled:
             if request.fingerprint in bad:
                 parts += self._split(request, ended[request.fingerprint])
@@ -197,7 +196,9 @@ class ExportBatch:
                 plural(len(notes), "export"), few(notes),
             )  # fmt: skip
 
-    def _download(self, requests: list[ExportRequest], exports: dict[str, Export]) -> None:
+    def _download(self, requests: list[ExportRequest], exports: dict[str, Export]) -> list[ExportRequest]:
+        """Stage the files; returns the parts of those whose rows do not tell their period."""
+        parts: list[ExportRequest] = []
         with download_folder() as folder:
 
             def download(request: ExportRequest) -> Path:
@@ -211,8 +212,12 @@ class ExportBatch:
                 export = exports[request.fingerprint]
                 if isinstance(file, SeiError):
                     self._fail_file(request, file, str(file))
-                elif error := self.stager.stage(file, request, export):
+                elif isinstance(error := self.stager.stage(file, request, export), sei_lake.LabelError):
+                    split = self.splitter.split_into_periods(request)
+                    parts += self._replace(request, split, "its labels are no dates", f"export {export.id}: {error}")
+                elif error:
                     self._fail_file(request, error, f"export {export.id}: {error}")
+        return parts
 
     def _fail_file(self, request: ExportRequest, error: SeiError | LakeError, why: str) -> None:
         # A file that is gone is no unknown name: the next try creates its export anew.
@@ -240,13 +245,17 @@ class ExportBatch:
             why = f"{why}; it is one team and one period and cannot be split further. {_until_new(export)}"
             self.state.fail(request, why)
             return []
+        return self._replace(request, split, "it is too big", why)
+
+    def _replace(self, request: ExportRequest, split: Split, cause: str, why: str) -> list[ExportRequest]:
+        """Record that other requests take the place of one, and return them."""
         self.state.split[request.fingerprint] = (
             f"{why}; its child teams are exported instead, {split.lost}" if split.lost else None
         )
         self.state.parts += [_part(request) for request in split.parts]
         log.info(
-            "Splitting the %s, because it is too big (%s), into: %s",
-            request.description, why, few(part.description for part in split.parts),
+            "Splitting the %s, because %s (%s), into: %s",
+            request.description, cause, why, few(part.description for part in split.parts),
         )  # fmt: skip
         return list(split.parts)
 

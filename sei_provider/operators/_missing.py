@@ -47,13 +47,13 @@ class Asked(TypedDict):
 
 
 def asked_by(requests: Sequence[ExportRequest], table: str) -> Asked:
-    """Return what the requests of one task ask for; they differ in their scopes only."""
+    """Return what the requests of one task ask for: one range of each scope, in one request or one for each period."""
     return Asked(
         table=table,
         report=requests[0].report,
-        start=requests[0].start.isoformat(),
-        end=requests[0].end.isoformat(),
-        scopes=[request.scope.label for request in requests],
+        start=min(request.start for request in requests).isoformat(),
+        end=max(request.end for request in requests).isoformat(),
+        scopes=list(dict.fromkeys(request.scope.label for request in requests)),
     )
 
 

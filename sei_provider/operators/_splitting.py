@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sei_provider.api.export import Export, ExportStatus
-from sei_provider.api.periods import split_dates
+from sei_provider.api.periods import DateRange, each_period, split_dates, whole_periods
+from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest, Scope
 
 if TYPE_CHECKING:
@@ -25,6 +27,20 @@ class Split:
 
     parts: tuple[ExportRequest, ...]
     lost: str | None = None
+
+
+def request_ranges(request: ExportRequest, *, not_after: date, week_starts_on: int) -> list[DateRange]:
+    """Return the range of a request, widened to whole periods up to a day; its periods if each needs its own request.
+
+    Raises `SeiInputError` if it lies after that day.
+    """
+    granularity = request.granularity
+    start, end = whole_periods(
+        request.start, request.end, granularity, not_after=not_after, week_starts_on=week_starts_on
+    )
+    if REPORTS[request.report].asks_by_period(request.level, granularity):
+        return each_period(start, end, granularity, week_starts_on=week_starts_on)
+    return [DateRange(start, end)]
 
 
 @dataclass
@@ -45,6 +61,11 @@ class Splitter:
         """Tell whether smaller exports may succeed where this one failed."""
         said = (export.error or "").casefold()
         return export.status is ExportStatus.FAILED and any(words.casefold() in said for words in self.failures)
+
+    def split_into_periods(self, request: ExportRequest) -> Split:
+        """Return a request for each period, whose range tells what a label does not."""
+        periods = each_period(request.start, request.end, request.granularity, week_starts_on=self.week_starts_on)
+        return Split(tuple(replace(request, start=start, end=end) for start, end in periods))
 
     def split(self, request: ExportRequest) -> Split | None:
         """Split the range into halves along its periods, one period into the child teams; None if neither is possible.

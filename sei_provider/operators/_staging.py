@@ -140,7 +140,9 @@ def slice_of(request: ExportRequest) -> sei_lake.Slice:
             "level": request.level,
             "aggregation": request.aggregation,
             "computation_mode": request.computation_mode,
-            "options": dict(request.options),
+            "options": {  # the order of a list means nothing
+                name: sorted(value) if isinstance(value, list) else value for name, value in request.options.items()
+            },
             "metric_groups": list(request.metric_groups),
             "metrics": list(request.metrics),
         },

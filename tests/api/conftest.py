@@ -79,6 +79,8 @@ def client_to(request: pytest.FixtureRequest) -> Callable[..., Any]:
 
 def export_request(report: str = "productivity", **changed: Any) -> ExportRequest:
     asked: dict[str, Any] = {"report": report, "scope": Scope.parse("1"), "start": "2026-01-01", "end": "2026-02-28"}
+    if report.casefold() == "time_in_status":
+        asked["options"] = {"issueStatuses": ["In Progress", "In Review", "QA", "Done"]}
     return ExportRequest(**(asked | changed))
 
 

@@ -27,7 +27,7 @@ from sei_provider.api.base_client import BaseClient
 from sei_provider.sandbox.control import SandboxControl
 from tests.api.conftest import BASE_URL, SETTINGS, MakeClient, answering, export_request
 
-REPORTS = ["productivity", "sprint", "business_alignment", "efficiency"]
+REPORTS = ["productivity", "sprint", "business_alignment", "efficiency", "time_in_status"]
 CREATED = {"exportId": "exp_1", "createdAt": "2026-01-01T00:00:00Z"}
 
 

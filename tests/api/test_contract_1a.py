@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -75,9 +76,51 @@ def test_efficiency_filters_lead_time_by_a_list_of_work_categories(given: Any, s
         assert found["options"] == EFFICIENCY["options"] | {"workCategoryFilter": sent, "compression": "gzip"}
 
 
-def test_an_org_tree_of_these_reports_is_sent_with_organization_and_project_as_sprints() -> None:
+@pytest.mark.parametrize("report", ["efficiency", "time_in_status"])
+def test_an_org_tree_is_sent_with_organization_and_project_as_sprints(report: str) -> None:
     tree = {"orgTreeName": "Engineering"}
-    assert body("efficiency", scope=tree)["scope"] == tree | {"orgIdentifier": "acme", "projectIdentifier": "web"}
+    assert body(report, scope=tree)["scope"] == tree | {"orgIdentifier": "acme", "projectIdentifier": "web"}
+
+
+STATUSES = ["In Progress", "In Review", "QA", "Done"]
+
+
+def test_time_in_status_sends_the_example_of_its_document() -> None:
+    example = {
+        "scope": {"teamId": "team_abc123"},
+        "dateRange": {"start": "2024-01-01", "end": "2024-03-31"},
+        "issueStatuses": STATUSES,
+        "options": {"aggregationLevel": "sprint", "granularity": "weekly", "terminalDateColumn": "issue_resolved_at"},
+    }
+    asked = body(
+        "time_in_status",
+        scope="team_abc123",
+        **example["dateRange"],
+        level="SPRINT",
+        granularity="WEEKLY",
+        options={"issuestatuses": tuple(STATUSES), "terminalDateColumn": "Issue_Resolved_At"},
+    )
+    assert asked == example
+
+
+@pytest.mark.parametrize("level_field", ["metricLevel", "aggregationLevel"])
+def test_row_9_the_level_of_time_in_status_has_one_name_whatever_the_cluster(level_field: str) -> None:
+    sent = export_request("time_in_status").body(**IDENTIFIERS, level_field=level_field)
+    assert sent["options"] == {"aggregationLevel": "team", "granularity": "monthly"}
+
+
+@pytest.mark.parametrize("granularity", ["daily", "weekly", "monthly", "quarterly"])
+def test_time_in_status_periods_are_sent_in_lower_case(granularity: str) -> None:
+    assert body("time_in_status", granularity=granularity.upper())["options"]["granularity"] == granularity
+
+
+def test_statuses_are_sent_as_they_are_written_each_once_and_a_set_in_one_order() -> None:
+    for given, sent in (
+        (["To Do", "to do", "To Do"], ["To Do", "to do"]),
+        ({"B", "A", "C"}, ["A", "B", "C"]),
+        (("Prüfung", "進行中"), ["Prüfung", "進行中"]),
+    ):
+        assert body("time_in_status", options={"issueStatuses": given})["issueStatuses"] == sent
 
 
 REFUSED: list[tuple[dict[str, Any], list[str]]] = [
@@ -114,10 +157,43 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "words"), REFUSED)
-def test_what_efficiency_does_not_take_is_refused_with_what_it_takes(asked: dict[str, Any], words: list[str]) -> None:
+IN_STATUS: list[tuple[dict[str, Any], list[str]]] = [
+    ({"options": None}, ["needs the option issueStatuses", "options={'issueStatuses': ['In Progress', 'In Review']}"]),
+    ({"options": {}}, ["needs the option issueStatuses"]),
+    ({"options": {"issueStatuses": None}}, ["needs the option issueStatuses"]),
+    ({"options": {"terminalDateColumn": "issue_resolved_at"}}, ["needs the option issueStatuses"]),
+    ({"options": {"issueStatuses": []}}, ["issueStatuses (a list of: text)"]),
+    ({"options": {"issueStatuses": "Done"}}, ["issueStatuses (a list of: text)"]),
+    ({"options": {"issueStatuses": ["Done", " "]}}, ["issueStatuses (a list of: text)"]),
+    ({"options": {"issueStatuses": ["Done", 7]}}, ["issueStatuses (a list of: text)"]),
+    ({"options": {"issueStatuses": [["Done"]]}}, ["issueStatuses (a list of: text)"]),
+    ({"options": {"issueStatuses": {"Done": 1}}}, ["issueStatuses (a list of: text)"]),
+    (
+        {"options": {"issueStatuses": ["Done"], "terminalDateColumn": "created_at"}},
+        ["'created_at'", "issue_resolved_at, version_release_date"],
+    ),
+    ({"options": {"issueStatuses": ["Done"], "terminalDateColumn": ["issue_resolved_at"]}}, ["one of: issue_resolved"]),
+    ({"options": {"issueStatuses": ["Done"], "aggregationLevel": "team"}}, ["use the argument level"]),
+    ({"options": {"issueStatuses": ["Done"], "workCategoryFilter": ["ALL"]}}, ["terminalDateColumn (one of"]),
+    ({"level": "developer"}, ["unknown level 'developer'", "team, sprint"]),
+    ({"granularity": "sprint"}, ["unknown granularity", "daily, weekly, monthly, quarterly"]),
+    ({"metric_groups": ["lttc"]}, ["neither metric groups nor metrics"]),
+    ({"metrics": ["TOTAL_ISSUES"]}, ["neither metric groups nor metrics"]),
+    ({"aggregation": "mean"}, ["takes no aggregation"]),
+    ({"computation_mode": "TICKETS"}, ["no computation mode"]),
+    ({"scope": {"teamId": "1", "orgTreeName": "Engineering"}}, ["a team or an org tree, not both"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("report", "asked", "words"),
+    [*(("efficiency", *case) for case in REFUSED), *(("time_in_status", *case) for case in IN_STATUS)],
+)
+def test_what_a_report_does_not_take_is_refused_with_what_it_takes(
+    report: str, asked: dict[str, Any], words: list[str]
+) -> None:
     with pytest.raises(SeiInputError) as refused:
-        export_request("efficiency", **asked)
+        export_request(report, **asked)
     for word in words:
         assert word in str(refused.value)
 
@@ -181,7 +257,29 @@ def test_efficiency_status_carries_a_download_url() -> None:
     assert (export.status, export.download_link) == (ExportStatus.COMPLETED, link)
 
 
-def test_efficiency_paths_are_those_of_the_contract(client_to: Callable[..., Any]) -> None:
+def test_time_in_status_tells_no_link_so_that_its_path_is_built(client_to: Callable[..., Any]) -> None:
+    reply = {
+        "exportId": "exp_9F0A1B2C",
+        "status": "COMPLETED",
+        "createdAt": "2025-05-13T10:00:00Z",
+        "createdBy": {"userId": "user_789", "name": "Somebody", "email": "somebody@example.com"},
+        "message": "Duplicate request - returning existing export",
+    }
+    export = Export.from_reply("time_in_status", reply)
+    assert (export.status, export.download_link) == (ExportStatus.COMPLETED, None)
+    assert "somebody" not in str(export.to_reply()) + repr(export)
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.url.path)
+        return httpx.Response(200, content=b"granularity,team\n")
+
+    client_to(answer).download_export(export, io.BytesIO())
+    assert seen == [f"{httpx.URL(BASE_URL).path}/v2/insights/ticket-data/exports/exp_9F0A1B2C/download"]
+
+
+@pytest.mark.parametrize(("report", "path"), [("efficiency", "efficiency"), ("time_in_status", "ticket-data")])
+def test_paths_are_those_of_the_contract(report: str, path: str, client_to: Callable[..., Any]) -> None:
     seen: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -189,14 +287,12 @@ def test_efficiency_paths_are_those_of_the_contract(client_to: Callable[..., Any
         return httpx.Response(202, json=CREATED | {"createdAt": "2026-05-13T10:00:00Z"})
 
     client = client_to(answer)
-    client.create_export(export_request("efficiency"))
-    client.get_export("efficiency", "exp_2B3C4D5E")
-    assert seen == [
-        "POST /v2/insights/efficiency/exports",
-        "GET /v2/insights/efficiency/exports/exp_2B3C4D5E",
-    ]
+    client.create_export(export_request(report))
+    client.get_export(report, "exp_2B3C4D5E")
+    assert seen == [f"POST /v2/insights/{path}/exports", f"GET /v2/insights/{path}/exports/exp_2B3C4D5E"]
 
 
-def test_a_report_without_a_list_is_told_so(client_to: Callable[..., Any]) -> None:
-    with pytest.raises(SeiInputError, match="SEI documents no list of efficiency exports"):
-        list(client_to(answering()[0]).list_exports("efficiency"))
+@pytest.mark.parametrize("report", ["efficiency", "time_in_status"])
+def test_a_report_without_a_list_is_told_so(report: str, client_to: Callable[..., Any]) -> None:
+    with pytest.raises(SeiInputError, match=f"SEI documents no list of {report} exports"):
+        list(client_to(answering()[0]).list_exports(report))

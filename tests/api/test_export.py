@@ -9,7 +9,7 @@ import pytest
 
 from sei_provider.api import Export, ExportStatus, SeiReplyError
 
-REPORTS = ["productivity", "sprint", "business_alignment", "efficiency"]
+REPORTS = ["productivity", "sprint", "business_alignment", "efficiency", "time_in_status"]
 CREATED = {"exportId": "exp_1", "createdAt": "2026-01-01T00:00:00Z"}
 DONE = CREATED | {"status": "completed"}
 

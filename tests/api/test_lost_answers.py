@@ -20,7 +20,7 @@ from sei_provider.api import (
 from sei_provider.sandbox.control import SandboxControl
 from tests.api.conftest import MakeClient, answering, export_request
 
-REPORTS = ["productivity", "sprint", "business_alignment", "efficiency"]
+REPORTS = ["productivity", "sprint", "business_alignment", "efficiency", "time_in_status"]
 _days = itertools.count()
 
 pytestmark = pytest.mark.usefixtures("no_waiting")

@@ -105,6 +105,8 @@ class Task:
             # Long enough for whatever passes, and for a list to be given up; everything else should fail soon.
             patient = (scenario.once and EVERY_FAULT[scenario.fault].transient) or "list" in scenario.calls
             timeout = 40 if patient else 8
+            if scenario.report == "time_in_status":
+                settings["options"] = {"issueStatuses": ["In Progress", "Done"]}
             self._operator = SeiExportOperator(**settings, poll_interval=0.2, poll_max_interval=0.5, timeout=timeout)
 
     def run(self) -> None:

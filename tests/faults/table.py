@@ -10,7 +10,10 @@ from pathlib import Path
 from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.faults.table import CALLS, EVERY_FAULT, REPORTS_OF, ExportFault, Fault
 
-REPORTS = ("productivity", "sprint", "business_alignment", "efficiency", "team_report", "contributor_report")
+REPORTS = (
+    *("productivity", "sprint", "business_alignment", "efficiency", "time_in_status"),
+    *("team_report", "contributor_report"),
+)
 TEAMS = [team.id for team in Organisation(4).leaves]
 """A batch."""
 STRUCK = TEAMS[1]

@@ -20,6 +20,7 @@ PATHS = {  # of create, and of what comes after
     "sprint": ("/v2/insights/sprint/exports", "/v2/insights/sprints/exports"),
     "business_alignment": ("/v2/insights/ba/exports", "/v2/insights/ba/exports"),
     "efficiency": ("/v2/insights/efficiency/exports", "/v2/insights/efficiency/exports"),
+    "time_in_status": ("/v2/insights/ticket-data/exports", "/v2/insights/ticket-data/exports"),
 }
 
 
@@ -124,7 +125,7 @@ def body_of() -> Callable[..., dict[str, Any]]:
     def body(
         report: str, team: str = "12", start: str = "2026-01-01", end: str = "2026-03-31", **options: str
     ) -> dict[str, Any]:
-        granularity = "monthly" if report == "productivity" else "MONTHLY"
+        granularity = "monthly" if report in raw.LOWER_CASE else "MONTHLY"
         return {
             "scope": {"teamId": team},
             "dateRange": {"start": start, "end": end},

@@ -12,7 +12,12 @@ from sei_provider.sandbox.control import SandboxControl
 
 CALLS = ("create", "status", "list", "download", "trees", "report")
 
-NEEDED: dict[str, dict[str, Any]] = {"efficiency": {"metricGroups": ["lttc", "df", "mttr", "cfr"]}}
+LOWER_CASE = {"productivity", "time_in_status"}
+"""Reports whose periods are spelled in lower case."""
+NEEDED: dict[str, dict[str, Any]] = {
+    "efficiency": {"metricGroups": ["lttc", "df", "mttr", "cfr"]},
+    "time_in_status": {"issueStatuses": ["In Progress", "In Review", "QA", "Done"]},
+}
 """Members of the body that the documents of some reports need beside scope, dates and granularity."""
 
 _PATHS = {  # of create, and of what comes after
@@ -20,6 +25,7 @@ _PATHS = {  # of create, and of what comes after
     "sprint": ("/v2/insights/sprint/exports", "/v2/insights/sprints/exports"),
     "business_alignment": ("/v2/insights/ba/exports", "/v2/insights/ba/exports"),
     "efficiency": ("/v2/insights/efficiency/exports", "/v2/insights/efficiency/exports"),
+    "time_in_status": ("/v2/insights/ticket-data/exports", "/v2/insights/ticket-data/exports"),
 }
 _DATES = {"dateStart": "2026-01-01", "dateEnd": "2026-01-31"}
 
@@ -102,7 +108,7 @@ def request(call: str, report: str = "sprint", team: str = "12", export_id: str 
         return "GET", "/v2/org-trees/101/teams", None
     to_create, path = _PATHS[report]
     if call == "create":
-        granularity = "monthly" if report == "productivity" else "MONTHLY"
+        granularity = "monthly" if report in LOWER_CASE else "MONTHLY"
         dates = {"start": "2026-01-01", "end": "2026-03-31"}
         return (
             "POST",

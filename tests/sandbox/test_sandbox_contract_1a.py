@@ -29,6 +29,18 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("efficiency", {"options.workCategoryFilter": ["ALL", "BUGS"]}, "ALL alone"),
     ("efficiency", {"metricGroups": ["df"], "options.workCategoryFilter": ["ALL"]}, "for the group lttc only"),
     ("efficiency", {"workCategoryFilter": ["ALL"]}, "the body has an unknown field 'workCategoryFilter'"),
+    ("time_in_status", {"issueStatuses": ...}, "the field issueStatuses is required"),
+    ("time_in_status", {"issueStatuses": []}, "issueStatuses"),
+    ("time_in_status", {"issueStatuses": "Done"}, "must be a JSON array of workflow statuses"),
+    ("time_in_status", {"issueStatuses": [""]}, "must be a JSON array of workflow statuses"),
+    ("time_in_status", {"options.issueStatuses": ["Done"]}, "options has an unknown field 'issueStatuses'"),
+    ("time_in_status", {"options.metricLevel": "team"}, "options has an unknown field 'metricLevel'"),
+    ("time_in_status", {"options.aggregationLevel": "developer"}, "there are team, sprint"),
+    ("time_in_status", {"options.granularity": "MONTHLY"}, "there are daily, weekly, monthly, quarterly"),
+    ("time_in_status", {"options.terminalDateColumn": "x"}, "there are issue_resolved_at, version_release_date"),
+    ("time_in_status", {"options.format": "csv"}, "options has an unknown field 'format'"),
+    ("time_in_status", {"metricGroups": ["lttc"]}, "the body has an unknown field 'metricGroups'"),
+    ("time_in_status", {"scope": {"orgTreeName": "Engineering"}}, "scope.orgIdentifier is required with"),
 ]
 
 
@@ -73,3 +85,34 @@ def test_another_work_category_gives_other_figures(instant, body_of) -> None:
         for category in ("BUGS", "FEATURES")
     )
     assert bugs != features
+
+
+def test_time_in_status_replies_as_the_contract_has_it(api, clock, body_of) -> None:
+    created = api.create("time_in_status", body_of("time_in_status")).json()
+    assert created["status"] == "QUEUED"
+    reused = api.create("time_in_status", body_of("time_in_status")).json()
+    assert reused["message"] == "Duplicate request - returning existing export"
+    clock.now += 60
+    status = api.status("time_in_status", created["exportId"]).json()
+    assert status.keys() == {"exportId", "status", "createdAt", "createdBy", "message"}
+    assert api.download("time_in_status", created["exportId"]).status_code == 200
+
+
+def test_time_in_status_has_the_header_of_the_contract_and_no_dates(instant, body_of) -> None:
+    body = body_of("time_in_status") | {"issueStatuses": ["In Progress", "To Do", "Done"]}
+    rows = instant.rows("time_in_status", body)
+    header = "granularity,team,team_hierarchy,total_issues,in_progress_hours,to_do_hours,total_lead_time_hours"
+    assert list(rows[0]) == header.split(",")
+    assert [row["granularity"] for row in rows] == ["Jan 2026", "Feb 2026", "Mar 2026"]
+    for row in rows:
+        parts = float(row["in_progress_hours"] or 0) + float(row["to_do_hours"] or 0)
+        assert float(row["total_lead_time_hours"] or 0) == pytest.approx(parts)
+
+
+def test_other_levels_statuses_and_terminal_dates_give_other_rows(instant, body_of) -> None:
+    body = body_of("time_in_status")
+    plain = instant.rows("time_in_status", body)
+    by_sprint = instant.rows("time_in_status", changed(body, {"options.aggregationLevel": "sprint"}))
+    assert {row["granularity"].partition(" ")[0] for row in by_sprint} == {"Sprint"}
+    released = changed(body_of("time_in_status"), {"options.terminalDateColumn": "version_release_date"})
+    assert instant.rows("time_in_status", released) != plain

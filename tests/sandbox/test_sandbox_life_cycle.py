@@ -11,8 +11,8 @@ import pytest
 
 from sei_provider.sandbox.server import serve
 
-REPORTS = ("productivity", "sprint", "business_alignment", "efficiency")
-UPPER_CASE = {"business_alignment", "efficiency"}
+REPORTS = ("productivity", "sprint", "business_alignment", "efficiency", "time_in_status")
+UPPER_CASE = {"business_alignment", "efficiency", "time_in_status"}
 
 
 @pytest.mark.parametrize("report", REPORTS)

@@ -8,7 +8,7 @@ from sei_provider.sandbox.clock import SandboxClock
 from sei_provider.sandbox.options import SandboxOptions
 from sei_provider.sandbox.server import serve
 
-REPORTS = ("productivity", "sprint", "business_alignment", "efficiency")
+REPORTS = ("productivity", "sprint", "business_alignment", "efficiency", "time_in_status")
 
 
 @pytest.mark.parametrize("report", REPORTS)

@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sei_provider.lake.bounds import MAX_FOOTER_BYTES
-from sei_provider.lake.columns import Column, arrow_type
+from sei_provider.lake.columns import LABELLED, Column, arrow_type
 from sei_provider.lake.errors import TooManyError
 from sei_provider.lake.model import Slice
 from sei_provider.lake.periods import sprint_name
+from sei_provider.lake.staging.period_labels import PeriodLabels
 from sei_provider.lake.staging.staged_file import (
     COLUMNS_KEY,
     DICTIONARY_BYTES,
@@ -42,14 +43,16 @@ def with_added(columns: Sequence[Column]) -> list[Column]:
     return columns
 
 
-def _completed(batch: pa.RecordBatch, schema: pa.Schema, slice_: Slice, root: str) -> pa.Table:
+def _completed(batch: pa.RecordBatch, schema: pa.Schema, slice_: Slice, root: str, labels: PeriodLabels) -> pa.Table:
     arrays = {name: batch[name] for name in batch.schema.names}
     team = arrays["team"]
     # The owner rule needs a path in every row. Without any hierarchy the scope is the root, because teams of two scopes
     # may have one name; beside rows with a hierarchy, a team without one is a root itself.
     path = pc.binary_join_element_wise(pa.scalar(root), team, "")
     arrays["team_hierarchy"] = pc.coalesce(arrays["team_hierarchy"], path) if "team_hierarchy" in arrays else path
-    if slice_.dates_rows:
+    if slice_.report in LABELLED:
+        arrays |= labels.dates(arrays)
+    elif slice_.dates_rows:
         arrays |= _dates(arrays, slice_)
     arrays.setdefault("end_date", pa.nulls(len(team), pa.date32()))
     return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
@@ -89,7 +92,8 @@ def write_staged(
     period_columns = ["start_date"]
     if slice_.granularity == "sprint":
         period_columns = [name for name in ("team_hierarchy", "start_date", "sprint") if name in schema.names]
-    groups = by_bytes(_completed(batch, schema, slice_, root) for batch in batches)
+    labels = PeriodLabels(slice_)
+    groups = by_bytes(_completed(batch, schema, slice_, root, labels) for batch in batches)
     first = next(groups, schema.empty_table())
     # Compressing a few rows saves almost nothing and doubles the time to open the file; there may be thousands.
     packed = first.nbytes > _FEW_BYTES

@@ -17,6 +17,7 @@ from sei_provider.sandbox.data.metrics import (
     team_metrics,
 )
 from sei_provider.sandbox.data.periods import period_label, sprints
+from sei_provider.sandbox.data.time_in_status import time_in_status_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 def csv_text(request: ExportRequest) -> str:
     """Return the header and the rows of the scope's team and all teams below it, parents first, then by date."""
+    if request.spec.report == "time_in_status":
+        return format_csv(time_in_status_rows(request))
     columns, spans, cells = _CONTENT[request.spec.report](request)
     header = ["Granularity", "Team", "Team_Hierarchy", "Start_Date", "End_Date", *columns]
     header = [request.spec.other_columns.get(name, name) for name in header]
@@ -100,13 +103,8 @@ def _business_alignment(request: ExportRequest) -> Content:
 
 
 def _efficiency(request: ExportRequest) -> Content:
-    variant = " ".join([request.calculation, *request.categories])
-    spans = request.periods()
-    return (
-        request.metrics,
-        spans,
-        lambda team, start, end: [efficiency_cells(team, start, end, request.metrics, variant)],
-    )
+    variant, metrics = " ".join([request.calculation, *request.filters]), request.metrics
+    return metrics, request.periods(), lambda *row: [efficiency_cells(*row, metrics=metrics, variant=variant)]
 
 
 _CONTENT = {

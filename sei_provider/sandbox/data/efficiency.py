@@ -45,7 +45,7 @@ _MOST = {"LTTC_DAYS_AVG": 20.0, "MTTR_DAYS_AVG": 20.0, "CFR_PERCENT": 100.0, "DF
 _LESS_IS_BETTER = ("Elite", "High", "Medium", "Low")
 
 
-def efficiency_cells(team: Team, start: date, end: date, metrics: tuple[str, ...], variant: str) -> list[str]:
+def efficiency_cells(team: Team, start: date, end: date, *, metrics: tuple[str, ...], variant: str) -> list[str]:
     """Return one cell per metric of one team and period; a rating is none where the figure is none."""
     figures = list(dict.fromkeys(EFFICIENCY_METRICS[metric] for metric in metrics))
     values = dict(zip(figures, team_metrics(team, start, end, figures, variant), strict=True))

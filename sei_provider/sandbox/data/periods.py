@@ -18,7 +18,7 @@ class Period(NamedTuple):
 
 
 def periods(granularity: str, start: date, end: date, *, first_weekday: int = 0) -> list[Period]:
-    """Return the weeks (from Monday, which is 0), months or quarters from `start` to `end`, clipped to them.
+    """Return the days, weeks (from Monday, which is 0), months or quarters from `start` to `end`, clipped to them.
 
     SEI's granularities are accepted in either case, except `SPRINT`: see `sprints`.
     """
@@ -66,6 +66,7 @@ def _quarter(day: date) -> int:
 
 # granularity: the first day of the period a day falls in, the first day of the next period, the period's label
 _CALENDARS: dict[str, tuple[Callable[[date, int], date], Callable[[date], date], Callable[[date], str]]] = {
+    "daily": (lambda day, _: day, lambda first: first + timedelta(days=1), lambda first: f"{first:%d/%m/%Y}"),
     "weekly": (
         lambda day, first_weekday: day - timedelta(days=(day.weekday() - first_weekday) % 7),
         lambda first: first + timedelta(days=7),

@@ -38,8 +38,8 @@ class ExportRequest:
     calculation: str
     """The aggregation or computation mode; empty for a report with neither."""
     options: Mapping[str, object]
-    categories: tuple[str, ...] = ()
-    """The work categories of efficiency, sorted."""
+    filters: tuple[str, ...] = ()
+    """The work categories of efficiency, or the statuses and the terminal date of time in status."""
 
     def periods(self) -> list[Period]:
         """Return the periods of the range."""
@@ -62,7 +62,7 @@ class ExportRequest:
         scope = tuple(sorted(self.scope.items()))
         # Groups and their metrics one by one are the same; business alignment has only groups.
         metrics = self.metrics or self.metric_groups
-        asked = (self.start, self.end, metrics, self.level, self.granularity, self.calculation, self.categories)
+        asked = (self.start, self.end, metrics, self.level, self.granularity, self.calculation, self.filters)
         return (self.spec.report, self.project, self.org, scope, *asked)
 
 

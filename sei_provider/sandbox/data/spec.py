@@ -32,6 +32,8 @@ class ExportSpec:
     """True if every file is compressed, not only one of `LARGE_EXPORT` bytes or more (CONTRACT row 16)."""
     download_names_content_type: bool = True
     """True if a download needs `Content-Type` as all other calls do; productivity's own curl has none."""
+    has_link: bool = True
+    """True if a completed export's status carries a link (CONTRACT row 4)."""
     has_list: bool = True
     """True if the exports of this report can be listed."""
     other_columns: Mapping[str, str] = field(default_factory=dict)
@@ -83,6 +85,16 @@ _EXPORT_SPECS = (
         upper_case_status=True,
         has_list=False,
         filename="efficiency-{team}-{year}.csv",
+    ),
+    ExportSpec(  # CONTRACT 1a
+        report="time_in_status",
+        create_path="/v2/insights/ticket-data/exports",
+        path="/v2/insights/ticket-data/exports",
+        reuse_status=202,
+        upper_case_status=True,
+        has_list=False,
+        has_link=False,
+        filename="time-in-status-{team}-{year}.csv",
     ),
 )
 EXPORT_SPECS = {spec.report: spec for spec in _EXPORT_SPECS}

@@ -66,8 +66,9 @@ class Options(StrictModel):
 
     @property
     def calculation(self) -> str:
-        """The aggregation or the computation mode; empty for a report with neither."""
-        return getattr(self, "aggregation", "") or getattr(self, "computation_mode", "")
+        """The aggregation, computation mode or terminal date; empty for a report with none of them."""
+        named = ("aggregation", "computation_mode", "terminal_date_column")
+        return next((getattr(self, name) for name in named if hasattr(self, name)), "")
 
 
 class ProductivityOptions(Options):
@@ -122,14 +123,21 @@ class EfficiencyOptions(Options):
         return self
 
 
+class TimeInStatusOptions(Options):
+    """Options of time in status (CONTRACT 1a)."""
+
+    aggregation_level: Literal["team", "sprint"] = "team"
+    granularity: Literal["daily", "weekly", "monthly", "quarterly"]
+    terminal_date_column: Literal["issue_resolved_at", "version_release_date"] = "issue_resolved_at"
+
+
 class ExportBody(StrictModel):
     """The fields that all create calls have."""
 
     report: ClassVar[str]
     scope: Scope
     date_range: DateRange
-    metric_groups: Names = ()
-    options: ProductivityOptions | SprintOptions | BusinessAlignmentOptions | EfficiencyOptions
+    options: Options
 
     @model_validator(mode="after")
     def _known_names(self) -> Self:
@@ -140,12 +148,13 @@ class ExportBody(StrictModel):
         """Return groups, and metrics of groups and single names merged; neither, or empty lists, mean all (002)."""
         groups, level = REPORTS[self.report].metric_groups, self.options.level
         singles = getattr(self, "metrics", ()) or getattr(self, "metric", ())
+        in_body: tuple[str, ...] = getattr(self, "metric_groups", ())
         available = [metric for by_level in groups.values() for metric in by_level[level]]
         at_level = f"metric of {self.report}" + (f" at level {level}" if level else "")
-        in_groups = documented_names("metricGroups", self.metric_groups, groups, f"group of {self.report}")
+        in_groups = documented_names("metricGroups", in_body, groups, f"group of {self.report}")
         wanted = documented_names("metrics", singles, available, at_level)
         wanted |= {metric for group in in_groups for metric in groups[group][level]}
-        nothing_named = not self.metric_groups and not singles
+        nothing_named = not in_body and not singles
         return (
             tuple(group for group in groups if group in in_groups),
             tuple(metric for metric in available if metric in wanted or nothing_named),
@@ -156,6 +165,7 @@ class ProductivityBody(ExportBody):
     """The body of 001 and 002."""
 
     report = "productivity"
+    metric_groups: Names = ()
     metrics: Names = ()
     options: ProductivityOptions
 
@@ -166,6 +176,7 @@ class SprintBody(ExportBody):
     exclusive = ("metric", "metrics")
     report = "sprint"
     scope: ScopeOfOrg
+    metric_groups: Names = ()
     metrics: Names = ()
     metric: Names = ()
     options: SprintOptions
@@ -176,6 +187,7 @@ class BusinessAlignmentBody(ExportBody):
 
     report = "business_alignment"
     scope: ScopeOfOrg
+    metric_groups: Names = ()
     options: BusinessAlignmentOptions
 
 
@@ -212,7 +224,27 @@ class EfficiencyBody(ExportBody):
         return self.metric_groups, tuple(metric for metric in EFFICIENCY_METRICS if metric in wanted)
 
 
-_BODIES = {body.report: body for body in (ProductivityBody, SprintBody, BusinessAlignmentBody, EfficiencyBody)}
+Statuses = Annotated[
+    tuple[Annotated[str, Strict(), Field(min_length=1)], ...],
+    Strict(False),
+    Field(min_length=1),
+    expected("a JSON array of workflow statuses"),
+]
+
+
+class TimeInStatusBody(ExportBody):
+    """The body of time in status (CONTRACT 1a)."""
+
+    report = "time_in_status"
+    scope: ScopeOfOrg
+    issue_statuses: Statuses
+    options: TimeInStatusOptions
+
+
+_BODIES: dict[str, type[ExportBody]] = {
+    body.report: body
+    for body in (ProductivityBody, SprintBody, BusinessAlignmentBody, EfficiencyBody, TimeInStatusBody)
+}
 
 
 def read_export_body(
@@ -239,7 +271,7 @@ def read_export_body(
         granularity=body.options.granularity,
         calculation=body.options.calculation,
         options=body.options.model_dump(by_alias=True, exclude_unset=True),
-        categories=tuple(sorted(getattr(body.options, "work_category_filter", ()))),
+        filters=(*sorted(getattr(body.options, "work_category_filter", ())), *getattr(body, "issue_statuses", ())),
     )
 
 

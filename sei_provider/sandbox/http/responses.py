@@ -23,6 +23,9 @@ def create_response(export: Export, now: float, *, reused: bool) -> Json:
     response: Json = {"exportId": export.id, "createdAt": timestamp(export.created_at), "message": message}
     if request.spec.report == "sprint":  # 000
         return response | {"createdBy": CREATOR, "metadata": {"scope": _scope(request), **_metadata(request)}}
+    if request.spec.report == "time_in_status":  # CONTRACT 1a
+        message = DUPLICATE if reused else "Export job created successfully"
+        return response | {"status": export.status(now).upper() if reused else "QUEUED", "message": message}
     if request.spec.report == "efficiency":  # CONTRACT 1a: reused without a status
         return response if reused else response | {"status": "QUEUED", "message": "Export job created successfully"}
     if request.spec.report == "business_alignment":  # 003
@@ -42,8 +45,10 @@ def status_response(export: Export, now: float) -> Json:
         "status": status.upper() if spec.upper_case_status else status,
         "createdAt": timestamp(export.created_at),
     }
-    if status == "completed":
+    if status == "completed" and spec.has_link:
         response["completedAt"] = timestamp(export.finished_at)
+    if spec.report == "time_in_status":
+        response |= {"createdBy": CREATOR, "message": DUPLICATE}
     if spec.report == "sprint":
         metadata = {name: value for name, value in _metadata(export.request).items() if name != "metricGroups"}
         response |= {"createdBy": CREATOR, "scope": _scope(export.request), "metadata": metadata}
@@ -78,13 +83,15 @@ def file_response(content_type: str, body: bytes, filename: str) -> Response:
     return Response(body, headers={**headers, "content-type": content_type})
 
 
+DUPLICATE = "Duplicate request - returning existing export"
+"""Message of time in status, about one that is new too."""
 CREATOR: Json = {"userId": "user_sandbox", "name": "Sandbox User", "email": "sandbox.user@example.com"}
 
 
 def _link(export: Export) -> Json:
     """Return the link: relative to the base URL with its path, and in another place per report (rows 4, 5)."""
     url = _download_url(export)
-    if url is None:
+    if url is None or not export.request.spec.has_link:
         return {}
     if export.request.spec.report in {"business_alignment", "efficiency"}:
         return {"downloadUrl": url}
