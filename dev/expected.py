@@ -21,11 +21,13 @@ TABLES = {
 """The tables of the example DAGs' reports."""
 ADDED = {"month", "team_id", "team_depth", "is_leaf"}
 """Columns that the lake adds to SEI's, beside lineage."""
+NONE = {"", "—"}
+"""Cells that are null in the lake (CONTRACT row 22)."""
 Row = frozenset[tuple[str, Any]]
 
 
 def rows_sent(sandbox: SandboxControl, export_ids: Iterable[str]) -> Counter[Row]:
-    """Return every row of these exports, without its empty cells."""
+    """Return every row of these exports, without its cells that hold nothing."""
     return Counter(row for export_id in export_ids for row in _parsed(sandbox.bytes(export_id)))
 
 
@@ -46,7 +48,7 @@ def _parsed(body: bytes) -> Iterable[Row]:
     text = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
     for row in csv.DictReader(io.StringIO(text.decode("utf-8-sig"), newline="")):
         yield frozenset(
-            (re.sub(r"\W+", "_", name).lower(), _number_or_text(cell)) for name, cell in row.items() if cell
+            (re.sub(r"\W+", "_", name).lower(), _number_or_text(cell)) for name, cell in row.items() if cell not in NONE
         )
 
 

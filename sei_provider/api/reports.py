@@ -249,12 +249,37 @@ _CONTRIBUTOR_REPORT = Report(  # seed 002, ContributorExportRequestDTO
     },
 )
 
+_DORA_REPORT = Report(  # CONTRACT 1a: a team report with another field for its metrics
+    name="dora_report",
+    create_path="/v2/insights/teams/reports",
+    path="/v2/insights/teams/reports",
+    granularities=("daily", "weekly", "monthly"),
+    default_granularity="",
+    takes_metrics=True,
+    legacy=True,
+    sends_team_ref=True,
+    page="dora",
+    columns=("LEAD_TIME_FOR_CHANGES", "DEPLOYMENT_FREQUENCY", "CHANGE_FAILURE_RATE", "MEAN_TIME_TO_RESTORE"),
+    options={"calculationType": Option(kind="name", choices=("MEAN", "MEDIAN", "P90", "P95"), place="metrics")},
+    metric_groups={
+        "efficiency": {
+            "": (
+                "LEAD_TIME_FOR_CHANGES",
+                "DEPLOYMENT_FREQUENCY",
+                "CHANGE_FAILURE_RATE",
+                "MEAN_TIME_TO_RESTORE",
+                "OVERALL_DORA",
+            )
+        }
+    },
+)
+
 REPORTS: Mapping[str, Report] = MappingProxyType(
     {
         report.name: report
         for report in (
             *(_PRODUCTIVITY, _SPRINT, _BUSINESS_ALIGNMENT, _EFFICIENCY, _TIME_IN_STATUS),
-            *(_TEAM_REPORT, _CONTRIBUTOR_REPORT),
+            *(_TEAM_REPORT, _CONTRIBUTOR_REPORT, _DORA_REPORT),
         )
     }
 )

@@ -103,8 +103,8 @@ class ExportRequest:
 
     `options` are further documented members of the body by their names, wherever the body has them:
     `workCategoryFilter` and `compression` (efficiency), `issueStatuses`, which it needs, and `terminalDateColumn` (time
-    in status), `includeRatings` (contributor report). For productivity, sprint and business alignment they are further
-    fields of the body's `options`, sent as they are.
+    in status), `includeRatings` (contributor report), `calculationType` (DORA report). For productivity, sprint and
+    business alignment they are further fields of the body's `options`, sent as they are.
 
     The legacy reports take one team and `metrics`, no groups. Their `granularity` is optional and then empty
     (CONTRACT row 19).

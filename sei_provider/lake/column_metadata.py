@@ -27,6 +27,7 @@ _DOCUMENTS: Mapping[str, str] = MappingProxyType(
         "business_alignment": "003",
         "team_report": "002",
         "contributor_report": "002",
+        "dora_report": "002",
     }
 )
 
@@ -45,6 +46,15 @@ _LEGACY: Mapping[str, str] = MappingProxyType(
         "coding_days_per_dev": "days per period",
     }
 )
+
+_DORA: Mapping[str, str] = MappingProxyType(
+    {
+        r"^(lead_time_for_changes|mean_time_to_restore)": "days",
+        r"^change_failure_rate": "percent",
+        r"^deployment_frequency": "deployments per period",
+    }
+)
+"""Units of the legacy DORA report (CONTRACT 1a), whose columns may name the calculation too."""
 
 _BY_NAME: Mapping[str, str] = MappingProxyType(
     {
@@ -93,6 +103,8 @@ def _unit(column: Column, report: str, mode: JSON) -> str | None:
         return None
     if report in {"team_report", "contributor_report"}:
         return _LEGACY.get(name)
+    if report == "dora_report":
+        return next((unit for pattern, unit in _DORA.items() if re.search(pattern, name)), None)
     if report == "sprint" and name in _IN_MODE:
         return str(mode).lower().replace("_", " ") if mode else None
     if name in _NAME_WITHOUT_UNIT:

@@ -69,7 +69,7 @@ REPORT_DIMENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Dimensions of a report beside granularity, team, hierarchy and dates."""
 
-UNDATED = frozenset({"team_report", "contributor_report"})
+UNDATED = frozenset({"team_report", "contributor_report", "dora_report"})
 """Legacy reports (seed 002): their CSV has no dates, so rows get the range of the request."""
 
 LABELLED = frozenset({"efficiency", "time_in_status"})
@@ -97,7 +97,7 @@ LEGACY_HEADINGS = frozenset(
         "time to first comment", "pr velocity per developer", "pr velocity", "work completed per developer",
         "work items completed", "coding days per developer", "coding days", "number of comments per pr",
         "review intensity", "average time to complete", "pr hygiene", "lead time for changes", "deployment frequency",
-        "change failure rate", "mean time to restore",
+        "change failure rate", "mean time to restore", "mean time to restore (mttr)",
     }
 )  # fmt: skip
 """Headers of the legacy reports' metrics, which are other than the metrics' names: seed 002's column "Context", its

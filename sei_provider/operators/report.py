@@ -37,10 +37,11 @@ class SeiReportOperator(SeiBatchOperator):
 
     Takes the arguments of `SeiBatchOperator`:
 
-    - `report`: `team_report` or `contributor_report`
+    - `report`: `team_report`, `contributor_report` or `dora_report`
     - `scopes`: teams only
     - `granularity`: `daily`, `weekly` or `monthly`, the unit of rates; SEI's own choice if None
-    - `options`: for a contributor report `{"includeRatings": True}` adds a rating beside each metric that has one
+    - `options`: for a contributor report `{"includeRatings": True}` adds a rating beside each metric that has one, for
+      a DORA report `{"calculationType": "MEDIAN"}` chooses among `MEAN`, `MEDIAN`, `P90` and `P95`
     """
 
     _legacy = True

@@ -157,6 +157,35 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
+DORA = {"collectionId": "123", "dateStart": "2024-01-01", "dateEnd": "2024-12-31", "teamRefId": 123}
+FIVE = [
+    *("LEAD_TIME_FOR_CHANGES", "DEPLOYMENT_FREQUENCY", "CHANGE_FAILURE_RATE", "MEAN_TIME_TO_RESTORE"),
+    "OVERALL_DORA",
+]
+
+
+@pytest.mark.parametrize("calculation", ["MEAN", "MEDIAN", "P90", "P95"])
+def test_the_dora_report_sends_the_body_of_its_document_with_both_ids(calculation: str) -> None:
+    days = {"scope": 123, "start": "2024-01-01", "end": "2024-12-31"}
+    asked = body("dora_report", **days, metrics=FIVE, options={"calculationType": calculation.lower()})
+    assert asked == DORA | {"efficiency": {"metrics": FIVE, "calculationType": calculation}}
+    assert body("dora_report", **days) == DORA | {"efficiency": {"metrics": []}}, "row 19: all"
+    weekly = body("DORA_Report", **days, metrics=["lead_time_for_changes"], granularity="WEEKLY")
+    assert weekly == DORA | {"granularity": "weekly", "efficiency": {"metrics": ["LEAD_TIME_FOR_CHANGES"]}}
+
+
+IN_DORA: list[tuple[dict[str, Any], list[str]]] = [
+    ({"options": {"calculationType": "AVG"}}, ["'AVG'", "MEAN, MEDIAN, P90, P95"]),
+    ({"options": {"calculationType": ["MEAN"]}}, ["one of: MEAN, MEDIAN, P90, P95"]),
+    ({"options": {"calculationType": 90}}, ["one of: MEAN, MEDIAN, P90, P95"]),
+    ({"options": {"includeRatings": True}}, ["'includeRatings'", "calculationType (one of"]),
+    ({"metrics": ["LTTC_Mean_Days"]}, ["'LTTC_Mean_Days'", "OVERALL_DORA"]),
+    ({"metric_groups": ["lttc"]}, ["has no metric groups"]),
+    ({"granularity": "quarterly"}, ["daily, weekly, monthly"]),
+    ({"aggregation": "mean"}, ["takes no aggregation"]),
+    ({"scope": {"orgTreeName": "Engineering"}}, ["not for an org tree"]),
+    ({"scope": "team_abc123"}, ["numeric team id"]),
+]
 IN_STATUS: list[tuple[dict[str, Any], list[str]]] = [
     ({"options": None}, ["needs the option issueStatuses", "options={'issueStatuses': ['In Progress', 'In Review']}"]),
     ({"options": {}}, ["needs the option issueStatuses"]),
@@ -187,7 +216,11 @@ IN_STATUS: list[tuple[dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(
     ("report", "asked", "words"),
-    [*(("efficiency", *case) for case in REFUSED), *(("time_in_status", *case) for case in IN_STATUS)],
+    [
+        *(("efficiency", *case) for case in REFUSED),
+        *(("time_in_status", *case) for case in IN_STATUS),
+        *(("dora_report", *case) for case in IN_DORA),
+    ],
 )
 def test_what_a_report_does_not_take_is_refused_with_what_it_takes(
     report: str, asked: dict[str, Any], words: list[str]

@@ -26,7 +26,7 @@ from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.faults import EVERY_FAULT
 from sei_provider.sandbox.server import serve
 from tests.faults.check import look
-from tests.faults.table import END, START, STRUCK, TEAMS, Outcome, Scenario
+from tests.faults.table import END, OPTIONS, START, STRUCK, TEAMS, Outcome, Scenario
 from tests.tasks import TaskState, task_context
 
 RETRIES = 2
@@ -97,6 +97,7 @@ class Task:
             "end": END,
             "lake": lake,
             "retries": RETRIES,
+            "options": OPTIONS.get(scenario.report),
             "sei_conn_id": _connection(sandbox),
         }
         if REPORTS[scenario.report].legacy:
@@ -105,8 +106,6 @@ class Task:
             # Long enough for whatever passes, and for a list to be given up; everything else should fail soon.
             patient = (scenario.once and EVERY_FAULT[scenario.fault].transient) or "list" in scenario.calls
             timeout = 40 if patient else 8
-            if scenario.report == "time_in_status":
-                settings["options"] = {"issueStatuses": ["In Progress", "Done"]}
             self._operator = SeiExportOperator(**settings, poll_interval=0.2, poll_max_interval=0.5, timeout=timeout)
 
     def run(self) -> None:

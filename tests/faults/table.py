@@ -12,13 +12,15 @@ from sei_provider.sandbox.faults.table import CALLS, EVERY_FAULT, REPORTS_OF, Ex
 
 REPORTS = (
     *("productivity", "sprint", "business_alignment", "efficiency", "time_in_status"),
-    *("team_report", "contributor_report"),
+    *("team_report", "contributor_report", "dora_report"),
 )
 TEAMS = [team.id for team in Organisation(4).leaves]
 """A batch."""
 STRUCK = TEAMS[1]
 """The team of it that the fault strikes."""
 START, END = "2026-01-01", "2026-02-28"
+OPTIONS = {"time_in_status": {"issueStatuses": ["In Progress", "Done"]}}
+"""Options of the reports that need some."""
 BEGINS, ENDS = "<!-- printed by make faults -->", "<!-- end of what make faults printed -->"
 FIGURES = ("requests", "exports / scopes", "rows / expected")
 

@@ -151,7 +151,10 @@ def test_one_bad_team_is_named_and_a_retry_asks_for_that_one_only(sandbox: Sandb
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"report": "sprint"}, "SeiReportOperator takes the reports team_report, contributor_report; got sprint"),
+        (
+            {"report": "sprint"},
+            "SeiReportOperator takes the reports team_report, contributor_report, dora_report; got sprint",
+        ),
         ({"granularity": "yearly"}, "unknown granularity 'yearly'"),
         ({"scopes": [{"orgTreeName": "Engineering"}]}, "team"),
         ({"metrics": ["SPEED"]}, "unknown .*metric 'SPEED'"),
@@ -192,3 +195,22 @@ def test_a_staged_file_holds_the_run_and_how_often_it_had_been_cleared(sandbox: 
     assert staged.runs == {run_key("run", 2)} != {run_key("run", 1)}
     publish(lake, [manifest])
     assert {row["_run_id"] for row in rows(lake, "team_report_weekly")} == {"run"}
+
+
+def test_a_dora_report_is_a_table_of_its_own_with_figures_as_numbers_and_ratings_as_text(
+    sandbox: SandboxControl, lake: Path
+) -> None:
+    publish(lake, report(lake, report="dora_report", scopes=["1"], options={"calculationType": "median"}))
+    landed = rows(lake, "dora_report_weekly")
+    assert sandbox.reports()[0]["body"]["efficiency"] == {"metrics": [], "calculationType": "MEDIAN"}
+    assert {row["lead_time_for_changes_rating"] for row in landed} <= {"Elite", "High", "Medium", "Low", None}
+    for name in ("lead_time_for_changes_median", "deployment_frequency", "change_failure_rate"):
+        assert any(isinstance(row[name], float) for row in landed)
+        assert all(row[name] is None or isinstance(row[name], float) for row in landed)
+    assert all(row["overall_dora_rating"] != "—" for row in landed)
+
+
+def test_another_calculation_is_another_table(sandbox: SandboxControl, lake: Path) -> None:
+    publish(lake, report(lake, report="dora_report"))
+    result = publish(lake, report(lake, report="dora_report", options={"calculationType": "P95"}))
+    assert "a table has one definition" in result["missing"][0]["error"]

@@ -102,7 +102,8 @@ def create(sandbox: SandboxControl, report: str = "sprint", team: str = "12") ->
 def request(call: str, report: str = "sprint", team: str = "12", export_id: str = "") -> tuple[str, str, Any]:
     """Method, path and body of one of `CALLS`; status and download are of the export with an id."""
     if call == "report":
-        own = {"productivityContributors": {}} if report == "contributor_report" else {}
+        fields = {"contributor_report": "productivityContributors", "dora_report": "efficiency"}
+        own = {fields[report]: {}} if report in fields else {}
         return "POST", "/v2/insights/teams/reports", {"collectionId": team, **_DATES, **own}
     if call == "trees":
         return "GET", "/v2/org-trees/101/teams", None

@@ -158,7 +158,11 @@ def test_json_of_another_shape_has_nothing_where_the_documents_say(call: str, fa
 @pytest.mark.parametrize("fault", [fault.name for fault in EVERY_FAULT.values() if isinstance(fault, CallFault)])
 def test_the_table_says_which_calls_of_which_reports_a_fault_strikes(fault: str, faulty, monkeypatch) -> None:
     monkeypatch.setattr(injection, "SECONDS_PER_BYTE", 0.0)
-    reports = {"trees": [None], "report": ["team_report", "contributor_report"], "list": ["productivity", "sprint"]}
+    reports = {
+        "trees": [None],
+        "report": ["team_report", "contributor_report", "dora_report"],
+        "list": ["productivity", "sprint"],
+    }
     for call in EVERY_FAULT[fault].calls:
         for report in reports.get(call, ["productivity", "sprint", "business_alignment"]):
             export_id = raw.create(faulty, report) if call in {"status", "download"} else ""

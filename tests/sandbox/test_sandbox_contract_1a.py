@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import Any
 
 import pytest
@@ -116,3 +118,33 @@ def test_other_levels_statuses_and_terminal_dates_give_other_rows(instant, body_
     assert {row["granularity"].partition(" ")[0] for row in by_sprint} == {"Sprint"}
     released = changed(body_of("time_in_status"), {"options.terminalDateColumn": "version_release_date"})
     assert instant.rows("time_in_status", released) != plain
+
+
+def dora(**fields: Any) -> dict[str, Any]:
+    return {"dateStart": "2026-01-01", "dateEnd": "2026-01-31", "teamRefId": 1, "efficiency": {}} | fields
+
+
+def test_the_dora_report_has_the_header_of_002_and_a_rating_beside_each_figure(instant) -> None:
+    answer = instant.report(dora(efficiency={"calculationType": "P90"}))
+    header, *rows = csv.reader(io.StringIO(answer.text))
+    times = ["Lead Time for Changes (p90)", "Lead Time for Changes Rating"]
+    assert header[:4] == ["Collection Name", *times, "Deployment Frequency"]
+    assert header[-1] == "Overall DORA Rating"
+    assert {row[2] for row in rows} <= {"Elite", "High", "Medium", "Low", "—"}
+    assert instant.report(dora()).text != answer.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"efficiency": {"metrics": ["LTTC"]}}, "is no metric of efficiency"),
+        ({"efficiency": {"calculationType": "mean"}}, "there are MEAN, MEDIAN, P90, P95"),
+        ({"calculationType": "MEAN"}, "the body (ExportRequestDTO) has an unknown field 'calculationType'"),
+        ({"productivity": {}}, "takes either productivity or efficiency, not both"),
+        ({"options": {}}, "has an unknown field 'options'"),
+    ],
+)
+def test_a_dora_body_that_the_contract_does_not_allow_is_a_400(fields, message, instant) -> None:
+    answer = instant.report(dora(**fields))
+    assert answer.status_code == 400
+    assert message in answer.json()["message"]

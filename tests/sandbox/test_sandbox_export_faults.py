@@ -18,7 +18,7 @@ from sei_provider.sandbox.server import serve
 from tests.sandbox import raw
 
 REPORTS = ("productivity", "sprint", "business_alignment", "efficiency")
-LEGACY = ("team_report", "contributor_report")
+LEGACY = ("team_report", "contributor_report", "dora_report")
 
 
 class Read:

@@ -17,11 +17,14 @@ from sei_provider.sandbox.faults import BROKEN_FILES, EVERY_FAULT, VALID_FILES
 from tests.sandbox import raw
 
 EXPORTS = ("productivity", "sprint", "business_alignment")
-REPORTS = (*EXPORTS, "team_report", "contributor_report")
+REPORTS = (*EXPORTS, "team_report", "contributor_report", "dora_report")
 TEXTS = {
     *("Granularity", "Team", "Team_Hierarchy", "Start_Date", "End_Date", "Developer", "Developer_Email"),
     *("Collection Name", "Notes_1", "Notes_2", "Notes_3"),
     *("LTTC_Rating", "DF_Rating", "MTTR_Rating", "CFR_Rating"),
+    *("granularity", "team", "team_hierarchy"),
+    *("Lead Time for Changes Rating", "Deployment Frequency Rating", "Change Failure Rate Rating"),
+    *("Mean Time to Restore Rating", "Overall DORA Rating"),
 }
 LENGTHS = (512, 600, 5_000, 100_000)
 
@@ -50,13 +53,13 @@ def read(file: bytes) -> list[list[str]]:
         message = "NUL"
         raise ValueError(message)
     header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    if header[0] not in {"Granularity", "Collection Name"}:
+    if header[0] not in {"Granularity", "granularity", "Collection Name"}:
         message = f"no header of a report: {header}"
         raise ValueError(message)
     for row in rows:
         for name, cell in zip(header, row, strict=True):
             if name not in TEXTS:
-                float(cell or 0)
+                float(cell.replace("—", "") or 0)
     return [header, *rows]
 
 

@@ -41,7 +41,7 @@ EFFICIENCY_GROUPS = {
 }
 """Group, in both of the documented spellings → its metrics."""
 
-_MOST = {"LTTC_DAYS_AVG": 20.0, "MTTR_DAYS_AVG": 20.0, "CFR_PERCENT": 100.0, "DF_COUNT": 400.0}
+MOST = {"LTTC_DAYS_AVG": 20.0, "MTTR_DAYS_AVG": 20.0, "CFR_PERCENT": 100.0, "DF_COUNT": 400.0}
 _LESS_IS_BETTER = ("Elite", "High", "Medium", "Low")
 
 
@@ -52,7 +52,7 @@ def efficiency_cells(team: Team, start: date, end: date, *, metrics: tuple[str, 
     cells = []
     for metric in metrics:
         figure = EFFICIENCY_METRICS[metric]
-        cells.append(rating(values[figure], _MOST[figure], figure) if metric.endswith("_Rating") else values[figure])
+        cells.append(rating(values[figure], MOST[figure], figure) if metric.endswith("_Rating") else values[figure])
     return cells
 
 

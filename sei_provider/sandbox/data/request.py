@@ -79,3 +79,5 @@ class ReportRequest:
     granularity: str
     """The period that rates are counted per, in lower case."""
     include_ratings: bool
+    calculation: str = ""
+    """The calculation of a DORA report, in capitals; empty for the others."""

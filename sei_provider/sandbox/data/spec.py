@@ -102,7 +102,7 @@ EXPORT_SPECS = {spec.report: spec for spec in _EXPORT_SPECS}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegacySpec:
-    """One of the two legacy reports at one path, which the field with the metrics tells apart."""
+    """One of the three legacy reports at one path, which the field with the metrics tells apart."""
 
     report: str
     dto: str
@@ -145,4 +145,18 @@ CONTRIBUTOR_REPORT = LegacySpec(
     by_developer=True,
 )
 
-LEGACY_SPECS = {spec.report: spec for spec in (TEAM_REPORT, CONTRIBUTOR_REPORT)}
+DORA_REPORT = LegacySpec(  # CONTRACT 1a
+    report="dora_report",
+    dto="ExportRequestDTO",
+    metrics_field="efficiency",
+    headings={
+        "LEAD_TIME_FOR_CHANGES": "Lead Time for Changes",
+        "DEPLOYMENT_FREQUENCY": "Deployment Frequency",
+        "CHANGE_FAILURE_RATE": "Change Failure Rate",
+        "MEAN_TIME_TO_RESTORE": "Mean Time to Restore",
+        "OVERALL_DORA": "Overall DORA Rating",
+    },
+    by_developer=False,
+)
+
+LEGACY_SPECS = {spec.report: spec for spec in (TEAM_REPORT, CONTRIBUTOR_REPORT, DORA_REPORT)}

@@ -58,6 +58,8 @@ class ScopeOfOrg(Scope):
 class Options(StrictModel):
     """The options of a create call."""
 
+    granularity: str
+
     @property
     def level(self) -> str:
         """The level, by whichever of its two names; empty for a report without levels."""

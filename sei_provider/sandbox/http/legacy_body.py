@@ -1,4 +1,4 @@
-"""Bodies of the legacy reports (002), one model for each of the two, as strict as the document."""
+"""Bodies of the legacy reports (002, CONTRACT 1a), one model for each of the three, as strict as the document."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from sei_provider.sandbox.data.request import ReportRequest
-from sei_provider.sandbox.data.spec import CONTRIBUTOR_REPORT, TEAM_REPORT, LegacySpec
+from sei_provider.sandbox.data.spec import CONTRIBUTOR_REPORT, DORA_REPORT, TEAM_REPORT, LegacySpec
 from sei_provider.sandbox.http.errors import bad_request, not_found
 from sei_provider.sandbox.http.validation import (
     Day,
@@ -82,6 +82,19 @@ class TeamReportBody(LegacyBody):
     options: Any = None
 
 
+class EfficiencyConfig(MetricsConfig):
+    """The metrics of a DORA report, and how they are calculated (CONTRACT 1a)."""
+
+    calculation_type: Literal["MEAN", "MEDIAN", "P90", "P95"] = "MEAN"
+
+
+class DoraReportBody(LegacyBody):
+    """ExportRequestDTO with its other field."""
+
+    spec = DORA_REPORT
+    config: EfficiencyConfig = Field(alias="efficiency")
+
+
 class ContributorReportBody(LegacyBody):
     """ContributorExportRequestDTO."""
 
@@ -104,6 +117,7 @@ def read_legacy_body(raw: bytes, organisation: Organisation) -> ReportRequest:
         metrics=body.metrics(),
         granularity=body.granularity,
         include_ratings=isinstance(body, ContributorReportBody) and body.include_ratings,
+        calculation=body.config.calculation_type if isinstance(body, DoraReportBody) else "",
     )
 
 
@@ -112,7 +126,7 @@ def _parse(raw: bytes) -> LegacyBody:
     names: set[object] = set()
     with suppress(ValueError, TypeError):
         names = set(json.loads(raw))
-    bodies: tuple[type[LegacyBody], ...] = (TeamReportBody, ContributorReportBody)
+    bodies: tuple[type[LegacyBody], ...] = (TeamReportBody, ContributorReportBody, DoraReportBody)
     named = [body for body in bodies if body.spec.metrics_field in names]
     if len(named) > 1:
         bad_request(f"the body takes either {' or '.join(body.spec.metrics_field for body in named)}, not both")
