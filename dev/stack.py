@@ -111,7 +111,7 @@ class Stack:
         self.sandbox_key = secrets.token_urlsafe(24)
         """The API key of this sandbox: one that occurs nowhere else, so that it can be searched for."""
         self._sandbox_arguments = (
-            *("--port", "0", f"--key={self.sandbox_key}"),  # one word: a key may begin with "-"
+            *("--port", "0"),
             *("--teams", str(sandbox_teams), "--seconds", str(sandbox_seconds)),
             *sandbox_options,
         )
@@ -191,7 +191,9 @@ class Stack:
 
     def _start_sandbox(self) -> None:
         self.processes["sandbox"], self.sandbox_url = start_sandbox(
-            *self._sandbox_arguments, environment=self._base_environment(), log=self._process_log("sandbox")
+            *self._sandbox_arguments,
+            environment={**self._base_environment(), "SEI_SANDBOX_KEY": self.sandbox_key},
+            log=self._process_log("sandbox"),
         )
 
     def _start_airflow(self) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from sei_provider.sandbox.app import create_app
 from sei_provider.sandbox.data.dialect import TRAITS
 from sei_provider.sandbox.options import SandboxOptions
 from sei_provider.sandbox.server import address, listen, run
+
+KEY_VARIABLE = "SEI_SANDBOX_KEY"
 
 
 def main() -> None:
@@ -17,7 +20,16 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8765, help="port to listen on; 0 takes a free one")
     parser.add_argument("--teams", type=int, default=40, help="number of leaf teams in the organisation")
     parser.add_argument("--seconds", type=float, default=3.0, help="how long an export takes")
-    parser.add_argument("--key", default="sandbox", help="the API key that is accepted")
+    parser.add_argument(
+        "--key",
+        default=os.environ.get(KEY_VARIABLE) or "sandbox",
+        help=f"the API key that is accepted; everybody here sees it, so a secret one comes by {KEY_VARIABLE}",
+    )
+    parser.add_argument(
+        "--allowed-hosts",
+        default="",
+        help="names, with commas, by which clients ask for it, beside IP addresses and localhost",
+    )
     parser.add_argument("--base-path", default="/", help="path before every call's path, such as /prod1/sei/api")
     parser.add_argument("--timeout-teams", type=int, help="an export with more teams in its scope fails")
     parser.add_argument("--timeout-days", type=int, help="an export with more days in its range fails")
@@ -34,6 +46,7 @@ def main() -> None:
     parser.add_argument("--fault-rate", type=float, help="probability, 0 to 1, that a call gets a transient fault")
     parser.add_argument("--seed", type=int, help="makes the faults of --fault-rate the same every time")
     arguments = vars(parser.parse_args())
+    arguments["allowed_hosts"] = tuple(filter(None, arguments["allowed_hosts"].split(",")))
     host, port = arguments.pop("host"), arguments.pop("port")
     try:
         options = SandboxOptions(**arguments)

@@ -23,6 +23,7 @@ from sei_provider.sandbox.http.errors import ApiError
 from sei_provider.sandbox.http.export_routes import ExportRoutes
 from sei_provider.sandbox.http.legacy_routes import legacy_route
 from sei_provider.sandbox.http.request_log import PREFIX, RequestLog, RequestLogMiddleware
+from sei_provider.sandbox.http.same_site import SameSiteMiddleware
 from sei_provider.sandbox.http.tree_routes import TreeRoutes
 
 if TYPE_CHECKING:
@@ -50,7 +51,11 @@ def create_app(options: SandboxOptions) -> Starlette:
             admin_routes(log, store, faults, organisation),
             *(way_in(path) for path in ("/", PREFIX, TEAM_PAGE)),
         ],
-        middleware=[Middleware(RequestLogMiddleware, log=log), Middleware(FaultMiddleware, clock=clock)],
+        middleware=[
+            Middleware(SameSiteMiddleware, hosts=options.allowed_hosts),
+            Middleware(RequestLogMiddleware, log=log),
+            Middleware(FaultMiddleware, clock=clock),
+        ],
         exception_handlers={ApiError: _api_error, HTTPException: _no_route},
     )
     # Otherwise a call with a slash too many would be redirected, and work.

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LAST_MOMENT = 16_725_225_600
+"""The year 2500, in seconds since 1970: times behind it would leave the calendar one day."""
+
 
 class SandboxClock:
     """Starts at the time of `base` (seconds since 1970) and runs `speed` times as fast."""
@@ -19,8 +22,9 @@ class SandboxClock:
         self._advanced = 0.0
 
     def now(self) -> float:
-        """Return seconds since 1970."""
-        return self._started_at + (self._base() - self._started_at) * self._speed + self._advanced
+        """Return seconds since 1970; the clock stands still where the calendar's end is near."""
+        now = self._started_at + (self._base() - self._started_at) * self._speed + self._advanced
+        return min(now, LAST_MOMENT)
 
     def advance(self, seconds: float) -> None:
         """Put the clock forward."""

@@ -123,7 +123,8 @@ class SandboxControl:
 
     def _call(self, method: str, path: str, body: object = None) -> builtins.bytes:
         data = None if body is None else json.dumps(body).encode()
-        request = Request(self._admin_url + path, data=data, method=method)  # noqa: S310 - the caller's sandbox
+        headers = {} if data is None else {"Content-Type": "application/json"}
+        request = Request(self._admin_url + path, data=data, headers=headers, method=method)  # noqa: S310 - the caller's sandbox
         with self._opener.open(request, timeout=30) as response:
             content: builtins.bytes = response.read()
         return content

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from math import inf
 from typing import TYPE_CHECKING
 
 from sei_provider.sandbox.data.dialect import parse_dialect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_LONGEST = 366 * 24 * 3600
+_FASTEST = 10**9
+"""With longer exports or a faster clock its times would leave the calendar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,8 @@ class SandboxOptions:
     """Speed of the sandbox's clock against `clock`, for exports and the rate limit alike."""
     key: str = "sandbox"
     """The API key that is accepted."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names under which it is asked, beside IP addresses and localhost; any other may be another site's."""
     base_path: str = "/"
     """Stands before every documented path, but in no link (CONTRACT row 5)."""
     timeout_teams: int | None = None
@@ -51,8 +57,12 @@ class SandboxOptions:
                 msg = f"{name} must be at least 1, not {value}"
                 raise ValueError(msg)
         parse_dialect(self.dialect)
-        if not 0 < self.clock_speed < inf:
-            msg = f"clock_speed must be above 0, not {self.clock_speed:g}"
+        if not 0 <= self.seconds <= _LONGEST:
+            msg = f"seconds must be a number from 0 to {_LONGEST:,}, not {self.seconds:g}"
+            raise ValueError(msg)
+        if not 0 < self.clock_speed <= _FASTEST:
+            most = f" and at most {_FASTEST:,}" if self.clock_speed > _FASTEST else ""
+            msg = f"clock_speed must be above 0{most}, not {self.clock_speed:g}"
             raise ValueError(msg)
         if self.fault_rate is not None and not 0 < self.fault_rate <= 1:
             msg = f"fault_rate must be above 0 and at most 1, not {self.fault_rate:g}"

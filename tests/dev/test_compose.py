@@ -166,7 +166,8 @@ def test_the_filled_in_file_points_airflow_at_the_services_beside_it() -> None:
     assert sei["extra"]["allow_http"] is True
     assert sei["extra"]["rate_limit_conn_id"] == "sei_redis"
     assert environment["AIRFLOW_CONN_SEI_REDIS"] == "redis://:a-REDIS_PASSWORD@redis:6379/1"
-    assert "--key=a-SEI_API_KEY" in services["sandbox"].command
+    assert services["sandbox"].environment == {"SEI_SANDBOX_KEY": "a-SEI_API_KEY"}
+    assert not [word for word in services["sandbox"].command if "a-SEI_API_KEY" in word]
     assert json.loads(environment["AIRFLOW_VAR_SEI_TEAMS"]) is None
     assert environment["AIRFLOW_VAR_SEI_LAKE"] == "s3://lake@sei/lake"
     store = json.loads(environment["AIRFLOW_CONN_LAKE"])

@@ -96,8 +96,9 @@ def test_exports_and_requests_are_pages_for_a_browser_and_json_for_programs(sand
 def test_the_page_on_faults_shows_an_order_that_works_as_it_stands(sandbox) -> None:
     text = unescape(page(sandbox, "/_sandbox/faults"))
     assert {name for name in EVERY_FAULT if f"<td>{name}</td>" not in text} == set()
-    [(body, address)] = re.findall(r"<pre>curl --data '(.*)' (\S+)</pre>", text)
-    urlopen(address, data=body.encode(), timeout=10).close()  # noqa: S310 - the test's own sandbox
+    [(body, address)] = re.findall(r"<pre>curl --json '(.*)' (\S+)</pre>", text)
+    order = Request(address, data=body.encode(), headers={"Content-Type": "application/json"})  # noqa: S310 - as below
+    urlopen(order, timeout=10).close()  # noqa: S310 - the test's own sandbox
     raw.create(sandbox, team="12")
     sandbox.advance(30)
     assert sandbox.exports()[0]["status"] == "failed"

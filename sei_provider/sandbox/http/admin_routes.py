@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
-from sei_provider.sandbox.clock import timestamp
+from sei_provider.sandbox.clock import LAST_MOMENT, timestamp
 from sei_provider.sandbox.data.tree_changes import deleted, moved, renamed, split
 from sei_provider.sandbox.faults.rules import FaultRule, contradiction
 from sei_provider.sandbox.faults.table import EVERY_FAULT, REPORTS, Call
@@ -47,10 +47,13 @@ class FaultBody(StrictModel):
         return self
 
 
+MAX_ADVANCE = 366 * 24 * 3600
+
+
 class ClockBody(StrictModel):
     """A step of the clock."""
 
-    advance: Annotated[float, Field(ge=0), expected("a number of seconds from 0")]
+    advance: Annotated[float, Field(ge=0, le=MAX_ADVANCE), expected(f"a number of seconds from 0 to {MAX_ADVANCE:,}")]
 
 
 TEAM_PAGE = "/ng/account/{account}/module/sei/insights/{page}"
@@ -107,7 +110,10 @@ def admin_routes(log: RequestLog, store: ExportStore, faults: FaultPlan, organis
         return Response(status_code=204)
 
     async def advance_clock(request: Request) -> Response:
-        clock.advance(parse(ClockBody, await request.body()).advance)
+        seconds = parse(ClockBody, await request.body()).advance
+        if clock.now() + seconds > LAST_MOMENT:
+            bad_request("advance would put the clock behind the year 2500")
+        clock.advance(seconds)
         return JSONResponse({"now": clock.now()})
 
     async def change_teams(request: Request) -> Response:

@@ -124,7 +124,7 @@ def read_legacy_body(raw: bytes, organisation: Organisation) -> ReportRequest:
 def _parse(raw: bytes) -> LegacyBody:
     """Tell the two bodies apart by the field with the metrics, which a team report may leave out (CONTRACT row 19)."""
     names: set[object] = set()
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError, TypeError, RecursionError):
         names = set(json.loads(raw))
     bodies: tuple[type[LegacyBody], ...] = (TeamReportBody, ContributorReportBody, DoraReportBody)
     named = [body for body in bodies if body.spec.metrics_field in names]

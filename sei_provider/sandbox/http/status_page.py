@@ -55,7 +55,7 @@ def faults_page(address: str) -> str:
     return _page(
         "<h2>Order a fault</h2>",
         "<p>The next sprint export of team 12 fails:</p>",
-        f"<pre>curl --data '{escape(order)}' {escape(address)}/faults</pre>",
+        f"<pre>curl --json '{escape(order)}' {escape(address)}/faults</pre>",
         "<p>No fault from now on:</p>",
         f"<pre>curl --request DELETE {escape(address)}/faults</pre>",
         "<p>Only <code>fault</code> is required. Without <code>team</code>, <code>report</code> or <code>call</code> "

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import date
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar, cast
 
 from pydantic import (
@@ -118,11 +120,25 @@ Model = TypeVar("Model", bound=StrictModel)
 
 def parse(model: type[Model], sent: bytes | Mapping[str, str], whole: str = "the body") -> Model:
     """Return the model of a JSON body, or of a query's parameters; `ApiError` 400 lists everything that is wrong."""
+    if isinstance(sent, bytes):
+        _require_finite(sent, whole)
     try:
         return model.model_validate_json(sent) if isinstance(sent, bytes) else model.model_validate(dict(sent))
     except ValidationError as error:
         named = (whole, "field") if isinstance(sent, bytes) else ("the query", "parameter")
         bad_request("; ".join(_describe(each, model, *named) for each in error.errors()))
+
+
+def _require_finite(sent: bytes, whole: str) -> None:
+    """Refuse NaN and infinities, which are no JSON: what is shown of a body later would be none either."""
+
+    def number(text: str) -> float:
+        if not isfinite(found := float(text)):
+            bad_request(f"{whole} is not JSON: {text[:20]} is no finite number")
+        return found
+
+    with suppress(ValueError, RecursionError):  # what is no JSON, or has too many levels, the model tells
+        json.loads(sent, parse_float=number, parse_constant=number)
 
 
 def documented_names(field: str, names: Iterable[str], allowed: Iterable[str], kind: str) -> set[str]:
