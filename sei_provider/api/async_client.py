@@ -96,6 +96,11 @@ class AsyncSeiClient(BaseClient):
         """As `SeiClient.list_teams`."""
         return await self._run(endpoints.list_teams(tree, self._account()))
 
+    async def download_developers(self, file: IO[bytes], *, max_bytes: int = bounds.DOWNLOAD_BYTES) -> int:
+        """As `SeiClient.download_developers`."""
+        call = endpoints.download_developers()
+        return await self._fetch(call, file, lambda: ExchangeLimits.for_report(call, max_bytes))
+
     async def poll(self, poller: ExportPoller) -> None:
         """As `SeiClient.poll`."""
         poll_round = poller.poll_round()

@@ -129,8 +129,10 @@ class BaseClient:
                 timeout=httpx.Timeout(bounds.REPORT_SECONDS, connect=bounds.CONNECT_SECONDS),
                 extensions=extensions,
             )
-        params = {**call.params, **self._params}
-        return http.build_request(call.method, url, params=params, json=call.body, extensions=extensions)
+        params, headers = {**call.params, **self._params}, {"Accept": call.accept} if call.accept else None
+        return http.build_request(
+            call.method, url, params=params, json=call.body, headers=headers, extensions=extensions
+        )
 
     def _turn_end(self) -> float | None:
         """Return the Unix time until which a call may wait for the key's limit; None without a deadline."""

@@ -36,6 +36,7 @@ class Call(Generic[T]):
     - `legacy` calls carry the key in both headers and no identifiers in the query. They have a longer timeout because
       SEI works before it answers (CONTRACT, "Every V2 call", and row 32).
     - `max_bytes` is the limit on a JSON reply.
+    - `accept` is the media type to ask for, where SEI has several.
     """
 
     description: str
@@ -48,6 +49,7 @@ class Call(Generic[T]):
     retry_on_404: bool = False
     legacy: bool = False
     max_bytes: int = bounds.REPLY_BYTES
+    accept: str | None = None
 
     def __repr__(self) -> str:
         """Show the description only: `params` may hold a link's signature, and stamina logs what it calls again."""

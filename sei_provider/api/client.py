@@ -103,6 +103,15 @@ class SeiClient(BaseClient):
         call = endpoints.run_report(request, request.body(**self._names))
         return self._fetch(call, file, lambda: ExchangeLimits.for_report(call, max_bytes))
 
+    def download_developers(self, file: IO[bytes], *, max_bytes: int = bounds.DOWNLOAD_BYTES) -> int:
+        """Write the list of all developers, as CSV, to `file` (seekable) and return the number of bytes.
+
+        It holds names and e-mail addresses. Raises `SeiTooLargeError` for more than `max_bytes`, and `SeiAuthError` for
+        an HTML page.
+        """
+        call = endpoints.download_developers()
+        return self._fetch(call, file, lambda: ExchangeLimits.for_report(call, max_bytes))
+
     def list_exports(self, report: str, **filters: Unpack[ExportFilters]) -> Iterator[Export]:
         """Iterate over the exports of productivity or sprint, newest first; pages are read as needed.
 

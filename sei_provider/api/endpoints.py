@@ -137,6 +137,17 @@ def run_report(request: ExportRequest, body: Mapping[str, Any]) -> Call[None]:
     )
 
 
+def download_developers() -> Call[None]:
+    """Download the list of all developers as CSV (CONTRACT, "The calls"). The client streams it."""
+    return Call(
+        description="download the list of developers",
+        method="GET",
+        path="/v2/developers",
+        accept="text/csv",
+        parse=lambda _: None,
+    )
+
+
 def list_exports(report: str, params: Mapping[str, str], page: int) -> Call[Page[Export]]:
     """Read a page of a report's exports, counted from 0; `params` are filters that `list_filters` has validated."""
     return Call(

@@ -38,6 +38,7 @@ from sei_provider.lake.errors import (
 from sei_provider.lake.model import Manifest, Published, Slice, Superseded, TreeTeam, default_table
 
 if TYPE_CHECKING:
+    from sei_provider.lake.staging.developers import stage_developers
     from sei_provider.lake.staging.manifests import discard, staged
     from sei_provider.lake.staging.org_trees import stage_teams
     from sei_provider.lake.staging.raw import keep
@@ -97,6 +98,7 @@ __all__ = [
     "retire",
     "retype",
     "stage",
+    "stage_developers",
     "stage_teams",
     "staged",
     "unerase",
@@ -118,6 +120,7 @@ _LOADED_WHEN_NAMED = {
     "retire": "tables.retire",
     "retype": "tables.retype",
     "stage": "staging.stage",
+    "stage_developers": "staging.developers",
     "stage_teams": "staging.org_trees",
     "staged": "staging.manifests",
     "unerase": "tables.erase",

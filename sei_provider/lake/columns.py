@@ -65,12 +65,13 @@ REPORT_DIMENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "sprint": ("sprint",),
         "time_in_status": ("sprint",),
         "contributor_report": ("developer", "developer_email"),
+        "developers": ("developer", "developer_email"),
     }
 )
 """Dimensions of a report beside granularity, team, hierarchy and dates."""
 
-UNDATED = frozenset({"team_report", "contributor_report", "dora_report"})
-"""Legacy reports (seed 002): their CSV has no dates, so rows get the range of the request."""
+UNDATED = frozenset({"team_report", "contributor_report", "dora_report", "developers"})
+"""Legacy reports (seed 002) and the list of developers: their CSV has no dates, so rows get the range of the slice."""
 
 LABELLED = frozenset({"efficiency", "time_in_status"})
 """Exports whose rows may tell their period by a label alone, as in time-in-status' documented CSV (CONTRACT 1a)."""

@@ -174,6 +174,8 @@ class Manifest(TypedDict):
     a name itself."""
     fresh_from: NotRequired[str]
     """When SEI creates a new export of this request; only where it gave back one that the lake held already."""
+    developers: NotRequired[bool]
+    """True if the slice is the list of developers, which has a table of its own: `table`."""
     teams: NotRequired[bool]
     """True if the slice is a reading of the org trees, made at `created_at`; `table` is that of the teams."""
     published: NotRequired[bool]

@@ -113,7 +113,7 @@ class SeiPublishOperator(BaseOperator):
             check_place("lake", self.lake)
             check_expected(self.expected)
             staged = check_staged(self.staged)
-        manifests = [manifest for manifest in staged if not manifest.get("teams")]
+        manifests = [each for each in staged if not (each.get("teams") or each.get("developers"))]
         exports = upstream_exports(self, context, SeiBatchOperator, self.expected, through=self._staged_by)
         if exports and all(export.state in NOT_RUN for export in exports) and any(flat(self.expected)):
             msg = "all export tasks before this one were skipped"
@@ -125,7 +125,7 @@ class SeiPublishOperator(BaseOperator):
         lost_readings: list[Missing] = []
 
         def note_refused(manifest: Manifest, error: sei_lake.LakeError) -> None:
-            into = lost_readings if manifest.get("teams") else refused
+            into = lost_readings if manifest not in manifests else refused
             into.append(_refused(manifest, error, self.task_id))
 
         published = sei_lake.publish(
@@ -157,8 +157,10 @@ class SeiPublishOperator(BaseOperator):
         good = sum(manifest["error"] is None for manifest in manifests) - len(refused)
         slices, scopes = plural(len(manifests), "slice"), plural(len(missing), "scope")
         self.log.info("%d of %s published, %s missing", good, slices, scopes)
+        own = {manifest["table"] for manifest in staged if manifest.get("developers")}
         for asset in self.outlets:
-            _describe(context["outlet_events"][asset], published, missing)
+            of_reports = [month for month in published if month["table"] not in own]
+            _describe(context["outlet_events"][asset], of_reports, missing)
         return {"published": published, "missing": missing}
 
     def _readings_not_made(self, context: Context) -> Iterator[Missing]:

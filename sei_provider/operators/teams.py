@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -20,8 +22,10 @@ from sei_provider.operators._arguments import (
     check_place,
     check_text,
     is_template,
+    one_of,
     optional,
 )
+from sei_provider.operators._staging import spool
 from sei_provider.operators._state import TaskCheckpoint
 from sei_provider.plural import plural
 
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
     from sei_provider.api.teams import Team
     from sei_provider.lake import Manifest
+    from sei_provider.lake.staging.pii import PersonalData
 
 
 class SeiTeamsOperator(BaseOperator):
@@ -41,14 +46,19 @@ class SeiTeamsOperator(BaseOperator):
 
     Needs `account_identifier` in the connection. Each try reads anew, because a reading is of its own moment.
 
+    On request it stages the list of developers too, for a table of its own: ask for it in one of the two tasks.
+
     :param lake: The lake's place, the same as for the exports. (templated)
     :param org_tree: The name of the only org tree to read; all that the key may read if None. (templated)
     :param table: The table of the teams. (templated)
+    :param developers: The policy for names and e-mail addresses in the list of developers: `keep` them, `hash` them
+        under the connection's extra `personal_data_secret`, or `drop` their columns. None leaves the list out.
+    :param developers_table: The table of the developers. (templated)
     :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
     :param sei_conn_id: The connection. (templated)
     """
 
-    template_fields: Sequence[str] = ("lake", "org_tree", "table", "sei_conn_id")
+    template_fields: Sequence[str] = ("lake", "org_tree", "table", "developers_table", "sei_conn_id")
     ui_color = "#dcebf7"
 
     def __init__(
@@ -57,6 +67,8 @@ class SeiTeamsOperator(BaseOperator):
         lake: str | PathLike[str],
         org_tree: str | None = None,
         table: str = "teams",
+        developers: PersonalData | None = None,
+        developers_table: str = "developers",
         single_writer: bool = False,
         sei_conn_id: str = SeiHook.default_conn_name,
         **kwargs: Any,
@@ -65,6 +77,8 @@ class SeiTeamsOperator(BaseOperator):
         self.lake = lake
         self.org_tree = org_tree
         self.table = table
+        self.developers = developers
+        self.developers_table = developers_table
         self.single_writer = single_writer
         self.sei_conn_id = sei_conn_id
         self._check_arguments(rendered=False)
@@ -89,9 +103,10 @@ class SeiTeamsOperator(BaseOperator):
                 origin=hook.get_origin(),
                 single_writer=self.single_writer,
             )
+            manifests = [manifest, *self._developers(context, hook, checkpoint)]
         trees = len({team.tree for team in teams})
         self.log.info("Read %s of %s", plural(len(teams), "team"), plural(trees, "org tree"))
-        return [manifest]
+        return manifests
 
     def _read(self, hook: SeiHook) -> tuple[list[TreeTeam], datetime]:
         """Return all teams, and when SEI told the last of them, by its clock, or by ours if it tells no time."""
@@ -103,16 +118,38 @@ class SeiTeamsOperator(BaseOperator):
         teams = [team for tree, root in roots for team in _below(root, tree)]
         return teams, max((root.read_at for _, root in roots if root.read_at), default=datetime.now(UTC))
 
+    def _developers(self, context: Context, hook: SeiHook, checkpoint: TaskCheckpoint) -> Iterator[Manifest]:
+        """Stage the list of developers, if it is asked for."""
+        if self.developers is None:
+            return
+        key = hook.get_personal_data_key() if self.developers == "hash" or hook.has_personal_data_key() else None
+        with TemporaryDirectory(prefix="sei-") as folder, hook.get_conn() as client:
+            read_at = datetime.now(UTC)
+            yield sei_lake.stage_developers(
+                spool(Path(folder, "developers"), client.download_developers),
+                folder=checkpoint.folder,
+                table=self.developers_table,
+                read_at=read_at,
+                run_id=context["run_id"],
+                exported_at=datetime.now(UTC),
+                origin=hook.get_origin(),
+                personal_data=self.developers,
+                hash_key=key,
+                single_writer=self.single_writer,
+            )
+
     def _check_arguments(self, *, rendered: bool) -> None:
         checks: dict[str, Check] = {
             "lake": check_place,
             "org_tree": optional(check_text),
             "table": lambda _, value: checked_table_name(value),
+            "developers_table": lambda _, value: checked_table_name(value),
+            "developers": optional(one_of("keep", "hash", "drop")),
             "sei_conn_id": check_text,
         }
         with argument_errors():
             for name, check in checks.items():
-                if rendered or not is_template(getattr(self, name)):
+                if rendered or not (name in self.template_fields and is_template(getattr(self, name))):
                     check(name, getattr(self, name))
             check_flag("single_writer", self.single_writer)
 

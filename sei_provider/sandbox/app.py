@@ -19,6 +19,7 @@ from sei_provider.sandbox.faults.injection import FaultMiddleware
 from sei_provider.sandbox.faults.rules import FaultPlan
 from sei_provider.sandbox.http.admin_routes import TEAM_PAGE, admin_routes, way_in
 from sei_provider.sandbox.http.auth import Auth, SlidingWindow
+from sei_provider.sandbox.http.developer_routes import developer_route
 from sei_provider.sandbox.http.errors import ApiError
 from sei_provider.sandbox.http.export_routes import ExportRoutes
 from sei_provider.sandbox.http.legacy_routes import legacy_route
@@ -48,6 +49,7 @@ def create_app(options: SandboxOptions) -> Starlette:
             *(route for routes in exports for route in routes.routes(prefix)),
             legacy_route(prefix, auth, organisation, faults, log),
             *TreeRoutes(auth, organisation, faults).routes(prefix),
+            developer_route(prefix, auth, organisation),
             admin_routes(log, store, faults, organisation),
             *(way_in(path) for path in ("/", PREFIX, TEAM_PAGE)),
         ],

@@ -83,6 +83,8 @@ def changed(world: World, change: tuple[Any, ...]) -> World:
     if kind == "rename":
         after[team] = replace(world[team], name=name)
     elif kind == "swap":
+        siblings = [each for each in ids if world[each].parent == world[team].parent and each != team]
+        other = siblings[second % len(siblings)] if siblings else other
         after[team] = replace(world[team], name=world[other].name)
         after[other] = replace(world[other], name=world[team].name)
     elif kind == "move" and world[team].parent is not None and other not in below(world, team):

@@ -132,6 +132,22 @@ def test_readings_that_are_not_around_the_export_tell_no_id(bench: Bench, minute
     assert ids(bench) == {"Eng/Web": None}
 
 
+def test_a_reading_after_the_export_in_the_same_second_is_not_taken_for_the_one_before(bench: Bench) -> None:
+    rows = [team_row(path, "2026-01-01") for path in ("Eng", "Eng/CI", "Eng/Web")]
+    export = bench.stage("team:1", rows, age=10)  # staged at minute 10.5
+    after = tree({**ENG, "2": ("Web", "1"), "4": ("CI", "1")})
+    told = {"read_at": at(10)}
+    before = reading(bench, tree(ENG), 10, **told)
+    bench.publish(before, export, reading(bench, after, 10.6, **told))
+    assert ids(bench) == {"Eng": "1", "Eng/CI": None, "Eng/Web": None}
+
+
+def test_a_path_that_the_tree_has_twice_gets_no_id_though_the_scope_has_it_once(bench: Bench) -> None:
+    teams = tree({**ENG, "5": ("CI/CD", "1")})
+    around(bench, teams, bench.stage("team:2", [team_row("Eng/CI/CD", "2026-01-01")], age=10))
+    assert ids(bench) == {"Eng/CI/CD": None}
+
+
 def test_people_are_no_teams(tmp_path: Any) -> None:
     bench = Bench(tmp_path, table="contributor_report_weekly", report="contributor_report", granularity="weekly",
                   header="Collection Name,Coding Days,Note", columns={})  # fmt: skip

@@ -38,9 +38,9 @@ def export(lake: Path, name: str, scopes: list[Any], month: str, **arguments: An
     return Task(lake, state=None, task_id=name, **asked).run()
 
 
-def publish(lake: Path, staged: Any, expected: Any, **arguments: Any) -> dict[str, Any]:
+def publish(lake: Path, staged: Any, expected: Any, *, events: Any = None, **arguments: Any) -> dict[str, Any]:
     operator = SeiPublishOperator(task_id="publish", staged=staged, expected=expected, lake=str(lake), **arguments)
-    return operator.execute({"outlet_events": {}})  # type: ignore[arg-type,typeddict-item]
+    return operator.execute({"outlet_events": {} if events is None else events})  # type: ignore[arg-type,typeddict-item]
 
 
 def night(lake: Path, scopes: list[Any], month: str) -> dict[str, Any]:

@@ -97,7 +97,8 @@ def publish(
             if manifest.get("teams"):
                 readings[checked_table_name(manifest["table"])].append(staged)
             else:
-                by_table[checked_table_name(table or manifest["table"])].append(staged)
+                renamed = None if manifest.get("developers") else table
+                by_table[checked_table_name(renamed or manifest["table"])].append(staged)
     published: list[Published] = []
     refused: list[tuple[Manifest, LakeError]] = []
     done: list[_Staged] = []

@@ -61,7 +61,8 @@ class OrgTrees:
         Within one second the reading came first if SEI made the export for the task that followed the reading.
         """
         latest = file.created_at - _SECOND if reused else file.created_at
-        found = [reading for reading in self.readings if reading.read_at <= latest]
+        earlier = [reading for reading in self.readings if reading.started_at < file.exported_at]
+        found = [reading for reading in earlier if reading.read_at <= latest]
         if found:
             return max(found, key=lambda reading: (reading.read_at, reading.started_at))
         since = file.created_at - _SECOND
