@@ -84,10 +84,14 @@ def test_there_is_a_second_worker_and_a_second_triggerer_to_take_over(compose: d
     assert compose["services"]["scheduler"]["environment"]["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
 
 
-def test_all_of_airflow_has_the_same_environment(compose: dict[str, Any]) -> None:
+def test_all_of_airflow_has_the_same_environment_but_for_the_keys_of_connections(compose: dict[str, Any]) -> None:
     airflow = [service for service in compose["services"].values() if "AIRFLOW__CORE__EXECUTOR" in str(service)]
     assert len(airflow) == 6
-    assert all(service["environment"] == airflow[0]["environment"] for service in airflow)
+    settings = [
+        {name: value for name, value in service["environment"].items() if not name.startswith("AIRFLOW_CONN_")}
+        for service in airflow
+    ]
+    assert all(each == settings[0] for each in settings)
 
 
 def test_every_named_volume_is_declared_and_every_mounted_folder_exists(compose: dict[str, Any]) -> None:
@@ -177,6 +181,24 @@ def test_the_filled_in_file_points_airflow_at_the_services_beside_it() -> None:
     named = {found for value in environment.values() for found in re.findall(r"[/@]([\w-]+:\d+)", value)}
     assert named
     assert named <= known
+
+
+def test_only_what_runs_tasks_and_triggers_has_the_api_key_and_only_they_and_init_the_lakes() -> None:
+    services = reader.read(PROJECT / "docker-compose.yaml", _filled_in())
+    told = {
+        name: " ".join([*service.environment.values(), *service.command, *service.healthcheck])
+        for name, service in services.items()
+    }
+    with_key = {"triggerer", "worker", "sandbox"}
+    assert {name for name, words in told.items() if "a-SEI_API_KEY" in words} == with_key
+    assert {name for name, words in told.items() if "a-S3_SECRET_KEY" in words} == {"triggerer", "worker", "init", "s3"}
+    assert not [word for service in services.values() for word in service.command if "a-SEI_API_KEY" in word]
+
+
+def test_no_process_of_airflows_services_gets_more_rights_than_its_user(compose: dict[str, Any]) -> None:
+    own = {name: each for name, each in compose["services"].items() if each["image"].startswith(BUILT_HERE)}
+    assert own.keys() >= {"api-server", "dag-processor", "init", "sandbox", "scheduler", "triggerer", "worker"}
+    assert {name for name, each in own.items() if each.get("security_opt") != ["no-new-privileges:true"]} == set()
 
 
 def test_an_account_of_ones_own_needs_neither_the_sandbox_nor_the_store() -> None:
