@@ -52,7 +52,7 @@ def check_teams(story: Story) -> None:
 
 
 @pytest.mark.fuzz
-@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
 @example(  # a path that would be another team's if it began at the scope
     world={1: Node("A", None), 2: Node("B", 1), 3: Node("A", 2), 4: Node("B", 3)},
     dialect="from the root",

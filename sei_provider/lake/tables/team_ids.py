@@ -45,12 +45,13 @@ class OrgTrees:
             return {}
         before, after = self._before(file, reused=reused), self._after(file)
         readings = [reading for reading in (before, after) if reading]
-        scope, paths = file.slice.scope, [path for _, path in file.teams]
+        scope = file.slice.scope
+        from_root = _begin_at_root(scope, readings, [path for _, path in file.teams])
         found = {}
         for team, path in file.teams:
             team_id = _own_leaf(scope, readings, team, path)
             if team_id is None and before and after:
-                team_id = _named(scope, before, after, team, path, from_root=_begin_at_root(scope, readings, paths))
+                team_id = _named(scope, before, after, team, path, from_root=from_root)
             if team_id:
                 found[team, path] = team_id
         return found
