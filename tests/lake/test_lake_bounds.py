@@ -25,12 +25,12 @@ def test_a_file_with_too_many_columns_is_refused(bench, monkeypatch):
 
 def test_a_slice_that_gives_its_table_too_many_columns_is_refused_alone(bench, monkeypatch):
     bench.export("team:1", [team_row("Eng/1", JAN)], age=1)
-    monkeypatch.setattr(column_types, "MAX_COLUMNS", 7)
+    monkeypatch.setattr(column_types, "MAX_COLUMNS", 8)
     first = bench.stage("team:2", [team_row("Eng/2", JAN)], age=2)
     bench.header += ",Seventh,Eighth"
     wide = bench.stage("team:3", [team_row("Eng/3", JAN) + ",1,2"], age=3)
     with pytest.raises(
-        SchemaError, match=r"would have 8 columns with export exp_3 of team:3, and a table takes 7.*table="
+        SchemaError, match=r"would have 9 columns with export exp_3 of team:3, and a table takes 8.*table="
     ):
         bench.publish(wide, first)
     assert bench.owners() == {"Eng/1": ["exp_1"], "Eng/2": ["exp_2"]}
