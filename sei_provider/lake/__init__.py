@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from sei_provider.lake.staging.reading import reading_of
     from sei_provider.lake.staging.stage import stage
     from sei_provider.lake.storage.store import lake_path
-    from sei_provider.lake.tables.erase import Erased, erase, unerase
+    from sei_provider.lake.tables.erase import erase, unerase
+    from sei_provider.lake.tables.erase_objects import Erased
     from sei_provider.lake.tables.ledger import ScopeCoverage, coverage, ledger
     from sei_provider.lake.tables.publish import publish
     from sei_provider.lake.tables.retire import retire
@@ -105,7 +106,7 @@ __all__ = [
 ]
 
 _LOADED_WHEN_NAMED = {
-    "Erased": "tables.erase",
+    "Erased": "tables.erase_objects",
     "Retyped": "tables.retype",
     "ScopeCoverage": "tables.ledger",
     "coverage": "tables.ledger",

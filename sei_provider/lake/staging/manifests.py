@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import cast
+from typing import BinaryIO, cast
 
 from sei_provider.lake.model import Manifest
 from sei_provider.lake.storage.backend import LakePath
@@ -24,28 +24,39 @@ from sei_provider.lake.storage.store import (
 
 _PUBLISHED = "published-"
 """Prefix of the objects that list manifests of published slices, whose rows are gone from staging."""
+_NEEDED = frozenset({"scope", "start", "end", "table", "path", "rows", "export_id", "created_at", "error"})
 
 
 def staged(folder: LakePath, *, published: bool = False) -> dict[str, Manifest]:
     """Return the newest manifest of each request in a task's staging folder, by the request's fingerprint.
 
     A folder that does not exist holds none. A Parquet file without a manifest is unfinished and does not count, nor
-    does a manifest whose Parquet file is gone. `published` adds those that are marked as published: they have the
-    key `published`, and no rows in staging any more.
+    does a manifest that is damaged, or whose Parquet file is gone. `published` adds those that are marked as published:
+    they have the key `published`, and no rows in staging any more.
     """
     folder = staging_path(folder)
     existing = names(folder)
     with_rows = {name.removesuffix(".parquet") for name in existing if name.endswith(".parquet")}
     files = [name for name in existing if name.endswith(".json")]
     found: list[Manifest] = []
-    for name, content in zip(files, read_each([folder / name for name in files], json.load), strict=True):
+    for name, content in zip(files, read_each([folder / name for name in files], _parsed), strict=True):
         if name.startswith(_PUBLISHED):
             found += (cast("Manifest", {**manifest, "published": True}) for manifest in content or () if published)
-        elif content is not None and name.removesuffix(".json") in with_rows:
-            found.append(content)
+        elif content and name.removesuffix(".json") in with_rows:
+            found += content
     # Of one export read twice, the slice that is still to be published comes last.
     found.sort(key=lambda one: (one["created_at"] or "", one["export_id"] or "", not one.get("published")))
     return {PurePosixPath(str(manifest["path"])).stem.partition("-")[0]: manifest for manifest in found}
+
+
+def _parsed(data: BinaryIO) -> list[Manifest]:
+    """Return the manifests that an object holds; none if it is damaged, so that their slices are exported again."""
+    try:
+        content = json.load(data)
+    except ValueError:
+        return []
+    found = content if isinstance(content, list) else [content]
+    return found if all(isinstance(one, dict) and one.keys() >= _NEEDED for one in found) else []
 
 
 def mark_published(manifests: Sequence[Manifest], paths: Sequence[LakePath]) -> None:

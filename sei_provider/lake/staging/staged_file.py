@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sei_provider.lake.columns import LINEAGE, Column
+from sei_provider.lake.damage import STAGED, parsing
+from sei_provider.lake.errors import DamagedObjectError
 from sei_provider.lake.model import Slice, SliceKey, run_key
 
 SLICE_KEY = b"sei.slice"
@@ -108,12 +110,18 @@ class StagedFiles:
         self.columns_key: dict[SliceKey, bytes] = {}
         """Which of these sets each slice has."""
         self._known: dict[tuple[Any, ...], Column] = {}
+        self.damaged: dict[Path, DamagedObjectError] = {}
+        """Files that cannot be parsed, as far as they were read."""
         self._room = _KEPT_BYTES
         self._kept: dict[bytes, list[pa.Table]] = defaultdict(list)
         self._loose: dict[bytes, list[tuple[StagedFile, pa.Table]]] = defaultdict(list)
         self._large: dict[SliceKey, Path] = {}
-        for opened in _open_each(list(paths)):
-            self._add(opened)
+        paths = list(paths)
+        for path, opened in zip(paths, _open_each(paths), strict=True):
+            if isinstance(opened, DamagedObjectError):
+                self.damaged[path] = opened
+            else:
+                self._add(opened)
         for key in self._loose:
             self._join(key)
 
@@ -188,21 +196,29 @@ class _Opened:
         return hashlib.sha256(self.columns).digest()
 
 
-def _open_each(paths: Sequence[Path]) -> Iterator[_Opened]:
+def _open_each(paths: Sequence[Path]) -> Iterator[_Opened | DamagedObjectError]:
     """Open files in their order.
 
     In threads, because half of the work is Arrow's; several at a time, because a thread that waits for Python's lock
     after each file gains nothing; not far ahead, because opened files are held in memory.
     """
     parts = (paths[first : first + _FILES_PER_THREAD] for first in range(0, len(paths), _FILES_PER_THREAD))
-    opening: deque[Future[list[_Opened]]] = deque()
+    opening: deque[Future[list[_Opened | DamagedObjectError]]] = deque()
     with ThreadPoolExecutor(2, thread_name_prefix="sei-lake") as pool:
         for part in parts:
-            opening.append(pool.submit(lambda part: [_open(path) for path in part], part))
+            opening.append(pool.submit(lambda part: [_open_or_error(path) for path in part], part))
             if len(opening) > _OPENED_AHEAD:
                 yield from opening.popleft().result()
         while opening:
             yield from opening.popleft().result()
+
+
+def _open_or_error(path: Path) -> _Opened | DamagedObjectError:
+    try:
+        with parsing(path, STAGED):
+            return _open(path)
+    except DamagedObjectError as error:
+        return error
 
 
 def _open(path: Path) -> _Opened:

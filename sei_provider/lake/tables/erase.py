@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import lru_cache
-from typing import TypedDict
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import stamina
 
 from sei_provider.lake.columns import personal_columns
-from sei_provider.lake.errors import ConflictError, PersonalDataError
+from sei_provider.lake.errors import ConflictError, DamagedObjectError, PersonalDataError
 from sei_provider.lake.model import SliceKey
 from sei_provider.lake.periods import in_utc
 from sei_provider.lake.personal_key import key_fingerprint, require_strong_key
@@ -34,42 +31,29 @@ from sei_provider.lake.staging.erased import (
     without,
     without_manager,
 )
-from sei_provider.lake.staging.org_trees import READING
-from sei_provider.lake.staging.quarantine import unnamed
-from sei_provider.lake.staging.raw import drop_records
-from sei_provider.lake.staging.staged_file import PATHS_KEY, SLICE_KEY
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import (
-    fetch,
     lake_path,
     locked,
-    names,
     private,
-    put,
-    put_bytes,
-    read,
     require_safe_writes,
 )
-from sei_provider.lake.tables.layout import table_folder
+from sei_provider.lake.tables.erase_objects import (
+    Erased,
+    Match,
+    from_quarantine,
+    from_raw,
+    from_staging,
+    note_damaged,
+    other_paths,
+)
+from sei_provider.lake.tables.layout import object_path, table_folder
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.month_schema import arrow_schema, cast_to_schema
 from sei_provider.lake.tables.schema import PERSONAL_DATA
 from sei_provider.lake.tables.stored_schema import table_names
 from sei_provider.lake.tables.table import Content, Partition, Snapshot, commit, snapshot
-
-Match = Callable[[str], bool]
-
-
-class Erased(TypedDict):
-    """Objects from which a person was erased, and how many rows each lost."""
-
-    place: str
-    """`table`, `staging`, `quarantine` or `raw`."""
-    path: str
-    """A table with its month, or the object."""
-    rows: int
-    """Rows that it lost; 0 if the person was emptied in rows that stay, as a manager beside a team's figures is."""
 
 
 def erase(
@@ -89,20 +73,28 @@ def erase(
     staging leaves the person out from then on, under every policy and with this `hash_key` only; `unerase` undoes that.
     `raw_path` is where raw copies were kept. Idempotent; run it again once publish tasks that ran meanwhile have ended.
     SEI still has the person: delete them there too.
-    Raises `PersonalDataError`, after all else is done, if tables are hashed under another key.
+    Raises `PersonalDataError` if tables are hashed under another key, and `DamagedObjectError` if objects cannot be
+    read, each after all else is done.
     """
     root, erased_at = lake_path(lake), in_utc(erased_at, "erased_at")
     key = require_strong_key(hash_key, named="hash_key")
     require_safe_writes(root, single_writer=single_writer)
     match = _match(people, key)
     enter(root, people, key, erased_at=erased_at)
-    found = [*_from_staging(root, match), *_from_quarantine(root, match)]
-    found += _from_raw(private(lake_path(raw_path)), match) if raw_path is not None else ()
+    damaged: list[str] = []
+    found = [*from_staging(root, match, damaged), *from_quarantine(root, match, damaged)]
+    found += from_raw(private(lake_path(raw_path)), match) if raw_path is not None else ()
     out_of_reach = []
     for table in table_names(root):
         if not _is_within_reach(table_folder(root, table), key):
             out_of_reach.append(table)
-        found += _from_table(table_folder(root, table), match)
+        found += _from_table(table_folder(root, table), match, damaged)
+    if damaged:
+        msg = (
+            f"{', '.join(damaged)} cannot be read because of damage, so the person may still be there: restore or "
+            "remove each, and run this again; everywhere else the person is erased"
+        )
+        raise DamagedObjectError(msg)
     if out_of_reach:
         msg = (
             f"the tables {', '.join(out_of_reach)} hold hashes under another personal_data_secret, so the person could "
@@ -203,22 +195,28 @@ class _WithoutPerson:
         return self._lost.total()
 
 
-def _from_table(folder: LakePath, match: Match) -> list[Erased]:
+def _from_table(folder: LakePath, match: Match, damaged: list[str]) -> list[Erased]:
     found: dict[date, Erased] = {}
     with locked(folder):
         for attempt in stamina.retry_context(on=ConflictError, attempts=10, timeout=None):
             with attempt:
                 before = snapshot(folder)
-                commit(before, _changes(before, folder.name, match, found), before.schema)
+                commit(before, _changes(before, folder.name, match, found, damaged), before.schema)
     return [found[month] for month in sorted(found)]
 
 
-def _changes(before: Snapshot, table: str, match: Match, found: dict[date, Erased]) -> Iterator[tuple[date, Content]]:
+def _changes(
+    before: Snapshot, table: str, match: Match, found: dict[date, Erased], damaged: list[str]
+) -> Iterator[tuple[date, Content]]:
     report = str(before.schema.definition.get("report"))
     for month in before.months:
         with scratch_folder() as scratch:
-            current = before.rows(month, scratch)
-            if current is None or not _holds(current, report, match):
+            try:
+                current = before.rows(month, scratch)
+                if current is None or not _holds(current, report, match):
+                    continue
+            except DamagedObjectError:
+                note_damaged(damaged, object_path(before.folder, month))
                 continue
             content = _WithoutPerson(current, arrow_schema(before.schema), report, match)
             yield month, content
@@ -240,7 +238,7 @@ def _without_paths(entry: LedgerEntry, report: str, match: Match) -> LedgerEntry
     if "team" not in personal_columns(report):
         return entry
     teams, tombstones, put_aside = (
-        frozenset(_others(paths, match)) for paths in (entry.teams, entry.tombstones, entry.put_aside)
+        frozenset(other_paths(paths, match)) for paths in (entry.teams, entry.tombstones, entry.put_aside)
     )
     parents = frozenset(
         (without_manager(path, match), without_manager(parent, match))
@@ -250,88 +248,6 @@ def _without_paths(entry: LedgerEntry, report: str, match: Match) -> LedgerEntry
     return replace(entry, teams=teams, parents=parents, tombstones=tombstones, put_aside=put_aside)
 
 
-def _others(paths: Iterable[str], match: Match) -> list[str]:
-    """Return the paths that are not the person's, without the person as a manager."""
-    return [without_manager(path, match) for path in paths if not is_last_of(path, match)]
-
-
 def _by_slice(rows: pa.Table) -> Counter[SliceKey]:
     counted = rows.group_by(["_scope", "_export_id", "_exported_at"]).aggregate([([], "count_all")]).to_pylist()
     return Counter({(row["_scope"], row["_export_id"], row["_exported_at"]): row["count_all"] for row in counted})
-
-
-def _from_staging(root: LakePath, match: Match) -> Iterator[Erased]:
-    staging = root / "_staging"
-    for task in names(staging):
-        files = [name for name in names(staging / task) if name.endswith(".parquet")]
-        for name in (name for name in files if not name.startswith(READING)):  # teams, and no people
-            path = staging / task / name
-            lost = _rewrite(path, lambda rows, report: without(rows, report, match), match)
-            if lost is not None:
-                _lower_rows(path.with_suffix(".json"), lost)
-                yield Erased(place="staging", path=str(path), rows=lost)
-
-
-def _from_quarantine(root: LakePath, match: Match) -> Iterator[Erased]:
-    aside = root / "_quarantine"
-    for table in names(aside):
-        for name in (name for name in names(aside / table) if name.endswith(".parquet")):
-            path = aside / table / name
-            lost = _rewrite(path, lambda rows, _: rows.filter(unnamed(rows, match)), match)
-            if lost:
-                yield Erased(place="quarantine", path=str(path), rows=lost)
-
-
-def _from_raw(raw: LakePath, match: Match) -> Iterator[Erased]:
-    for table in names(raw):
-        for period in names(raw / table):
-            for name in names(raw / table / period):
-                path = raw / table / period / name
-                with scratch_folder() as scratch:
-                    file = fetch(path, scratch / "before").file
-                    lost = drop_records(file, scratch / "after", match) if file else 0
-                    if lost:
-                        put(path, scratch / "after")
-                        yield Erased(place="raw", path=str(path), rows=lost)
-
-
-def _rewrite(path: LakePath, change: Callable[[pa.Table, str], pa.Table], match: Match) -> int | None:
-    """Put a Parquet file without some rows; return how many it lost, None if it stays as it is."""
-    with scratch_folder() as scratch:
-        fetched = fetch(path, scratch / "before").file
-        if fetched is None:
-            return None
-        with pq.ParquetFile(fetched) as file:
-            footer = {key: value for key, value in (file.metadata.metadata or {}).items() if key != b"ARROW:schema"}
-            report = str(json.loads(footer.get(SLICE_KEY, b"{}")).get("report"))
-            lost, changed = 0, False
-            if SLICE_KEY in footer and "team" in personal_columns(report):
-                slice_, paths = json.loads(footer[SLICE_KEY]), json.loads(footer[PATHS_KEY])
-                aside = slice_.get("paths_put_aside", [])
-                slice_["paths_put_aside"] = _others(aside, match)
-                rest_of_paths = [
-                    [team, without_manager(path, match)]
-                    for team, path in paths
-                    if not (match(team) or is_last_of(path, match))
-                ]
-                changed = (slice_["paths_put_aside"], rest_of_paths) != (aside, paths)
-                footer |= {SLICE_KEY: json.dumps(slice_).encode(), PATHS_KEY: json.dumps(rest_of_paths).encode()}
-            with pq.ParquetWriter(
-                scratch / "after", file.schema_arrow.remove_metadata(), compression="zstd", store_schema=False
-            ) as writer:
-                for number in range(file.num_row_groups):
-                    rows = file.read_row_group(number).replace_schema_metadata()
-                    rest = change(rows, report)
-                    lost += len(rows) - len(rest)
-                    changed |= not rest.equals(rows)
-                    writer.write_table(rest, row_group_size=max(1, len(rest)))
-                writer.add_key_value_metadata(footer)
-        if changed:
-            put(path, scratch / "after")
-        return lost if changed else None
-
-
-def _lower_rows(path: LakePath, lost: int) -> None:
-    manifest = read(path, json.load)
-    if manifest is not None and lost:
-        put_bytes(path, json.dumps({**manifest, "rows": manifest["rows"] - lost}, indent=1).encode())

@@ -1,10 +1,9 @@
-"""Footer of a month's object: ledger, columns, definition and format, read without the rows; and what damage is."""
+"""Footer of a month's object: ledger, columns, definition and format, read without the rows."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import BinaryIO, TypeVar
@@ -12,6 +11,7 @@ from typing import BinaryIO, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sei_provider.lake.damage import damaged_object, parsing
 from sei_provider.lake.errors import DamagedObjectError
 from sei_provider.lake.model import JSON
 from sei_provider.lake.storage.backend import LakePath
@@ -120,7 +120,7 @@ def _read(
     for month, path, read in zip(wanted, paths, read_each(paths, parsed), strict=True):
         found[month] = missing
         if isinstance(read, DamagedObjectError):
-            error = _damaged(path, read.__cause__)
+            error = damaged_object(path, read.__cause__)
             if damaged is None:
                 raise error
             damaged[month] = error
@@ -141,25 +141,3 @@ def _ledger(file: pq.ParquetFile, scopes: Collection[str] | None = None) -> tupl
         return decode_ledger(text, scopes=scopes)
     entries = (LedgerEntry.from_json(value) for value in json.loads(text))
     return tuple(entry for entry in entries if scopes is None or entry.scope in scopes)
-
-
-@contextmanager
-def parsing(path: object) -> Iterator[None]:
-    """Raise what the parser of a Parquet file raises for a damaged one as `DamagedObjectError`."""
-    try:
-        yield
-    except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
-        raise _damaged(path, error) from error
-    except OSError as error:
-        # pyarrow raises it without a number for damaged bytes; a disk or a store that fails has one, or its own class.
-        if type(error) is not OSError or error.errno is not None:
-            raise
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: object, cause: BaseException | None) -> DamagedObjectError:
-    msg = (
-        f"{path} is damaged and cannot be read ({cause}): restore it from a backup or an older version of the object, "
-        "or remove it and export its month again; other months and tables are not affected"
-    )
-    return DamagedObjectError(msg)

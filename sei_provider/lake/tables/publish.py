@@ -18,6 +18,7 @@ import pyarrow as pa
 import stamina
 
 from sei_provider.lake.columns import TEAM_ID
+from sei_provider.lake.damage import STAGED, damaged_object
 from sei_provider.lake.errors import (
     ConflictError,
     DamagedObjectError,
@@ -83,9 +84,9 @@ def publish(
     Readings of the org trees (`stage_teams`) are put into their table of teams first, and stay staged. Rows get a
     `team_id` where the readings before and after their export leave no doubt of it, see `OrgTrees.ids_of`.
     Manifests with an error are ignored. A slice that does not fit its table (`SchemaError`, `TableDefinitionError`), or
-    that concerns a month whose object is damaged (`DamagedObjectError`), is refused by itself and stays staged; the
-    others are published. `on_refused` is called for each of them; without it the first such error is raised, after all
-    else is done. Raises `StagingError` and `NewerFormatError` before anything is written to the table concerned.
+    that is damaged or concerns a month whose object is (`DamagedObjectError`), is refused by itself and stays staged;
+    the others are published. `on_refused` is called for each of them; without it the first such error is raised, after
+    all else is done. Raises `StagingError` and `NewerFormatError` before anything is written to the table concerned.
     """
     root, published_at = lake_path(lake), in_utc(published_at, "published_at")
     require_safe_writes(root, single_writer=single_writer)
@@ -151,7 +152,7 @@ def _publish_table(
 ) -> Batch:
     folder = table_folder(root, table)
     with locked(folder), scratch_folder() as scratch:
-        staged, gone = _open(slices, scratch)
+        staged, gone, damaged = _open(slices, scratch)
         entries = {key: ledger_entry(file, published_at) for key, file in staged.files.items()}
         already = AlreadyPublished.find(folder, gone)
         exports = {(entry.scope, entry.export_id) for entry in entries.values()} | already.exports
@@ -163,6 +164,7 @@ def _publish_table(
             for key, file in staged.files.items()
         }
         batch = Batch(folder, published_at, staged, entries, already, frozenset(exports), sorted(unknown), ids, paths)
+        batch.unfit |= damaged
         for attempt in stamina.retry_context(
             on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5
         ):
@@ -305,11 +307,19 @@ def _content(
     return None if is_same else merged, of_batch, figures
 
 
-def _open(slices: Sequence[_Staged], scratch: Path) -> tuple[StagedFiles, list[Manifest]]:
-    """Open the staged files, and return the manifests of those that are gone."""
+def _open(
+    slices: Sequence[_Staged], scratch: Path
+) -> tuple[StagedFiles, list[Manifest], dict[tuple[str, str], LakeError]]:
+    """Open the staged files, and return the manifests of those that are gone, and errors of those that are damaged."""
     fetched = fetch_each([path for _, path in slices], scratch)
     gone = [manifest for (manifest, _), staged in zip(slices, fetched, strict=True) if staged.file is None]
-    return StagedFiles(staged.file for staged in fetched if staged.file), gone
+    opened = StagedFiles(staged.file for staged in fetched if staged.file)
+    damaged: dict[tuple[str, str], LakeError] = {
+        (manifest["scope"], manifest["export_id"] or ""): damaged_object(path, found.__cause__, STAGED)
+        for (manifest, path), staged in zip(slices, fetched, strict=True)
+        if staged.file and (found := opened.damaged.get(staged.file))
+    }
+    return opened, gone, damaged
 
 
 def _path_within(root: LakePath, manifest: Manifest) -> LakePath:

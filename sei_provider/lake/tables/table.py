@@ -9,21 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sei_provider.lake.columns import LINEAGE
+from sei_provider.lake.damage import parsing
 from sei_provider.lake.errors import ConflictError, DamagedObjectError, UnknownColumnError, UnknownTableError
 from sei_provider.lake.periods import next_month
 from sei_provider.lake.staging.staged_file import DICTIONARY_BYTES, by_bytes
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import fetch, lake_path, put, read, remove_each
-from sei_provider.lake.tables.footer import NO_FOOTER, Footer, footer_entries, footer_of, parsing, read_footers
+from sei_provider.lake.tables.footer import NO_FOOTER, Footer, footer_entries, footer_of, read_footers
 from sei_provider.lake.tables.layout import OLD_NAMES, months, object_path, table_folder
 from sei_provider.lake.tables.ledger_entry import LedgerEntry, parents_of
 from sei_provider.lake.tables.month_schema import arrow_schema, cast_to_schema, conflicting, is_newer, require_castable
@@ -192,8 +194,7 @@ def read_table(
         if (end and month > end) or (start and next_month(month) <= start):
             continue
         path = object_path(folder, month)
-        with parsing(path):
-            rows = read(path, pq.read_table)
+        rows = read(path, partial(_rows_of, path))
         if rows is not None:
             parts.append(cast_to_schema(rows.append_column("month", pa.repeat(f"{month:%Y-%m}", len(rows))), schema))
     found = pa.concat_tables(parts)
@@ -202,6 +203,11 @@ def read_table(
     if end:
         found = found.filter(pc.less_equal(found["start_date"], end))
     return _selected(found, table, columns)
+
+
+def _rows_of(path: LakePath, data: BinaryIO) -> pa.Table:
+    with parsing(path):
+        return pq.read_table(data)
 
 
 def _selected(rows: pa.Table, table: str, columns: Sequence[str] | None) -> pa.Table:

@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import stamina
 
+from sei_provider.lake.damage import parsing
 from sei_provider.lake.errors import ConflictError, TableDefinitionError
 from sei_provider.lake.model import TreeTeam
 from sei_provider.lake.staging.org_trees import TEAM_FIELDS, TreeReading
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import fetch, locked, put, read
-from sei_provider.lake.tables.footer import parsing
 from sei_provider.lake.tables.layout import FORMAT, FORMAT_KEY, table_folder
 from sei_provider.lake.tables.schema import check_format
 

@@ -1,0 +1,94 @@
+"""Damaged objects beside the months: each is one error that names it, or is made anew, and all else goes on."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from lake_bench import at, team_row
+
+from sei_provider import lake
+
+JAN = "2026-01-01"
+KEY = b"5a1d9c07e3f84b26"
+
+
+def _foreign(path):
+    pq.write_table(pa.table({"a": [1]}), path)
+
+
+def _flip(path):
+    data = bytearray(path.read_bytes())
+    data[8 : len(data) : 61] = bytes(byte ^ 0x55 for byte in data[8 : len(data) : 61])
+    path.write_bytes(bytes(data))
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+DAMAGE = {
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_bytes(b"no Parquet"),
+    "cut": _cut,
+    "flipped": _flip,
+    "foreign": _foreign,
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_staged_file_is_refused_by_itself_and_names_what_to_clear(bench, kind):
+    bad = bench.stage("team:1", [team_row("Eng/A", JAN)], age=1)
+    good = bench.stage("team:2", [team_row("Eng/B", JAN)], age=2)
+    DAMAGE[kind](bench.path(bad))
+    refused = []
+    for _ in range(2):
+        published = lake.publish(
+            bench.lake, [bad, good], published_at=at(9), on_refused=lambda *found: refused.append(found)
+        )
+        assert [month["month"] for month in published] == ["2026-01"]
+    assert bench.rows("team") == [("B",)]
+    assert [(manifest["scope"], type(error)) for manifest, error in refused] == [
+        ("team:1", lake.DamagedObjectError)
+    ] * 2
+    assert f"{bad['path']} is damaged" in str(refused[0][1])
+    assert str(refused[0][1]).endswith("clear the export task that it came from, so that it is exported again")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[1]", b"null", b'"text"', b"\xff\xfe", b'[{"scope": 1}]'])
+@pytest.mark.parametrize("name", ["{}", "published-{}"])
+def test_a_damaged_manifest_does_not_count_so_its_slice_is_exported_again(bench, name, content):
+    path = bench.path(bench.stage("team:1", [team_row("Eng/A", JAN)], age=1))
+    (path.parent / name.format(f"{path.stem}.json")).write_bytes(content)
+    found = lake.staged(path.parent, published=True).values()
+    assert [manifest["scope"] for manifest in found] == ([] if name == "{}" else ["team:1"])
+
+
+@pytest.mark.parametrize("kind", sorted(DAMAGE.keys() - {"foreign"}))
+def test_a_person_is_erased_everywhere_else_before_damaged_objects_are_told(bench, kind):
+    bench.header = "Developer,Team,Start_Date,PR_MERGED"
+    bench.options = {"hash_key": KEY, "on_bad_value": "quarantine"}
+    rows = [f"Zoë Quackenbush,A,{JAN},1", f"Zoë Quackenbush,A,{JAN},bad", f"Joe Other,A,{JAN},2"]
+    bench.export("team:1", rows, age=1)
+    february = [row.replace(JAN, "2026-02-01") for row in rows]
+    bench.export("team:1", february, age=2, start="2026-02-01", end="2026-02-28")
+    staged = bench.path(bench.stage("team:2", rows, age=3))
+    aside = min((bench.folder / "lake" / "_quarantine").rglob("*.parquet"))
+    month = bench.folder / "lake" / bench.table / "month=2026-01" / "data.parquet"
+    for path in (staged, aside, month):
+        DAMAGE[kind](path)
+    with pytest.raises(lake.DamagedObjectError, match="the person may still be there: restore or remove each") as found:
+        lake.erase(bench.lake, ["Zoë Quackenbush"], hash_key=KEY, erased_at=at(99))
+    assert all(str(path) in str(found.value) for path in (staged, aside, month))
+    month.unlink()
+    assert bench.rows("developer") == [("Joe Other",)]
+
+
+def test_damaged_pages_of_a_month_are_damage_and_no_failure_of_the_store(bench):
+    bench.export("team:1", [team_row(f"Eng/{number}", JAN) for number in range(200)], age=1)
+    month = bench.folder / "lake" / bench.table / "month=2026-01" / "data.parquet"
+    data = bytearray(month.read_bytes())
+    data[4:400] = bytes(396)
+    month.write_bytes(bytes(data))
+    with pytest.raises(lake.DamagedObjectError, match=r"month=2026-01/data\.parquet is damaged"):
+        lake.read_table(bench.lake, bench.table)
