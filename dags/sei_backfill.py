@@ -14,12 +14,14 @@ from sei_common import (
     CHECK_DOC,
     EXPORT_DOC,
     LAKE,
+    OPTIONS,
     PUBLISH_DOC,
     REPORTS,
     RETRIES,
     SCOPES_PER_TASK,
     TABLES,
     TASKS_AT_ONCE,
+    check_statuses,
     configured_scopes,
     list_scopes,
     table_of,
@@ -34,13 +36,14 @@ log = logging.getLogger(__name__)
 
 PARAMS = {
     "reports": Param(
-        list(REPORTS),
+        [report for report in REPORTS if report != "time_in_status"],
         type="array",
         items={"type": "string", "enum": list(REPORTS)},
         minItems=1,
         uniqueItems=True,
         examples=list(REPORTS),
         title="Reports",
+        description="Time in status needs the Variable sei_issue_statuses.",
     ),
     "teams": Param(
         [],
@@ -86,6 +89,7 @@ def plan(lake: str, params: Mapping[str, Any], dag_run: Any) -> dict[str, list[d
     from sei_provider.hooks.sei import SeiHook
 
     with no_retry_if_permanent():
+        check_statuses(params["reports"], "the form")
         today = dag_run.run_after.astimezone(SeiHook().get_calendar().timezone).date()
         chunks = list(chunks_of(params["from"], params["to"], params["chunk"], not_after=today))
         scopes = scopes_of(params["teams"], params["tree"])
@@ -198,6 +202,7 @@ def export_part_by_part(report: str, work: Any) -> None:
             start=start,
             end=end,
             metric_groups=REPORTS[report],
+            options=OPTIONS.get(report),
             lake=LAKE,
             max_active_tis_per_dagrun=TASKS_AT_ONCE,
             weight_rule="upstream",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,16 @@ REPORTS: dict[str, list[str] | None] = {
     "productivity": ["activity", "velocity", "volume", "quality", "collaboration"],
     "sprint": ["work", "delivery", "deliveryAnalysis", "analysis"],
     "business_alignment": None,
+    "efficiency": ["lttc", "df", "mttr", "cfr", "summary"],
+    "time_in_status": None,
 }
 """Metric groups by report; None asks for all there is."""
+
+STATUSES = "sei_issue_statuses"
+"""The Variable (a JSON list) with the workflow statuses of time in status, which is exported only if it is set."""
+
+OPTIONS = {"time_in_status": {"issueStatuses": f"{{{{ var.value.get('{STATUSES}', '') }}}}"}}
+"""Further members of the requests, by report."""
 
 ZONE = "UTC"
 """The time zone of the schedules, and of the days on which they run: a name such as Europe/Berlin."""
@@ -37,6 +45,8 @@ TABLE_NAMES = {
     "productivity": "productivity_team_monthly",
     "sprint": "sprint_team_monthly",
     "business_alignment": "business_alignment_monthly",
+    "efficiency": "efficiency_monthly",
+    "time_in_status": "time_in_status_team_monthly",
 }
 """Tables of the reports: one row per team and month."""
 
@@ -158,13 +168,16 @@ def teams() -> list[list[Any]]:
 
 
 def configured_reports() -> list[str]:
-    """List the reports of every night: those in the Variable `sei_reports` (a JSON list of names), otherwise all."""
+    """List the reports of every night: those in the Variable `sei_reports` (a JSON list of names), otherwise all.
+
+    Time in status is among all of them only if the Variable `sei_issue_statuses` names its statuses.
+    """
     from sei_provider.api.errors import SeiInputError
     from sei_provider.api.validation import normalize_choice, quoted
 
     text = Variable.get("sei_reports", default=None)
     if text is None:
-        return list(REPORTS)
+        return [report for report in REPORTS if report != "time_in_status" or has_statuses()]
     try:
         names = json.loads(text)
         listed = names if isinstance(names, list) else [names]
@@ -175,7 +188,25 @@ def configured_reports() -> list[str]:
     if not chosen:
         msg = "the Variable sei_reports names no report; delete it for all of them"
         raise SeiInputError(msg)
+    check_statuses(chosen, "the Variable sei_reports")
     return list(dict.fromkeys(chosen))
+
+
+def has_statuses() -> bool:
+    """Return whether the Variable `sei_issue_statuses` is set."""
+    return Variable.get(STATUSES, default=None) is not None
+
+
+def check_statuses(reports: Sequence[str], source: str) -> None:
+    """Raise `SeiInputError` if the reports that `source` names hold time in status, and nothing names its statuses."""
+    from sei_provider.api.errors import SeiInputError
+
+    if "time_in_status" in reports and not has_statuses():
+        msg = (
+            f"{source} asks for time_in_status, which needs the Variable {STATUSES}: a JSON list of workflow statuses, "
+            'as in ["In Progress", "In Review"]'
+        )
+        raise SeiInputError(msg)
 
 
 STEPS = ("export", "teams_after", "publish", "check")
@@ -208,6 +239,7 @@ def export_all_reports(start: str, end: str) -> None:
             start=start,
             end=end,
             metric_groups=metric_groups,
+            options=OPTIONS.get(report),
             lake=LAKE,
             max_active_tis_per_dagrun=TASKS_AT_ONCE,
             map_index_template=BATCH_NAME,

@@ -1,4 +1,4 @@
-"""Every Monday: the legacy team and contributor reports of the week before, into the lake."""
+"""Every Monday: the legacy team, contributor and DORA reports of the week before, into the lake."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ from sei_provider.operators.check import SeiCheckOperator
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.operators.report import SeiReportOperator
 
+REPORTS = {
+    "team_report": None,
+    "contributor_report": {"includeRatings": True},
+    "dora_report": {"calculationType": "MEAN"},
+}
+"""Options by report."""
+
 ASK_DOC = "Requests one report per team of the batch, which SEI answers at once, and stages the answers in the lake."
 
 with DAG(
@@ -27,7 +34,7 @@ with DAG(
     doc_md="""
 SEI's legacy reports, kept for backward compatibility there; prefer the exports of `sei_nightly` where they have the
 same figures. Each run takes the last whole week before it, also one that was started by hand. Each week's report
-is one slice of its own in `team_report_weekly` and `contributor_report_weekly`.
+is one slice of its own in `team_report_weekly`, `contributor_report_weekly` and `dora_report_weekly`.
 The contributor report holds developers' names.
 """,
     schedule=intervals("0 5 * * 1"),
@@ -38,7 +45,7 @@ The contributor report holds developers' names.
     tags=["sei"],
 ) as dag:
     batches = teams()
-    for report, options in {"team_report": None, "contributor_report": {"includeRatings": True}}.items():
+    for report, options in REPORTS.items():
         # --8<-- [start:report]
         ask = SeiReportOperator.partial(
             task_id=f"ask_{report}",

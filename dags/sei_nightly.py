@@ -1,4 +1,4 @@
-"""Every night: three reports for all teams, this month to date and the month before, into the lake."""
+"""Every night: the reports for all teams, this month to date and the month before, into the lake."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ with DAG(
     "sei_nightly",
     description=__doc__,
     doc_md="""
-Exports productivity, sprint and business alignment for all teams and publishes them as Parquet, one table each.
+Exports productivity, sprint, business alignment and efficiency (DORA) for all teams and publishes them as Parquet, one
+table each; time in status too, if the Variable `sei_issue_statuses` names workflow statuses (a JSON list).
 
 - **Teams**: all of SEI's org trees (the connection needs `account_identifier` for that), or of the one that the
   Variable `sei_org_tree` names; or a list of ids: the Variable `sei_teams` (JSON) or `sei_teams.yaml` beside the DAG.

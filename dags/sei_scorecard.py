@@ -15,6 +15,8 @@ from sei_provider.plural import plural
 log = logging.getLogger(__name__)
 
 MONTHS_SHOWN = 12
+REPORTS = ("productivity", "sprint", "business_alignment", "efficiency")
+"""The reports of the card."""
 
 
 @task(**RETRIES)
@@ -39,7 +41,7 @@ def cards(lake: str, **context: Any) -> list[str]:
         for month in published_months(context) or sorted(ledger(root, table_of("productivity")))[-MONTHS_SHOWN:]:
             start, end = period_of(date.fromisoformat(f"{month}-01"), "monthly")
             card = card_of_month(
-                *(read_table(root, table_of(report), start=start, end=end).to_pandas() for report in ASSETS)
+                *(read_table(root, table_of(report), start=start, end=end).to_pandas() for report in REPORTS)
             )
             parquet = BytesIO()
             card.to_parquet(parquet, index=False)
@@ -80,14 +82,15 @@ with DAG(
     "sei_scorecard",
     description=__doc__,
     doc_md="""
-A consumer of the lake: from productivity, sprint and business alignment it makes one row per team and month, and a
-page of the last twelve months that opens in any browser, without a network: `<lake>/scorecard/scorecard.html`.
+A consumer of the lake: from productivity, sprint, business alignment and efficiency it makes one row per team and
+month, with the four DORA figures and their ratings, and a page of the last twelve months that opens in any browser,
+without a network: `<lake>/scorecard/scorecard.html`.
 
-Runs when all three tables have published a month, once for each month; before Airflow 3.3 when any of them has
+Runs when all four tables have published a month, once for each month; before Airflow 3.3 when any of them has
 published, for the months it names. After a backfill of one report only, start it by hand. It needs pandas
 (`pip install 'airflow-provider-sei[pandas]'`).
 """,
-    schedule=months_of(*ASSETS.values()),
+    schedule=months_of(*(ASSETS[report] for report in REPORTS)),
     start_date=START,
     catchup=False,
     max_active_runs=1,  # each run writes the page anew

@@ -17,8 +17,9 @@ TABLES = {
     "productivity": "productivity_team_monthly",
     "sprint": "sprint_team_monthly",
     "business_alignment": "business_alignment_monthly",
+    "efficiency": "efficiency_monthly",
 }
-"""The tables of the example DAGs' reports."""
+"""The tables of the example DAGs' reports, without time in status, which needs a Variable."""
 ADDED = {"month", "team_id", "team_depth", "is_leaf"}
 """Columns that the lake adds to SEI's, beside lineage."""
 NONE = {"", "—"}

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader
 
-from sei_card.figures import KEY, POINTS
+from sei_card.figures import KEY, POINTS, RATING
 
 DELIVERED = "committed_work_delivered_percent"
 CATEGORIES = 7
@@ -41,6 +41,14 @@ def _median(figures: pd.Series[float]) -> float:
 def _sum(figures: pd.Series[float]) -> float:
     return float(figures.sum(min_count=1))
 
+
+DORA = [
+    ("dora_lead_time", "Lead time for changes", "days", 1),
+    ("dora_deployments", "Deployments", "", 0),
+    ("dora_time_to_restore", "Time to restore", "days", 1),
+    ("dora_failure_rate", "Change failure rate", "%", 0),
+]
+"""The four DORA figures: column, title, unit, digits."""
 
 METRICS = [
     Metric("pr_merged", "Pull requests merged", "", 0, _sum),
@@ -71,6 +79,8 @@ def page_of(card: pd.DataFrame, headers: Mapping[str, str]) -> str:
         metrics=[_trend(metric, leaves, months) for metric in METRICS],
         categories=[_title(headers.get(name + POINTS, name)) for name in categories],
         mix=[_mix(leaves[leaves["month"] == month], categories) for month in months],
+        dora=list(_dora(latest, names)),
+        dora_titles=[(title, unit) for _, title, unit, _ in DORA],
         groups=list(_groups(leaves, latest, months, categories)),
         ranges=sorted(_ranges(leaves, latest, names), key=lambda row: (-(row["last"] or 0.0), row["path"])),
         polylines=polylines,
@@ -173,6 +183,20 @@ def _ranges(leaves: pd.DataFrame, latest: pd.DataFrame, names: Mapping[str, str]
             "most": most,
             "last": _plain([team[DELIVERED]])[0],
         }
+
+
+def _dora(latest: pd.DataFrame, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """The four DORA figures of each leaf team in the latest month with their ratings; none if no team has any."""
+    wanted = [name for figure, *_ in DORA for name in (figure, figure + RATING)]
+    known = latest.reindex(columns=[*latest.columns, *(name for name in wanted if name not in latest)])
+    if known[wanted].isna().all(axis=None):
+        return
+    for _, team in known.sort_values(KEY).iterrows():
+        figures = [
+            (number(_plain([team[name]])[0], digits), "" if pd.isna(team[name + RATING]) else team[name + RATING])
+            for name, _, _, digits in DORA
+        ]
+        yield {"team": team["team"], "path": team[KEY], "parent": names.get(_parent_of(team), ""), "figures": figures}
 
 
 def _plain(figures: Iterable[Any]) -> list[float | None]:

@@ -55,14 +55,19 @@ class SeiExportOperator(SeiBatchOperator):
     export for 30 minutes (CONTRACT, "Reuse"). If an earlier run has published that export, its figures are not new, and
     the manifest tells in `fresh_from` from when on a new one can be had.
 
-    Takes the arguments of `SeiBatchOperator` and those below. `report` is `productivity`, `sprint` or
-    `business_alignment`; `start` and `end` are widened to whole periods of `granularity` (`weekly`, `monthly`,
-    `quarterly`, for sprint also `sprint`), but not past the day of the run; `metrics` go beside or instead of groups.
+    Takes the arguments of `SeiBatchOperator` and those below. `report` is `productivity`, `sprint`,
+    `business_alignment`, `efficiency` or `time_in_status`; `start` and `end` are widened to whole periods of
+    `granularity` (`weekly`, `monthly`, `quarterly`, for sprint also `sprint`, for time in status `daily`), but not past
+    the day of the run; `metrics` go beside or instead of groups, for efficiency instead of them only.
+
+    Rows of time in status have a label of their period and no dates. One export holds several months; where SEI
+    documents no label (days, weeks, quarters, level `sprint`), or a label is another, each period is one export.
 
     :param metric_groups: Groups of metrics; None for all of the report's. (templated)
-    :param level: `developer` or `team` (productivity), `team` or `sprint` (sprint); `team` if None. At level `sprint`
-        the granularity is `sprint` if None.
-    :param aggregation: Productivity only; `mean` if None.
+    :param level: `developer` or `team` (productivity), `team` or `sprint` (sprint, time in status); `team` if None. At
+        level `sprint` of sprint the granularity is `sprint` if None.
+    :param aggregation: For productivity, `mean` if None, and for efficiency: `mean`, `median`, `p90` or `p95`; SEI's
+        own choice if None.
     :param computation_mode: Sprint only: `STORY_POINTS` or `TICKETS`; SEI's own choice if None.
     :param poll_interval: Seconds between the first polls.
     :param poll_initial_delay: Seconds before the first poll; as long as `poll_interval` if None. On the triggerer the

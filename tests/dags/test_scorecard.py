@@ -22,6 +22,7 @@ REPORTS = {
     "productivity": "productivity_team_monthly",
     "sprint": "sprint_team_monthly",
     "business_alignment": "business_alignment_monthly",
+    "efficiency": "efficiency_monthly",
 }
 
 
@@ -47,7 +48,7 @@ def card(lake: Path, month: str = "2026-01") -> pd.DataFrame:
     return pd.read_parquet(lake / "scorecard" / f"month={month}" / "data.parquet", partitioning=None)
 
 
-def test_each_team_has_one_row_with_the_figures_of_all_three_reports(scorecard: ModuleType, lake: Path) -> None:
+def test_each_team_has_one_row_with_the_figures_of_all_four_reports(scorecard: ModuleType, lake: Path) -> None:
     scorecard.cards.function(str(lake), **by_hand())
     rows = card(lake).set_index("team_hierarchy")
     for report, columns in (
@@ -58,6 +59,16 @@ def test_each_team_has_one_row_with_the_figures_of_all_three_reports(scorecard: 
         table = read_table(lake, REPORTS[report]).to_pandas()
         january = table[table["month"] == "2026-01"].set_index("team_hierarchy").loc[rows.index]
         pd.testing.assert_frame_equal(rows[columns], january[columns])
+    efficiency = read_table(lake, REPORTS["efficiency"]).to_pandas()
+    january = efficiency[efficiency["month"] == "2026-01"].set_index("team_hierarchy").loc[rows.index]
+    for figure, column, rating in (
+        ("dora_lead_time", "lttc_mean_days", "lttc_rating"),
+        ("dora_deployments", "df_deployment_count", "df_rating"),
+        ("dora_time_to_restore", "mttr_mean_days", "mttr_rating"),
+        ("dora_failure_rate", "cfr_failure_rate_percent", "cfr_rating"),
+    ):
+        pd.testing.assert_series_equal(rows[figure], january[column], check_names=False)
+        assert rows[f"{figure}_rating"].dropna().tolist() == january[rating].dropna().tolist()
     assert rows.index.is_unique
     assert rows["is_leaf"].sum() == 6
     shares = rows.filter(regex="^share_").sum(axis="columns")
@@ -71,7 +82,7 @@ def test_a_team_that_some_tables_lack_has_a_row_too(
     productivity = table[table["month"] == "2026-01"]
     only_root = productivity[productivity["team"] == "Research"]
     root = only_root.assign(is_leaf=True, ktlo_story_points=1.0, sprint_commit=2.0)
-    rows = load("sei_card.figures").card_of_month(productivity, root, root).set_index("team")
+    rows = load("sei_card.figures").card_of_month(productivity, root, root, root).set_index("team")
     assert len(rows) == len(productivity)
     assert not rows.loc["Research", "is_leaf"], "one table knows its children"
     assert (rows.loc["Research", "sprint_commit"], rows["sprint_commit"].count()) == (2.0, 1)
@@ -133,7 +144,7 @@ def test_the_page_shows_every_leaf_team_once_a_section_and_no_parent_among_them(
     leaves = card(lake, "2026-02").query("is_leaf")
     rows = re.findall(r'<tr><td class="name" title="(.*?)">', html)
     assert sorted(rows) == sorted(leaves["team"])
-    assert page.text.count("Platform Team") == 4, "two teams of that name, in two sections"
+    assert page.text.count("Platform Team") == 6, "two teams of that name, in three sections"
     total = leaves["pr_merged"].sum()
     assert f"{total:,.0f}".replace(",", "\u202f") in page.text, "the sum over leaf teams only"
     assert "KTLO" in page.text

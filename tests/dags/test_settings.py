@@ -13,7 +13,9 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG
 
 from sei_provider.hooks.dag_zone import dag_zone
+from sei_provider.operators._arguments import parsed_options
 
+AIRFLOW_VARIABLES = {"sei_issue_statuses": '["To Do", "Done"]'}
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
@@ -109,7 +111,7 @@ def test_a_variable_tells_how_many_months_a_night_looks_back(load: Callable[[str
 @pytest.mark.parametrize(
     ("text", "reports"),
     [
-        (None, ["productivity", "sprint", "business_alignment"]),
+        (None, ["productivity", "sprint", "business_alignment", "efficiency"]),
         ('["sprint"]', ["sprint"]),
         ('"SPRINT"', ["sprint"]),
         ('["sprint", "productivity", "sprint"]', ["sprint", "productivity"]),
@@ -126,6 +128,28 @@ def test_a_variable_chooses_the_reports_and_the_tasks_of_the_others_are_skipped(
     assert chosen == [f"{step}_{report}" for report in reports for step in steps]
     others = {"teams", "teams_before", "choose_reports"}
     assert dag.get_task("choose_reports").downstream_task_ids == set(dag.task_ids) - others
+
+
+@pytest.mark.parametrize("text", [None, '["time_in_status"]'])
+def test_time_in_status_is_exported_if_a_variable_names_its_statuses(
+    load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    if text is not None:
+        monkeypatch.setenv("AIRFLOW_VAR_SEI_REPORTS", text)
+    monkeypatch.setenv("AIRFLOW_VAR_SEI_ISSUE_STATUSES", '["To Do", "Done"]')
+    common, dag = load("sei_common"), load("sei_nightly").dag
+    assert common.configured_reports()[-1] == "time_in_status"
+    template = dag.get_task("export_time_in_status").partial_kwargs["options"]["issueStatuses"]
+    rendered = dag.get_template_env().from_string(template).render(var=SimpleNamespace(value=AIRFLOW_VARIABLES))
+    assert parsed_options({"issueStatuses": rendered}) == {"issueStatuses": ["To Do", "Done"]}
+
+
+def test_time_in_status_without_its_statuses_is_refused_by_name(
+    load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_SEI_REPORTS", '["Time_In_Status"]')
+    with pytest.raises(AirflowFailException, match="needs the Variable sei_issue_statuses: a JSON list"):
+        load("sei_common").choose_reports.function()
 
 
 def test_a_wrong_variable_of_reports_is_refused_by_its_name(
