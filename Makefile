@@ -37,7 +37,7 @@ help:
 	@echo "make test-python-3.13  the library's tests on another Python of this machine"
 	@echo "make browser      the web UI in Chromium; makes the pictures of the docs"
 	@echo "make distributed  docker-compose.yaml's services as processes; one worker and one triggerer are killed"
-	@echo "make requests     how many requests 1,000 exports take, at the speed the key allows (12 minutes)"
+	@echo "make requests     how many requests 1,000 exports take, at the speed the key allows (16 minutes)"
 	@echo "make waiting      2,000 exports waiting in one triggerer: lag of its event loop, CPU"
 	@echo "make trace        how many functions and files of the provider one export goes through"
 	@echo "make arrows       which part imports which, and what breaks a rule"

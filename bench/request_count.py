@@ -1,10 +1,12 @@
 """`make requests`: the number of requests per export at SEI's own rate limit, and how close they come to it.
 
-The sandbox counts requests in a sliding window of 400 a minute, as SEI does, and answers 429 above it.
+The sandbox counts requests in a sliding window of 400 a minute, as SEI does, and answers 429 above it. Names of reports
+as arguments limit the runs to these.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 import time
@@ -13,12 +15,18 @@ from pathlib import Path
 
 from dev.processes import StackError
 from dev.stack import PROJECT, Stack
+from sei_provider.api.polling import ExportPoller
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 
 PER_MINUTE = 400
 BATCH = 100
-RUNS = (("productivity", 1000), ("productivity", 200), ("business_alignment", 200))
+RUNS = (
+    ("productivity", 1000),
+    *((report, 200) for report in ("productivity", "sprint", "business_alignment", "efficiency", "time_in_status")),
+)
+DURATIONS = (5, 30, 60, 120, 300, 600, 1800)
+"""Seconds that an export may take at SEI."""
 EXPORT_SECONDS = 5.0
 TIMEOUT = 1800.0
 
@@ -28,13 +36,33 @@ def main() -> int:
     print(" exports report               requests   each  429  landed  seconds  floor")
     good = True
     for report, exports in RUNS:
+        if sys.argv[1:] and report not in sys.argv[1:]:
+            continue
         with tempfile.TemporaryDirectory(prefix="sei-requests-") as folder:
             try:
                 good &= _run(Path(folder), report, exports)
             except StackError as error:
                 print(f"{report}, {exports} exports: {error}", file=sys.stderr)
                 good = False
+    print(growth())
     return 0 if good else 1
+
+
+def growth() -> str:
+    """Return a table: requests for one export of a report without a list, by the seconds that it takes.
+
+    Pauses between status reads grow, as `SeiExportOperator` has them by default, without jitter.
+    """
+    lines = [" seconds  requests  read after its end"]
+    for seconds in DURATIONS:
+        now, reads = 0.0, 0
+        poller = ExportPoller(
+            "business_alignment", ["exp_1"], interval=10.0, deadline=math.inf, jitter=0.0, clock=lambda: 0.0
+        )
+        while now < seconds:
+            now, reads = now + poller.next_pause(), reads + 1
+        lines.append(f"{seconds:>8} {reads + 2:>9} {now - seconds:>17.0f} s")
+    return "\n".join(lines)
 
 
 def _run(folder: Path, report: str, exports: int) -> bool:

@@ -8,7 +8,9 @@ from sei_provider.operators.check import SeiCheckOperator
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.operators.publish import SeiPublishOperator
 
-for report in ("productivity", "business_alignment"):
+OPTIONS = {"time_in_status": {"issueStatuses": ["To Do", "In Progress"]}}
+
+for report in ("productivity", "sprint", "business_alignment", "efficiency", "time_in_status"):
     with DAG(f"requests_{report}", schedule=None, params={"batches": []}):
 
         @task
@@ -22,6 +24,7 @@ for report in ("productivity", "business_alignment"):
             report=report,
             start="2026-01-01",
             end="2026-01-31",
+            options=OPTIONS.get(report),
             lake="{{ var.value.sei_lake }}",
             retries=2,
         ).expand(scopes=batches)
