@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -92,3 +94,37 @@ def test_damaged_pages_of_a_month_are_damage_and_no_failure_of_the_store(bench):
     month.write_bytes(bytes(data))
     with pytest.raises(lake.DamagedObjectError, match=r"month=2026-01/data\.parquet is damaged"):
         lake.read_table(bench.lake, bench.table)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        {"type": "weird"}, {"type": ["float64"]}, {"type": 7}, {"header": 3}, {"header": None}, {"hashed": "yes"},
+        {"name": "_scope"}, {"name": "month"}, {"name": ""}, None,
+    ],
+)  # fmt: skip
+def test_a_schema_with_an_impossible_column_or_none_is_rebuilt_from_the_months(bench, column):
+    bench.export("team:1", [team_row("Eng/A", JAN)], age=1)
+    path = bench.folder / "lake" / "_schemas" / f"{bench.table}.json"
+    whole = path.read_bytes()
+    schema = json.loads(whole)
+    if column is None:
+        schema["columns"] = {}
+    else:
+        changed = schema["columns"].pop("pr_merged") | column
+        schema["columns"][changed.pop("name", "pr_merged")] = changed
+    path.write_text(json.dumps(schema))
+    assert bench.rows("team", "pr_merged") == [("A", 1.0)]
+    bench.export("team:2", [team_row("Eng/B", JAN, 2)], age=2)
+    assert bench.rows("team", "pr_merged") == [("A", 1.0), ("B", 2.0)]
+    typed = {name for name, column in json.loads(whole)["columns"].items() if column["type"]}
+    assert typed <= json.loads(path.read_bytes())["columns"].keys()
+
+
+@pytest.mark.parametrize("name", [".DS_Store", ".keep", "notes.txt", "0123-45"])
+def test_foreign_names_among_the_erased_stop_nobody(bench, name):
+    folder = bench.folder / "lake" / "_erased"
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(b"")
+    bench.export("team:1", [team_row("Eng/A", JAN)], age=1)
+    assert bench.rows("team") == [("A",)]

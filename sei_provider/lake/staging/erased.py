@@ -27,6 +27,8 @@ from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.store import names, put_bytes, remove_each
 
 _FOLDER = "_erased"
+_LISTED = re.compile(r"[0-9a-f]+-[0-9a-f]{64}")
+"""Fingerprint of a key, and hash; other names are foreign, such as a file manager's."""
 _ADDRESS = re.compile(r"[^\s<>()\[\]\",;:]+@[^\s<>()\[\]\",;:?'|\u2019]+")
 _Rows = TypeVar("_Rows", pa.RecordBatch, pa.Table)
 
@@ -112,7 +114,7 @@ class ErasedPeople:
     @classmethod
     def load(cls, root: LakePath | None, key: bytes | None) -> ErasedPeople:
         """Read the list of a lake. Raises `PersonalDataError` if there is one that this key cannot tell anything of."""
-        listed = names(root / _FOLDER) if root is not None else []
+        listed = [name for name in (names(root / _FOLDER) if root is not None else ()) if _LISTED.fullmatch(name)]
         if not listed:
             return cls()
         if key is None:

@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 
-from sei_provider.lake.columns import DIMENSIONS, TEAM_ID, Column, ColumnType
+from sei_provider.lake.columns import DIMENSIONS, LINEAGE, TEAM_ID, Column, ColumnType
 from sei_provider.lake.errors import NewerFormatError, TableDefinitionError
 from sei_provider.lake.model import JSON, Slice
 from sei_provider.lake.tables.layout import FORMAT
@@ -127,10 +127,13 @@ class TableSchema:
             version = int(value.get("format", 0))
             check_format(version, "the schema of the table")
             behind = value["behind"] if version else ()  # 751f940 told only that some are
+            columns = tuple(
+                Column(name, c["header"], c["type"], c.get("hashed", False)) for name, c in value["columns"].items()
+            )
+            if not columns or not all(map(_is_possible, columns)):
+                return None
             return cls(
-                columns=tuple(
-                    Column(name, c["header"], c["type"], c.get("hashed", False)) for name, c in value["columns"].items()
-                ),
+                columns=columns,
                 definition=dict(value["meaning"]),
                 behind=tuple(date.fromisoformat(f"{month}-01") for month in behind),
                 format=version,
@@ -147,6 +150,15 @@ class TableSchema:
         if policy := self.definition.get(PERSONAL_DATA) or other.definition.get(PERSONAL_DATA):
             definition = {**definition, PERSONAL_DATA: policy}
         return replace(schema, definition=definition)
+
+
+def _is_possible(column: Column) -> bool:
+    return (
+        (column.type is None or column.type in get_args(ColumnType))
+        and isinstance(column.header, str)
+        and isinstance(column.hashed, bool)
+        and column.name not in {*LINEAGE, "month", ""}
+    )
 
 
 def check_format(version: int, what: str) -> None:
