@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pyarrow as pa
@@ -128,3 +129,30 @@ def test_foreign_names_among_the_erased_stop_nobody(bench, name):
     (folder / name).write_bytes(b"")
     bench.export("team:1", [team_row("Eng/A", JAN)], age=1)
     assert bench.rows("team") == [("A",)]
+
+
+def _packed(text):
+    return gzip.compress(text.encode() * 500)
+
+
+@pytest.mark.parametrize(
+    "body", [b"\x1f\x8b", b"\x1f\x8bno gzip", _packed("A,b\n")[:-9], _packed("A,b\n")[:20] + b"xxxx"]
+)
+def test_a_damaged_raw_copy_is_told_after_the_tables_are_erased(bench, body):
+    bench.header = "Developer,Team,Start_Date,PR_MERGED"
+    bench.options = {"hash_key": KEY}
+    bench.export("team:1", [f"Zoë Quackenbush,A,{JAN},1", f"Joe Other,A,{JAN},2"], age=1)
+    raw = bench.folder / "lake" / "raw" / "t" / "2026-01"
+    raw.mkdir(parents=True)
+    (raw / "a.csv.gz").write_bytes(body)
+    (raw / "b.csv.gz").write_bytes(gzip.compress("Developer\nZoë Quackenbush\nJoe\n".encode()))
+    options = {"hash_key": KEY, "erased_at": at(99), "raw_path": bench.lake / "raw"}
+    with pytest.raises(lake.DamagedObjectError, match=r"a\.csv\.gz cannot be read because of damage"):
+        lake.erase(bench.lake, ["Zoë Quackenbush"], **options)
+    assert bench.rows("developer") == [("Joe Other",)]
+    assert gzip.decompress((raw / "b.csv.gz").read_bytes()) == b"Developer\nJoe\n"
+    (bench.folder / "body").write_bytes(body)
+    with pytest.raises(lake.TruncatedError, match="raw file is damaged"):
+        lake.keep(
+            bench.folder / "body", bench.lake / "raw", bench.slice(), export_id="exp_9", lake=bench.lake, hash_key=KEY
+        )

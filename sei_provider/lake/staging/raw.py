@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+from sei_provider.lake.errors import TruncatedError
 from sei_provider.lake.model import Slice, checked_table_name
 from sei_provider.lake.staging.csv_records import MAX_RECORD_BYTES
 from sei_provider.lake.staging.erased import ErasedPeople
@@ -31,7 +34,8 @@ def keep(
 
     Atomic. On local disk only the owner may read it, whatever the umask: it holds personal data as SEI sent it, without
     the records of people who were erased from `lake`; `hash_key` tells whom. Neither scope nor id can point outside the
-    folder. Raises `PersonalDataError` if somebody was erased and the key is missing.
+    folder. Raises `PersonalDataError` if somebody was erased and the key is missing, then also
+    `TruncatedError` for a damaged gzip.
     """
     erased = ErasedPeople.load(lake, hash_key)
     with file.open("rb") as body:
@@ -54,10 +58,18 @@ def keep(
 def drop_records(file: Path, target: Path, match: Callable[[str], bool]) -> int:
     """Write a raw file without the records of which a cell names a person, and return how many these are.
 
-    The others are not changed.
+    The others are not changed. Raises `TruncatedError` for a gzip that is damaged, or ends early.
     """
     with file.open("rb") as body:
         opened = gzip.open if body.read(2) == _GZIP else open
+    try:
+        return _copy_without(opened, file, target, match)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        msg = f"the raw file is damaged and cannot be read to its end ({type(error).__name__})"
+        raise TruncatedError(msg) from None
+
+
+def _copy_without(opened: Callable[..., Any], file: Path, target: Path, match: Callable[[str], bool]) -> int:
     lost = 0
     with (
         opened(file, "rt", encoding="utf-8", errors="surrogateescape", newline="") as source,

@@ -83,7 +83,7 @@ def erase(
     enter(root, people, key, erased_at=erased_at)
     damaged: list[str] = []
     found = [*from_staging(root, match, damaged), *from_quarantine(root, match, damaged)]
-    found += from_raw(private(lake_path(raw_path)), match) if raw_path is not None else ()
+    found += from_raw(private(lake_path(raw_path)), match, damaged) if raw_path is not None else ()
     out_of_reach = []
     for table in table_names(root):
         if not _is_within_reach(table_folder(root, table), key):

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from sei_provider.lake.columns import personal_columns
 from sei_provider.lake.damage import ASIDE, parsing
-from sei_provider.lake.errors import DamagedObjectError
+from sei_provider.lake.errors import DamagedObjectError, TruncatedError
 from sei_provider.lake.staging.erased import is_last_of, without, without_manager
 from sei_provider.lake.staging.org_trees import READING
 from sei_provider.lake.staging.quarantine import unnamed
@@ -71,15 +71,19 @@ def from_quarantine(root: LakePath, match: Match, damaged: list[str]) -> Iterato
                 yield Erased(place="quarantine", path=str(path), rows=lost)
 
 
-def from_raw(raw: LakePath, match: Match) -> Iterator[Erased]:
-    """Erase a person from raw copies."""
+def from_raw(raw: LakePath, match: Match, damaged: list[str]) -> Iterator[Erased]:
+    """Erase a person from raw copies, as `from_staging` does."""
     for table in names(raw):
         for period in names(raw / table):
             for name in names(raw / table / period):
                 path = raw / table / period / name
                 with scratch_folder() as scratch:
                     file = fetch(path, scratch / "before").file
-                    lost = drop_records(file, scratch / "after", match) if file else 0
+                    try:
+                        lost = drop_records(file, scratch / "after", match) if file else 0
+                    except TruncatedError:
+                        note_damaged(damaged, path)
+                        continue
                     if lost:
                         put(path, scratch / "after")
                         yield Erased(place="raw", path=str(path), rows=lost)
