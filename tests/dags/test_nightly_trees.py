@@ -24,6 +24,7 @@ def sei_sandbox_options() -> dict[str, Any]:
     return {"teams": 2, "seconds": 0}
 
 
+@pytest.mark.slow
 def test_a_night_lands_the_teams_and_every_row_has_its_teams_id(
     sei_sandbox: SandboxControl, sei_lake: Path, sei_dag: Callable[..., DAG], monkeypatch: pytest.MonkeyPatch
 ) -> None:

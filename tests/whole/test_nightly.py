@@ -73,6 +73,17 @@ def test_the_lake_holds_row_for_row_what_was_sent(whole: Whole, nights: list[Nig
         assert rows == sent
 
 
+def test_the_teams_landed_and_every_row_of_the_night_has_the_id_of_its_scopes_team(
+    whole: Whole, nights: list[Night]
+) -> None:
+    assert set(TEAM_IDS) < set(read_table(whole.stack.lake, "teams")["id"].to_pylist())
+    for report, table in TABLES.items():
+        ids = {export["id"] for export in nights[1].exports if export["report"] == report}
+        rows = [row for row in read_table(whole.stack.lake, table).to_pylist() if row["_export_id"] in ids]
+        assert {row["_scope"] for row in rows} == {f"team:{team}" for team in TEAM_IDS}
+        assert [row["_scope"] for row in rows if row["_scope"] != f"team:{row['team_id']}"] == []
+
+
 def test_teams_called_na_and_null_are_there(whole: Whole, nights: list[Night]) -> None:
     for table in TABLES.values():
         teams = set(read_table(whole.stack.lake, table)["team"].to_pylist())
