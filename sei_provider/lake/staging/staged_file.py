@@ -249,7 +249,10 @@ def _open(path: Path) -> _Opened:
         )
         groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
         size = sum(group.total_byte_size + group.num_columns * _ARRAY_BYTES for group in groups)
-        rows = file.read(use_threads=False) if size <= _SMALL_BYTES else None
+        if not groups:  # pyarrow 18 cannot read a file without row groups
+            rows = file.schema_arrow.empty_table()
+        else:
+            rows = file.read(use_threads=False) if size <= _SMALL_BYTES else None
         return _Opened(path, staged, rows, size, footer[COLUMNS_KEY])
 
 
