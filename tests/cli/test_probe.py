@@ -128,10 +128,27 @@ def test_issue_17_a_report_that_the_key_may_not_read_is_told_and_the_others_go_o
     assert "the same export (sprint, business_alignment" in text
 
 
-def test_issue_17_an_export_that_never_ends_leaves_time_for_the_rest() -> None:
+class TickingClock:
+    """A clock that goes on by a hundredth of a second whenever it is read, and by the pauses: the machine's is not."""
+
+    def __init__(self) -> None:
+        self._now = time.time()
+
+    def time(self) -> float:
+        self._now += 0.01
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds
+
+
+def test_issue_17_an_export_that_never_ends_leaves_time_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surveys, "time", TickingClock())
+    monkeypatch.setattr(surveys, "_LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(surveys, "_FIRST_PAUSE", 0.1)
     with serve(teams=9, seconds=0, dialect="older_level_field") as sandbox:
         sandbox.fault("never", report="business_alignment")
-        asked = survey(sandbox, seconds=6)
+        asked = survey(sandbox, seconds=8)
     assert "- business_alignment, weekly: did not end in time" in report_text(asked)
     assert Findings(asked).extras() == {"level_field": "aggregationLevel"}
     assert found(asked)["reuse"]["productivity"] == "the same export"
