@@ -54,6 +54,12 @@ def test_months_land_row_for_row_from_one_export_a_scope(sandbox: SandboxControl
     ]
 
 
+def test_the_documented_columns_stay_under_any_policy_for_personal_data(sandbox: SandboxControl, lake: Path) -> None:
+    publish(lake, in_status(lake, personal_data="drop").run(), SCOPES)
+    names = {"total_issues", "in_progress_hours", "to_do_hours", "in_review_hours", "total_lead_time_hours"}
+    assert names <= set(read_table(str(lake), "time_in_status_team_monthly").column_names)
+
+
 @pytest.mark.parametrize(
     ("granularity", "level", "start", "end", "exports"),
     [
