@@ -67,17 +67,6 @@ class TreeReading:
         """Return the teams that have a path in a tree."""
         return self._by_path.get((tree, path), ())
 
-    def is_within(self, team_id: str, above: str) -> bool:
-        """Return whether a team is another one or below it."""
-        seen: set[str] = set()
-        at: str | None = team_id
-        while at is not None and at not in seen and at in self.by_id:
-            if at == above:
-                return True
-            seen.add(at)
-            at = self.by_id[at].parent_id
-        return False
-
 
 def stage_teams(
     teams: Iterable[TreeTeam],

@@ -116,7 +116,7 @@ def _begin_at_root(scope: str, readings: Sequence[TreeReading], paths: Sequence[
 
 
 def _named(scope: str, before: TreeReading, after: TreeReading, team: str, path: str, *, from_root: bool) -> str | None:
-    """Return the one team below the scope that a path names in both readings."""
+    """Return the one team that a path names in both readings of the scope's tree."""
     trees = [_trees(scope, reading) for reading in (before, after)]
     found = []
     for reading, its, others in zip((before, after), trees, reversed(trees), strict=True):
@@ -127,19 +127,12 @@ def _named(scope: str, before: TreeReading, after: TreeReading, team: str, path:
             there = reading.at(tree, full)
             if len(there) > 1:
                 return None
-            teams |= {each.id: each for each in there if _is_within_scope(scope, each, before, after)}
+            teams |= {each.id: each for each in there}
         found.append(teams)
     if found[0].keys() != found[1].keys() or len(found[0]) != 1:
         return None
     [team_id] = found[0]
     return team_id if team in {teams[team_id].name for teams in found} else None
-
-
-def _is_within_scope(scope: str, team: TreeTeam, *readings: TreeReading) -> bool:
-    scope_id = _scope_id(scope)
-    if scope_id is None:
-        return True
-    return any(reading.is_within(team.id, scope_id) for reading in readings)
 
 
 def _trees(scope: str, reading: TreeReading) -> list[str]:
