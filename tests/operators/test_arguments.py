@@ -244,7 +244,7 @@ def test_a_lake_is_an_absolute_path_or_an_address(lake: Path) -> None:
         ({"report": None}, "unknown report None"),
         ({"poll_backoff": 10**400}, "poll_backoff must be a number"),
         ({"options": {"share": float("nan")}}, "options must hold JSON values"),
-        ({"lake": "s3://connection@/lake"}, "connection or bucket is empty"),
+        ({"lake": "s3://connection@/lake"}, "an @ without a connection before it or a bucket behind it"),
         ({"report": "productivity", "aggregation": 5}, "aggregation must be text"),
         ({"single_writer": "false"}, "single_writer must be True or False"),
         ({"deferrable": "false"}, "deferrable must be True or False"),

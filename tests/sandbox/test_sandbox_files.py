@@ -16,7 +16,7 @@ from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.faults import BROKEN_FILES, EVERY_FAULT, VALID_FILES
 from tests.sandbox import raw
 
-EXPORTS = ("productivity", "sprint", "business_alignment")
+EXPORTS = ("productivity", "sprint", "business_alignment", "efficiency", "time_in_status")
 REPORTS = (*EXPORTS, "team_report", "contributor_report", "dora_report")
 TEXTS = {
     *("Granularity", "Team", "Team_Hierarchy", "Start_Date", "End_Date", "Developer", "Developer_Email"),

@@ -101,7 +101,8 @@ def raw_cell(cell: str, *, is_metric: bool = False) -> Callable[[str], bytes]:
     def content(text: str) -> bytes:
         header, *rows = _parse(text)
         for first in rows[:1]:
-            first[-1 if is_metric else header.index("Team") if "Team" in header else 0] = _MARK
+            names = [name.lower() for name in header]
+            first[-1 if is_metric else names.index("team") if "team" in names else 0] = _MARK
         return format_csv([header, *rows]).replace(_MARK, cell, 1).encode()
 
     return content
