@@ -23,6 +23,9 @@ LIST_PAGES = 1000
 """Pages of a list, so 100,000 entries."""
 TREE_LEVELS = 100
 """Levels of an org tree: far more than an organization has, and few enough to walk recursively."""
+TREE_PATH_CHARS = 32 << 20
+"""Characters of the paths of all teams of a tree: a path repeats the names of all teams above, so long names high up
+would take gigabytes. 50,000 teams with paths of 200 characters take a third."""
 ERROR_BYTES = 64 * 1024
 """Bytes of an error's body that are read: its beginning tells the reason."""
 DOWNLOAD_BYTES = 16 << 30

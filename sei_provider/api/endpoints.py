@@ -25,7 +25,7 @@ from sei_provider.api.redaction import sanitize
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest
 from sei_provider.api.teams import OrgTree, Team
-from sei_provider.api.validation import normalize_choice
+from sei_provider.api.validation import normalize_choice, quoted
 from sei_provider.plural import plural
 
 log = logging.getLogger(__name__)
@@ -184,7 +184,7 @@ def list_teams(tree: OrgTree | int | str, account: str) -> Flow[Team]:
         tree = _tree_by_name(tree, (yield from list_org_trees(account)))
     tree_id = tree.id if isinstance(tree, OrgTree) else tree
     teams: Team = yield Call(
-        description=f"read the teams of org tree {tree.name!r}"
+        description=f"read the teams of org tree {quoted(tree.name)}"
         if isinstance(tree, OrgTree)
         else f"read the teams of org tree {tree}",
         method="GET",

@@ -66,11 +66,11 @@ def path_below(base_url: str, export_id: str, address: str) -> str:
 
 def _split(url: str) -> tuple[tuple[object, ...] | None, str]:
     """Return scheme, host and port of a URL, None if they are invalid, and its path."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)  # refuses brackets that hold no address
         return (parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)), parts.path
     except ValueError:
-        return None, parts.path
+        return None, ""
 
 
 def _error(export_id: str, link: object, why: str) -> SeiReplyError:

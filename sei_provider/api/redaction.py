@@ -89,7 +89,10 @@ def sanitize(value: object) -> str:
 
 def holds_secret(text: str) -> bool:
     """Tell whether the text holds ten consecutive characters of the redacted secret, in any spelling."""
-    return any(_Words(text).find_secret(_secret.get()))
+    secret = _secret.get()
+    if text.isascii() and len(text) < min(_KEY_CHARS, len(secret)):  # most ids
+        return False
+    return any(_Words(text).find_secret(secret))
 
 
 _Span = tuple[int, int, str]
@@ -104,19 +107,21 @@ class _Words:
         self._places: list[tuple[int, int]] = []
         at = 0
         for escape in _ESCAPE.finditer(text):
-            for place in range(at, escape.start()):
-                self._add(text[place], place, place + 1)
+            self._add_plain(text, at, escape.start())
             self._add(_decoded(escape), *escape.span())
             at = escape.end()
-        for place in range(at, len(text)):
-            self._add(text[place], place, place + 1)
+        self._add_plain(text, at, len(text))
 
     def find_secret(self, secret: str) -> Iterator[_Span]:
         """Find windows of the secret. Characters between that are neither letters nor digits, nor its own, count not.
 
         So a line break, a quote or an invisible character within the secret does not hide it.
         """
-        for windows, own in _spellings(secret) if secret else ():
+        decoded = "".join(self._chars)
+        for windows, own, others in _spellings(secret) if secret else ():
+            found = others.sub("", decoded)
+            if not any(window in found for window in windows):  # nearly always, and a tree has 100,000 names
+                continue
             kept = [(char, place) for char, place in zip(self._chars, self._places, strict=True) if char in own]
             chars = "".join(char for char, _ in kept)
             length = len(next(iter(windows)))
@@ -132,6 +137,15 @@ class _Words:
                 start, end = found.span("value" if "value" in pattern.groupindex else 0)
                 yield self._places[start][0], self._places[end - 1][1], label
 
+    def _add_plain(self, text: str, start: int, end: int) -> None:
+        plain = text[start:end]
+        if plain.isascii():
+            self._chars.extend(plain.lower())
+            self._places.extend(zip(range(start, end), range(start + 1, end + 1), strict=True))
+            return
+        for place, char in enumerate(plain, start):
+            self._add(char, place, place + 1)
+
     def _add(self, decoded: str, start: int, end: int) -> None:
         for char in decoded if decoded.isascii() else unicodedata.normalize("NFKC", decoded):
             self._chars.append(char.lower()[:1])
@@ -139,8 +153,11 @@ class _Words:
 
 
 @lru_cache(maxsize=16)
-def _spellings(secret: str) -> tuple[tuple[frozenset[str], frozenset[str]], ...]:
-    """Return the windows to search for, all of one length, and the characters that count, for each spelling."""
+def _spellings(secret: str) -> tuple[tuple[frozenset[str], frozenset[str], re.Pattern[str]], ...]:
+    """Return for each spelling the windows to search for, all of one length, the characters that count, and all others.
+
+    The last is a pattern.
+    """
     plain, raw = secret.lower(), secret.encode()
     letters = "".join(filter(str.isalnum, plain))
     texts = [(plain, _KEY_CHARS), (plain[::-1], _KEY_CHARS), (raw.hex(), 2 * _KEY_CHARS)]
@@ -155,7 +172,8 @@ def _spellings(secret: str) -> tuple[tuple[frozenset[str], frozenset[str]], ...]
     return tuple(
         (
             frozenset(text[start : start + length] for start in range(len(text) - length + 1)),
-            alphanumeric | frozenset(text),
+            own := alphanumeric | frozenset(text),
+            re.compile(f"[^{re.escape(''.join(sorted(own)))}]+"),
         )
         for text, most in texts
         if (length := min(most, len(text)))

@@ -59,9 +59,16 @@ class Team:
         """Read the nested reply about a tree's teams.
 
         Raises `SeiReplyError` for a team without id or name, one that comes twice or below itself, or a tree of
-        more than a hundred levels.
+        more than a hundred levels, or whose paths are too long in all.
         """
-        return _read(reply, above=(), seen=set())
+        root = _read(reply, above=(), seen=set())
+        if (chars := _path_chars(root)) > bounds.TREE_PATH_CHARS:
+            msg = (
+                f"SEI's tree of teams has paths of {chars:,} characters in all; at most {bounds.TREE_PATH_CHARS:,} are "
+                "read"
+            )
+            raise SeiReplyError(msg)
+        return root
 
     def walk(self) -> Iterator[Team]:
         """Iterate over this team and all teams below it, parents before their children."""
@@ -78,14 +85,15 @@ def _read(reply: object, above: tuple[str, ...], seen: set[str]) -> Team:
     children = reply.get("children") or []
     if not is_sent_name(name) or not isinstance(children, list):
         raise _team_error(reply)
+    shown = sanitize(team_id)
     if team_id in above:
-        msg = f"SEI's tree of teams goes in a circle: team {team_id} is below itself"
+        msg = f"SEI's tree of teams goes in a circle: team {shown} is below itself"
         raise SeiReplyError(msg)
     if team_id in seen:
-        msg = f"SEI's tree of teams names team {team_id} twice, the second time below team {above[-1]}"
+        msg = f"SEI's tree of teams names team {shown} twice, the second time below team {sanitize(above[-1])}"
         raise SeiReplyError(msg)
     if len(above) >= bounds.TREE_LEVELS:
-        msg = f"SEI's tree of teams is deeper than {bounds.TREE_LEVELS} levels; the deepest read is team {team_id}"
+        msg = f"SEI's tree of teams is deeper than {bounds.TREE_LEVELS} levels; the deepest read is team {shown}"
         raise SeiReplyError(msg)
     seen.add(team_id)
     leaf = reply.get("leaf")
@@ -96,6 +104,12 @@ def _read(reply: object, above: tuple[str, ...], seen: set[str]) -> Team:
         developer_count=_count(reply.get("developerCount")),
         leaf=leaf if isinstance(leaf, bool) else not children,
     )
+
+
+def _path_chars(team: Team, above: int = 0) -> int:
+    """Return the characters of the paths of a team and of all teams below it, each path from the root."""
+    own = above + len(team.name) + 1
+    return own + sum(_path_chars(child, own) for child in team.children)
 
 
 def _team_id(ref_id: object, reply: Mapping[str, Any]) -> str:

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from http import HTTPStatus
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from sei_provider.api import endpoints
@@ -30,6 +28,7 @@ from sei_provider.cli.replies import ReplyFacts, observed, single
 from sei_provider.lake.errors import LakeError
 from sei_provider.lake.staging.csv_records import QuotingError, RecordStream
 from sei_provider.lake.staging.csv_stream import Download
+from sei_provider.lake.storage.scratch import private_folder
 
 T = TypeVar("T")
 
@@ -229,8 +228,8 @@ class Survey:
         self._fetch(sample, lambda file: self._client.run_report(sample.request, file, max_bytes=MAX_FILE_BYTES))
 
     def _fetch(self, sample: Sample, download: Callable[[Any], int]) -> None:
-        with TemporaryDirectory(prefix="sei-probe-") as folder:
-            path = Path(folder, "file")
+        with private_folder() as folder:
+            path = folder / "file"
             with path.open("wb+") as file:
                 size = self._call(download, file)
                 file.seek(0)
@@ -276,7 +275,7 @@ class Survey:
             facts.oldest = facts.oldest or f"not known: {told(error)}"
 
     def _is_there(self, export: Export) -> str:
-        with TemporaryDirectory(prefix="sei-probe-") as folder, Path(folder, "file").open("wb+") as file:
+        with private_folder() as folder, (folder / "file").open("wb+") as file:
             try:
                 self._call(self._client.download_export, export, file, max_bytes=1)
             except SeiTooLargeError:

@@ -12,6 +12,7 @@ from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.periods import DateRange, each_period, split_dates, whole_periods
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest, Scope
+from sei_provider.api.validation import quoted
 
 if TYPE_CHECKING:
     from sei_provider.api.client import SeiClient
@@ -81,7 +82,7 @@ class Splitter:
         tree = request.scope.org_tree if request.scope.team_id else None
         children = [Scope(child.id, tree) for child in team.children]
         parts = tuple(replace(request, scope=child) for child in children if child not in self.asked)
-        return Split(parts, lost=f"which do not carry the rows of {team.name!r} itself")
+        return Split(parts, lost=f"which do not carry the rows of {quoted(team.name)} itself")
 
     def _team(self, scope: Scope) -> Team | None:
         for tree_name, root in self._roots:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from os import PathLike
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -25,7 +23,7 @@ from sei_provider.operators._arguments import (
     one_of,
     optional,
 )
-from sei_provider.operators._staging import spool
+from sei_provider.operators._staging import download_folder, spool
 from sei_provider.operators._state import TaskCheckpoint
 from sei_provider.plural import plural
 
@@ -123,10 +121,10 @@ class SeiTeamsOperator(BaseOperator):
         if self.developers is None:
             return
         key = hook.get_personal_data_key() if self.developers == "hash" or hook.has_personal_data_key() else None
-        with TemporaryDirectory(prefix="sei-") as folder, hook.get_conn() as client:
+        with download_folder() as folder, hook.get_conn() as client:
             read_at = datetime.now(UTC)
             yield sei_lake.stage_developers(
-                spool(Path(folder, "developers"), client.download_developers),
+                spool(folder / "developers", client.download_developers),
                 folder=checkpoint.folder,
                 table=self.developers_table,
                 read_at=read_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from sei_provider.api import OrgTree, SeiAuthError, SeiInputError, SeiNotFoundError, SeiReplyError, Team
+from sei_provider.api.redaction import redacting
 from sei_provider.sandbox.control import SandboxControl
 from tests.api.conftest import MakeClient, answering
 
@@ -147,6 +149,46 @@ def test_a_tree_that_is_too_deep_is_an_error(client_to: MakeClient, levels: int)
     answer, _ = answering(httpx.Response(200, text=text))
     with pytest.raises(SeiReplyError, match=r"deeper than 100 levels|nested too deep"):
         client_to(answer, **ACCOUNT).list_teams(1)
+
+
+def test_a_tree_whose_paths_are_far_larger_than_its_answer_is_an_error(client_to: MakeClient) -> None:
+    reply = node("top", *(node(number) for number in range(400)))
+    for level in range(1, 98):
+        reply = node(f"level-{level}", reply, name="x" * 1000)
+    answer, _ = answering(httpx.Response(200, json=reply))  # 160 KB, with paths of 40 MB
+    with pytest.raises(SeiReplyError, match=r"paths of 4[0-9],[0-9,]+ characters in all; at most 33,554,432"):
+        client_to(answer, **ACCOUNT).list_teams(1)
+
+
+def test_names_of_a_tree_do_not_hold_a_worker_while_the_key_is_looked_for() -> None:
+    reply = {"refId": 1, "name": "x", "children": [node(number, name="x" * 2000) for number in range(2, 502)]}
+    with redacting("pat.acme.sesame-open-1234"):
+        began = time.process_time()
+        assert len(Team.from_reply(reply).children) == 500
+    assert time.process_time() - began < 2.0  # a megabyte; it took 4 seconds, and now half a second
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        node("a@example.com", node("a@example.com")),
+        node(1, node("a@example.com"), node("a@example.com")),
+        node(1, node("a@example.com", node(2), node(2))),
+    ],
+)
+def test_an_address_as_the_id_of_a_team_is_in_no_error(client_to: MakeClient, reply: Any) -> None:
+    answer, _ = answering(httpx.Response(200, json=reply))
+    with pytest.raises(SeiReplyError) as caught:
+        client_to(answer, **ACCOUNT).list_teams(1)
+    assert "example.com" not in str(caught.value)
+
+
+def test_an_address_as_the_name_of_a_tree_is_in_no_error(client_to: MakeClient) -> None:
+    answer, _ = answering(trees(record(1, name="a@example.com")), httpx.Response(404))
+    client = client_to(answer, **ACCOUNT)
+    [tree] = client.list_org_trees()
+    with pytest.raises(SeiNotFoundError, match="teams of org tree '<e-mail>'"):
+        client.list_teams(tree)
 
 
 def test_a_hundred_levels_are_read() -> None:

@@ -224,7 +224,7 @@ LINKS = [
     "/v2/..%2fx",
     "/v2/..%5cx",
 ]
-LINKS = [
+LINKS += [
     "/v2/\uff0e\uff0e/x",
     "/v2/%ef%bc%8e%ef%bc%8e/x",
     "/v2/\u2024\u2024/x",
@@ -278,6 +278,9 @@ LINKS += [
     "https://u:p@sei.test/prod1/sei/api/v2/x",
     "http://sei.test/prod1/sei/api/v2/x",
     "https://sei.test\\@evil/prod1/sei/api/v2/x",
+    "https://[sei.test/v2/x",
+    "https://sei.test]/prod1/sei/api/v2/x",
+    "https://[sei.test]/prod1/sei/api/v2/x",
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from sei_provider import lake as sei_lake
+from sei_provider.api.client import SeiClient
 from sei_provider.lake import CsvError, read_table, stage_developers
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
@@ -135,6 +138,31 @@ def test_what_is_no_csv_is_refused_without_its_values(tmp_path: Path, body: byte
         stage(tmp_path, body)
     assert "One" not in str(refused.value)
     assert isinstance(refused.value, CsvError | sei_lake.BodyError)
+
+
+def test_what_a_killed_task_left_of_the_list_is_swept_by_the_next(
+    sandbox: SandboxControl, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    real = SeiClient.download_developers
+
+    def download(client: SeiClient, file: Any, **named: Any) -> int:
+        size = real(client, file, **named)
+        [made] = temporary.glob("*/developers")
+        left = temporary / f"{made.parent.name}-of-a-killed-one"
+        left.mkdir(mode=0o700)
+        (left / "developers").write_text(PERSON[1])
+        os.utime(left, (1, 1))
+        return size
+
+    monkeypatch.setattr(SeiClient, "download_developers", download)
+    read_trees(lake, "first", developers="keep")
+    assert list(temporary.glob("*-of-a-killed-one"))
+    monkeypatch.setattr(SeiClient, "download_developers", real)
+    read_trees(lake, "second", developers="keep")
+    assert not list(temporary.glob("*-of-a-killed-one"))
 
 
 def stage(tmp_path: Path, body: bytes) -> Any:

@@ -14,10 +14,11 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sei_provider.api import SeiClient
+from sei_provider.api import ExportRequest, Scope, SeiClient, Team
 from sei_provider.api.planner import plan_scopes
 from sei_provider.lake import read_table
 from sei_provider.operators._base import SeiExportError
+from sei_provider.operators._splitting import TIMED_OUT, Splitter
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
@@ -61,6 +62,16 @@ def test_a_range_that_is_too_long_is_halved_until_it_fits(connected: Any, lake: 
     assert landed == [("2025-10-01", "2025-11-30"), ("2025-12-01", "2025-12-31"), ("2026-01-01", "2026-02-28")]
     assert all(manifest["error"] is None for manifest in manifests)
     assert state == {}
+
+
+def test_an_address_as_the_name_of_a_split_team_is_in_no_result() -> None:
+    team = Team(id="1", name="a@example.com", children=(Team(id="2", name="x"),))
+    asked = ExportRequest(report="sprint", scope=Scope("1"), start=date(2026, 1, 1), end=date(2026, 1, 31))
+    splitter = Splitter(client=None, asked=[], failures=TIMED_OUT, week_starts_on=0)  # type: ignore[arg-type]
+    splitter.__dict__["_roots"] = [("Engineering", team)]
+    split = splitter.split(asked)
+    assert split is not None
+    assert split.lost == "which do not carry the rows of '<e-mail>' itself"
 
 
 def test_at_one_period_the_child_teams_take_its_place_and_its_own_rows_are_named_missing(
