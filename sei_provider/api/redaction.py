@@ -22,12 +22,17 @@ _MARGIN_CHARS = 300
 """Characters at the end of a long text that are searched but not shown: half a key or address is not found."""
 _KEY_CHARS = 10
 """Consecutive characters of the key that are masked. Fewer do not help to guess a key."""
-_BASE64_CHARS = 11
-"""Characters of base64 that ten bytes certainly determine."""
+_BASES = ((base64.b64encode, 6, 3), (base64.b32encode, 5, 5))
+"""Encodings in letters, each with the bits of a character and the bytes after which they start anew."""
+_CODES = (
+    "{:d}", "{:03d}", "{:o}", "{:03o}", "{:02x}", "{:04x}", "{:06x}", "{:08x}", "{:08b}", "0x{:02x}", "x{:02x}",
+    "u{:04x}", "chr{:d}",
+)  # fmt: skip
+"""How a character may be written as a number, as in `[112, 97]`, `0x70 0x61`, `U+0070`, or UTF-16 in hexadecimal."""
 _ESCAPE = re.compile(
     r"""%(?:25)*(?P<percent>[0-9a-f]{2})
-    | \\+(?:u\{?(?:00)*|x)(?P<escape>[0-9a-f]{2})\}?
-    | \\+(?P<octal>[0-3][0-7]{2})
+    | \\+(?:u\{?(?:00)*|x|0000)(?P<escape>[0-9a-f]{2})\}?
+    | \\+(?P<octal>[0-3][0-7]{2}|[0-7]{2}(?![0-9a-f]|\s\\))
     | &(?:amp;)*(?P<entity>\#x0*[0-9a-f]{1,6}|\#0*[0-9]{1,7}|[a-z]{2,20});?""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -118,16 +123,17 @@ class _Words:
         So a line break, a quote or an invisible character within the secret does not hide it.
         """
         decoded = "".join(self._chars)
-        for windows, own, others in _spellings(secret) if secret else ():
-            found = others.sub("", decoded)
-            if not any(window in found for window in windows):  # nearly always, and a tree has 100,000 names
+        stripped: dict[re.Pattern[str], str] = {}
+        for each in _spellings(secret) if secret else ():
+            if each.others not in stripped:
+                stripped[each.others] = each.others.sub("", decoded)
+            chars = stripped[each.others]
+            if not any(probe in chars for probe in each.probes):  # nearly always, and a tree has 100,000 names
                 continue
-            kept = [(char, place) for char, place in zip(self._chars, self._places, strict=True) if char in own]
-            chars = "".join(char for char, _ in kept)
-            length = len(next(iter(windows)))
-            for start in range(len(chars) - length + 1):
-                if chars[start : start + length] in windows:
-                    yield kept[start][1][0], kept[start + length - 1][1][1], "<key>"
+            kept = [place for char, place in zip(self._chars, self._places, strict=True) if char in each.own]
+            for start in range(len(chars) - each.length + 1):
+                if chars[start : start + each.length] in each.windows:
+                    yield kept[start][0], kept[start + each.length - 1][1], "<key>"
 
     def find_personal(self) -> Iterator[_Span]:
         """Find e-mail addresses, queries and signatures."""
@@ -152,32 +158,42 @@ class _Words:
             self._places.append((start, end))
 
 
-@lru_cache(maxsize=16)
-def _spellings(secret: str) -> tuple[tuple[frozenset[str], frozenset[str], re.Pattern[str]], ...]:
-    """Return for each spelling the windows to search for, all of one length, the characters that count, and all others.
+class _Spelling:
+    """One spelling of the secret: its windows of `length`, and the characters that count, `own`, and all others.
 
-    The last is a pattern.
+    Each window holds one of the `probes` whole; there are fewer of them.
     """
+
+    def __init__(self, text: str, most: int) -> None:
+        self.length = min(most, len(text))
+        self.windows = frozenset(text[at : at + self.length] for at in range(len(text) - self.length + 1))
+        half = (self.length + 1) // 2
+        self.probes = frozenset(text[at : at + half] for at in range(0, len(text) - half + 1, half))
+        self.own = frozenset("abcdefghijklmnopqrstuvwxyz0123456789") | frozenset(text)
+        self.others = re.compile(f"[^{re.escape(''.join(sorted(self.own)))}]+")
+
+
+@lru_cache(maxsize=16)
+def _spellings(secret: str) -> tuple[_Spelling, ...]:
     plain, raw = secret.lower(), secret.encode()
     letters = "".join(filter(str.isalnum, plain))
-    texts = [(plain, _KEY_CHARS), (plain[::-1], _KEY_CHARS), (raw.hex(), 2 * _KEY_CHARS)]
+    texts = [(plain, _KEY_CHARS), (plain[::-1], _KEY_CHARS)]
+    for code in _CODES:
+        shortest = min(len(code.format(byte)) for byte in raw)
+        # One digit less at either end: in UTF-16 a character's zeros stand before or behind it.
+        texts.append(("".join(map(code.format, raw)), _KEY_CHARS * shortest - 2))
     if len(letters) >= _KEY_CHARS:  # dots and dashes may have been replaced
         texts += [(letters, _KEY_CHARS), (letters[::-1], _KEY_CHARS)]
-    for shift in range(3):  # the characters that bytes become depend on how many stand before
-        encoded = base64.b64encode(bytes(shift) + raw).decode().rstrip("=").lower()
-        # The first depend on what stands before as well, the last on what follows.
-        inner = encoded[(0, 2, 3)[shift] : len(encoded) - 1]
-        texts += [(each, _BASE64_CHARS) for each in {inner, inner.replace("+", "-").replace("/", "_")}]
-    alphanumeric = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
-    return tuple(
-        (
-            frozenset(text[start : start + length] for start in range(len(text) - length + 1)),
-            own := alphanumeric | frozenset(text),
-            re.compile(f"[^{re.escape(''.join(sorted(own)))}]+"),
-        )
-        for text, most in texts
-        if (length := min(most, len(text)))
-    )
+    for wide in (raw, secret.encode("utf-16-le"), secret.encode("utf-16-be")):
+        for encode, bits, period in _BASES:
+            # Ten characters of the key determine all but two of the characters that they touch.
+            most = (8 * _KEY_CHARS * len(wide) // len(raw) - bits + 1) // bits
+            for shift in range(period):  # what bytes become depends on how many stand before
+                encoded = encode(bytes(shift) + wide).decode().rstrip("=").lower()
+                # The first depend on what stands before as well, the last on what follows.
+                inner = encoded[-(-8 * shift // bits) : len(encoded) - 1]
+                texts += [(each, most) for each in {inner, inner.replace("+", "-").replace("/", "_")}]
+    return tuple(_Spelling(text, most) for text, most in texts)
 
 
 def _decoded(escape: re.Match[str]) -> str:

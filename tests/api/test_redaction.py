@@ -65,6 +65,17 @@ _ENCODERS = {
     "hexadecimal": lambda text: text.encode().hex(),
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "base64 for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "base32": lambda text: base64.b32encode(text.encode()).decode(),
+    "UTF-16 in base64": lambda text: base64.b64encode(text.encode("utf-16-le")).decode(),
+    "UTF-16 in hexadecimal": lambda text: text.encode("utf-16-be").hex(),
+    "percent and u": lambda text: "".join(f"%u{ord(char):04X}" for char in text),
+    "C in octal": lambda text: "".join(f"\\{ord(char):o}" for char in text),
+    "Perl": lambda text: "".join(f"\\x{{{ord(char):x}}}" for char in text),
+    "CSS": lambda text: "".join(f"\\{ord(char):06x}" for char in text),
+    "CSS, short": lambda text: "".join(f"\\{ord(char):x} " for char in text).strip(),
+    "bytes": lambda text: ", ".join(str(ord(char)) for char in text),
+    "bytes in hexadecimal": lambda text: ", ".join(f"0x{ord(char):02x}" for char in text),
+    "code points": lambda text: " ".join(f"U+{ord(char):04X}" for char in text),
     "wide": lambda text: "".join(chr(ord(char) + 0xFEE0) for char in text),
     "NUL between": "\0".join,
 }
@@ -92,6 +103,6 @@ def test_line_3_no_ten_characters_of_any_key_are_shown_in_any_spelling(
         assert holds_secret(spelled)
     for at in range(len(inner) - 9):
         wanted = _ENCODERS[encoder](inner[at : at + 10])
-        if "base64" in encoder:
-            wanted = wanted[2:-4]
+        if "base" in encoder:
+            wanted = wanted[2:-8]
         assert wanted not in shown
