@@ -12,6 +12,9 @@ from sei_provider.api.errors import SeiReplyError
 from sei_provider.api.redaction import sanitize
 from sei_provider.api.validation import is_sent_id, is_sent_name
 
+_PAST_COUNTS = 2**31
+"""More teams or developers than this is no count."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrgTree:
@@ -120,7 +123,7 @@ def _team_id(ref_id: object, reply: Mapping[str, Any]) -> str:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and is_sent_id(value) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _PAST_COUNTS else None
 
 
 def _tree_error(reply: object) -> SeiReplyError:

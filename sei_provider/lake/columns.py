@@ -76,6 +76,9 @@ UNDATED = frozenset({"team_report", "contributor_report", "dora_report", "develo
 LABELLED = frozenset({"efficiency", "time_in_status"})
 """Exports whose rows may tell their period by a label alone, as in time-in-status' documented CSV (CONTRACT 1a)."""
 
+RATED = frozenset({"efficiency", "dora_report"})
+"""Reports with ratings in columns that no document names: `—` is "none" in all their text (CONTRACT rows 22, 1a)."""
+
 NUMBER_SUFFIXES = ("_story_points", "_tickets", "_hours", "_days", "_percent", "_count")
 """Suffixes that declare a column as a number (DESIGN, decision 11; seed 003, where the stems are categories)."""
 
@@ -111,6 +114,8 @@ TEAM_ID = "team_id"
 """Column of every table: the id of a row's team where publishing is certain of it, null otherwise."""
 RESERVED = frozenset({"month", TEAM_ID, *DERIVED})
 """Names of the partition column and of computed ones. A header with such a name gets the prefix `sei_`."""
+PERIOD = frozenset({"granularity", "start_date", "end_date"})
+"""Dimensions that tell a row's period. A list of developers has none: its first day is a developer's own."""
 
 
 def arrow_type(column: Column) -> pa.DataType:

@@ -14,6 +14,7 @@ from sei_provider.lake.columns import (
     DIMENSIONS,
     LEGACY_HEADINGS,
     NUMBER_SUFFIXES,
+    PERIOD,
     REPORT_DIMENSIONS,
     RESERVED,
     UNDATED,
@@ -96,7 +97,8 @@ def _column(header: str, known: tuple[str, ColumnType] | None, report: str) -> C
     if is_heading or name.endswith(NUMBER_SUFFIXES):
         return Column(name, header, "float64")
     # A column named like the partition column or like a computed one would break every reader.
-    return Column(f"sei_{name}" if name in RESERVED else name, header, None)
+    taken = RESERVED | PERIOD if report == "developers" else RESERVED
+    return Column(f"sei_{name}" if name in taken else name, header, None)
 
 
 def _dimensions_found(seen: Collection[str], report: str, given: Collection[str]) -> dict[str, tuple[str, ColumnType]]:
@@ -105,7 +107,7 @@ def _dimensions_found(seen: Collection[str], report: str, given: Collection[str]
     own = REPORT_DIMENSIONS.get(report, ())
     found: dict[str, tuple[str, ColumnType]] = {}
     for name, (kind, aliases) in DIMENSIONS.items():
-        if name in given or (name in special and name not in own):
+        if name in given or (name in special and name not in own) or (name in PERIOD and report == "developers"):
             continue
         first = next((form for form in map(compact, aliases) if form in seen), None)
         if first is not None:

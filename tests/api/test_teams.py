@@ -47,6 +47,14 @@ def test_the_sandboxs_teams_are_found_by_name_by_id_and_as_listed(
     assert all(team.developer_count is not None for team in root.walk())
 
 
+@pytest.mark.parametrize("count", [None, -1, 2.5, True, "7", 10**19, {}])
+def test_what_is_no_count_is_none(client_to: MakeClient, count: object) -> None:
+    answer, _ = answering(trees(record(1, teamCount=count)), httpx.Response(200, json=node(10, developerCount=count)))
+    client = client_to(answer, **ACCOUNT)
+    assert [tree.team_count for tree in client.list_org_trees()] == [None]
+    assert client.list_teams(1).developer_count is None
+
+
 def test_trees_and_teams_are_read_as_documented(client_to: MakeClient) -> None:
     answer, asked = answering(
         trees(record(1), record(2, rootTeamRefId=None, teamCount=None)),

@@ -132,6 +132,32 @@ def test_the_list_is_read_as_csv_with_or_without_a_team(tmp_path: Path, body: by
     assert rows[0]["developer"] in {"One", "One, the first"}
 
 
+LIST = b"""Name,Email,Team,Start_Date,End Date,Granularity,Active Days,Manager Rating
+One,one@example.com,Web,2020-01-01,,a,3,High
+Two,two@example.com,,May 2021,2026-11-05,b,,
+"""
+
+
+def test_a_developers_own_days_stay_and_who_has_no_team_lands_too(tmp_path: Path) -> None:
+    sei_lake.publish(tmp_path / "lake", [stage(tmp_path, LIST)], published_at=datetime.now(UTC))
+    names = ["developer", "team", "sei_start_date", "sei_end_date", "sei_granularity", "active_days", "manager_rating"]
+    rows = read_table(tmp_path / "lake", "developers").select(names).to_pylist()
+    assert sorted([list(row.values()) for row in rows]) == [
+        ["One", "Web", "2020-01-01", None, "a", 3.0, "High"],
+        ["Two", "all developers", "May 2021", "2026-11-05", "b", None, None],
+    ]
+
+
+@pytest.mark.parametrize("policy", ["hash", "drop"])
+def test_under_another_policy_the_team_alone_is_in_clear(tmp_path: Path, policy: str) -> None:
+    manifest = stage(tmp_path, LIST, policy, hash_key=bytes.fromhex(SECRET))
+    sei_lake.publish(tmp_path / "lake", [manifest], published_at=datetime.now(UTC))
+    rows = read_table(tmp_path / "lake", "developers").to_pylist()
+    assert [row["team"] for row in rows] == ["Web", "all developers"]
+    cells = {str(value) for row in rows for value in row.values()}
+    assert not cells & {"One", "one@example.com", "2020-01-01", "May 2021", "2026-11-05", "a", "b", "3.0", "3", "High"}
+
+
 @pytest.mark.parametrize("body", [b'Name,Email\n"One', b"Name,Email\n\xff,x\n", b"", b"<html></html>"])
 def test_what_is_no_csv_is_refused_without_its_values(tmp_path: Path, body: bytes) -> None:
     with pytest.raises(sei_lake.LakeError) as refused:
@@ -165,7 +191,7 @@ def test_what_a_killed_task_left_of_the_list_is_swept_by_the_next(
     assert not list(temporary.glob("*-of-a-killed-one"))
 
 
-def stage(tmp_path: Path, body: bytes) -> Any:
+def stage(tmp_path: Path, body: bytes, policy: str = "keep", **options: Any) -> Any:
     file = tmp_path / "list"
     file.write_bytes(body)
     return stage_developers(
@@ -175,5 +201,6 @@ def stage(tmp_path: Path, body: bytes) -> Any:
         read_at=datetime.now(UTC),
         run_id="run",
         exported_at=datetime.now(UTC),
-        personal_data="keep",
+        personal_data=policy,
+        **options,
     )

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from sei_provider import lake as sei_lake
 from sei_provider.api import SeiInputError
 from sei_provider.lake import read_table
 from sei_provider.lake.model import run_key
@@ -208,6 +209,36 @@ def test_a_dora_report_is_a_table_of_its_own_with_figures_as_numbers_and_ratings
         assert any(isinstance(row[name], float) for row in landed)
         assert all(row[name] is None or isinstance(row[name], float) for row in landed)
     assert all(row["overall_dora_rating"] != "—" for row in landed)
+
+
+@pytest.mark.parametrize("report_name", ["dora_report", "efficiency"])
+@pytest.mark.parametrize("header", ["Overall DORA", "overallRating", "Tier"])
+def test_contract_22_a_dash_is_none_in_a_rating_of_any_name(tmp_path: Path, report_name: str, header: str) -> None:
+    (tmp_path / "file").write_text(f"Granularity,Team,{header}\nJan 2026,—,Elite\nJan 2026,Web,—\n")
+    day = datetime(2026, 2, 1, tzinfo=UTC)
+    manifest = sei_lake.stage(
+        tmp_path / "file",
+        folder=tmp_path / "lake" / "_staging",
+        slice=sei_lake.Slice(
+            table="dora",
+            report=report_name,
+            scope="team:1",
+            start=date(2026, 1, 1),
+            end=date(2026, 1, 31),
+            granularity="monthly",
+            metrics=frozenset(),
+            definition={},
+        ),
+        request="request",
+        export_id="exp_1",
+        created_at=day,
+        run_id="run",
+        exported_at=day,
+    )
+    sei_lake.publish(tmp_path / "lake", [manifest], published_at=day)
+    landed = sei_lake.read_table(tmp_path / "lake", "dora").to_pydict()
+    column = header.lower().replace(" ", "_")
+    assert dict(zip(landed["team"], landed[column], strict=True)) == {"—": "Elite", "Web": None}
 
 
 def test_another_calculation_is_another_table(sandbox: SandboxControl, lake: Path) -> None:

@@ -22,8 +22,8 @@ from sei_provider.lake.storage.scratch import scratch_folder
 
 REPORT = "developers"
 _EVERYBODY = "all developers"
-"""The team of each row of a list without teams, and its scope."""
-_TEAM_HEADERS = frozenset(map(compact, DIMENSIONS["team"][1]))
+"""The team of each row that names none, and the list's scope."""
+_TEAM_HEADERS = tuple(map(compact, DIMENSIONS["team"][1]))
 
 
 def stage_developers(
@@ -72,18 +72,24 @@ def stage_developers(
 
 
 def _with_team(file: Path, target: Path) -> Path:
-    """Write the list with a column of the team, which every table has, unless it has one."""
+    """Write the list with a team in each row, as every table has it: a list may have no teams, a developer none."""
     with file.open(encoding="utf-8-sig", newline="") as source:
         try:
             records = csv.reader(source, strict=True)
             header = next(records, None)
-            is_markup = header is not None and "".join(header).lstrip().startswith("<")  # which `stage` tells
-            if not header or is_markup or _TEAM_HEADERS.intersection(map(compact, header)):
+            if not header or "".join(header).lstrip().startswith("<"):  # which `stage` tells
                 return file
+            forms = list(map(compact, header))
+            place = next((forms.index(form) for form in _TEAM_HEADERS if form in forms), None)
             with target.open("w", encoding="utf-8", newline="") as rest:
                 writer = csv.writer(rest, quoting=csv.QUOTE_ALL, lineterminator="\n")
-                writer.writerow(["Team", *header])
-                writer.writerows([_EVERYBODY, *record] for record in records if record)
+                writer.writerow(header if place is not None else ["Team", *header])
+                for record in filter(None, records):
+                    if place is None:
+                        record.insert(0, _EVERYBODY)
+                    elif place < len(record):
+                        record[place] = record[place] or _EVERYBODY
+                    writer.writerow(record)
         except (csv.Error, UnicodeDecodeError) as error:
             msg = f"the list of developers is no CSV in UTF-8: {type(error).__name__} in line {records.line_num}"
             raise CsvError(msg) from None

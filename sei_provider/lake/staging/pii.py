@@ -127,6 +127,8 @@ class Privacy:
     def _is_unknown(self, column: Column, not_ratings: Collection[str]) -> bool:
         if _ADDRESS.search(column.header):
             return True
+        if self.report == "developers":  # no document names a column of theirs, so not even the form of a name counts
+            return column.name not in DIMENSIONS
         if column.type is not None or column.is_named:
             return False
         return not column.name.endswith("_rating") or column.name in not_ratings

@@ -20,6 +20,8 @@ from sei_provider.lake.columns import (
     LINEAGE,
     MAX_DIGITS,
     PLAIN_NUMBER,
+    RATED,
+    TEAM_ID,
     TEXT_SUFFIXES,
     Column,
     ColumnType,
@@ -76,6 +78,7 @@ def infer_types(
 def cast_columns(rows: pa.Table, schema: TableSchema) -> pa.Table:
     """Cast staged text to the types of the table. `infer_types` has checked that every value fits."""
     types = {column.name: column.type for column in schema.columns}
+    is_rated = schema.definition.get("report") in RATED
     names, columns = rows.schema.names, rows.columns
     for index, (name, values) in enumerate(zip(names, columns, strict=True)):
         if not pa.types.is_string(values.type) or name in LINEAGE:
@@ -83,7 +86,7 @@ def cast_columns(rows: pa.Table, schema: TableSchema) -> pa.Table:
         kind = types.get(name)
         if kind in _CASTS:
             columns[index] = _CASTS[kind](values)
-        elif kind is None or name.endswith("_rating"):
+        elif kind is None or name.endswith("_rating") or (is_rated and name not in DIMENSIONS and name != TEAM_ID):
             columns[index] = without_dash(values)
     return pa.Table.from_arrays(columns, names)  # at once: setting one column copies the list of all
 
