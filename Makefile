@@ -13,8 +13,9 @@ NEWEST := 3.3.2
 OLDER := 3.1.8 3.2.2
 AIRFLOW_PART := tests/hooks tests/operators tests/triggers tests/cli tests/dags tests/whole tests/test_package.py
 LIBRARY_PART := tests/api tests/lake tests/sandbox
-# One worker for each of two cores; all that needs a real Airflow is one group, so there is one Airflow.
-PYTEST := python -m pytest --numprocesses 2 --dist loadgroup
+# Three workers for two cores, because that of the real Airflow waits most of the time; what needs it is one group, so
+# there is one Airflow.
+PYTEST := python -m pytest --numprocesses 3 --dist loadgroup
 
 # A machine that sets it would have each of the tests' many processes compile what it imports anew.
 unexport PYTHONDONTWRITEBYTECODE

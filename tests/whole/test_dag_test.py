@@ -61,6 +61,7 @@ def environment(whole: Whole, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "-1",
             "AIRFLOW_CONN_SEI_DEFAULT": json.dumps(connection),
             "AIRFLOW_VAR_SEI_LAKE": str(home / "lake"),
+            "AIRFLOW_VAR_SEI_ISSUE_STATUSES": '["In Progress"]',
             "PYTHONPATH": str(PROJECT),
         }
 

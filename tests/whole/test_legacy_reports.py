@@ -16,7 +16,7 @@ def test_a_weeks_reports_land_as_one_slice_a_team(whole: Whole) -> None:
     assert whole.airflow.wait("sei_legacy_reports", run_id, timeout=180) == "success"
     week = [each for each in whole.sandbox.reports()[before:] if each["body"]["dateStart"] < "2026-03-17"]
     assert Counter(each["report"] for each in week) == dict.fromkeys(
-        ("team_report", "contributor_report"), len(TEAM_IDS)
+        ("team_report", "contributor_report", "dora_report"), len(TEAM_IDS)
     )
     (start,) = {date.fromisoformat(each["body"]["dateStart"]) for each in week}
     (end,) = {date.fromisoformat(each["body"]["dateEnd"]) for each in week}
@@ -25,3 +25,5 @@ def test_a_weeks_reports_land_as_one_slice_a_team(whole: Whole) -> None:
     assert Counter(row["_scope"] for row in rows) == dict.fromkeys((f"team:{team}" for team in TEAM_IDS), 1)
     people = read_table(whole.stack.lake, "contributor_report_weekly", start=start, end=start)
     assert set(people["_scope"].to_pylist()) == {f"team:{team}" for team in TEAM_IDS}
+    figures = read_table(whole.stack.lake, "dora_report_weekly", start=start, end=start)
+    assert set(figures["_scope"].to_pylist()) == {f"team:{team}" for team in TEAM_IDS}

@@ -35,7 +35,7 @@ def test_a_dry_run_asks_for_nothing(whole: Whole) -> None:
     assert whole.airflow.wait("sei_backfill", run_id, timeout=120) == "success"
     states = whole.states("sei_backfill", run_id)
     assert {state for task, state in states.items() if "." in task} == {"skipped"}
-    assert "30 exports: 70 requests or more" in whole.airflow.task_log("sei_backfill", run_id, "plan")
+    assert "40 exports: 100 requests or more" in whole.airflow.task_log("sei_backfill", run_id, "plan")
     assert exports_of(whole.sandbox) == []
 
 
