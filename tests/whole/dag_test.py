@@ -10,6 +10,7 @@ import importlib
 import json
 import sys
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 from airflow.__main__ import main as airflow
@@ -52,7 +53,7 @@ def by_command(name: str) -> Iterator[tuple[str, Any]]:
     dag_id = name.removeprefix(COMMAND)
     sys.argv = ["airflow", "dags", "test", dag_id]
     airflow()
-    (run,) = DagRun.find(dag_id=dag_id)
+    run = max(DagRun.find(dag_id=dag_id), key=attrgetter("id"))
     yield dag_id, run
 
 
