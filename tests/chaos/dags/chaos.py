@@ -17,7 +17,7 @@ def teams(params: dict[str, Any]) -> list[list[str]]:
     return params["batches"]
 
 
-for report in ("productivity", "sprint", "business_alignment"):
+for report in ("productivity", "sprint", "business_alignment", "efficiency"):
     with DAG(
         f"chaos_{report}", schedule=None, params={"batches": [], "lake": "", "start": "2026-01-01", "end": "2026-02-28"}
     ):
