@@ -22,6 +22,7 @@ from dev import lake_files, report
 from dev.airflow_client import AirflowClient
 from dev.emulation import compose
 from dev.emulation.cluster import Cluster
+from dev.emulation.exposure import exposed
 from dev.emulation.whereabouts import Whereabouts
 from dev.expected import TABLES, rows_in, rows_sent
 from dev.processes import BackgroundProcess, StackError, exit_on_sigterm
@@ -32,6 +33,7 @@ from sei_provider.plural import plural
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 
+EXAMPLE = PROJECT / ".env.example"
 TEAMS = 200
 EXPORT_SECONDS = 20  # long enough for a triggerer to be killed while it waits
 EXPORTS_BEFORE_KILL = 100
@@ -82,7 +84,7 @@ class AdminClient(AirflowClient):
 
 def _variables() -> dict[str, str]:
     """.env.example, filled in: a secret for everything that stands empty there, and more teams than the demo has."""
-    example = dotenv_values(PROJECT / ".env.example")
+    example = dotenv_values(EXAMPLE)
     variables = {name: value or Fernet.generate_key().decode() for name, value in example.items()}
     return variables | {
         "SANDBOX_TEAMS": str(TEAMS),
@@ -116,6 +118,10 @@ def _story(cluster: Cluster, names: list[str], variables: dict[str, str], folder
         wrong = _watch(airflow, cluster, sandbox, seen)
     _show_parts(seen)
     wrong += _too_few(seen)
+    secrets = {name: variables[name] for name, value in dotenv_values(EXAMPLE).items() if not value}
+    shown = exposed(cluster.processes.values(), secrets, allowed={"sandbox-1": "SEI_API_KEY"})
+    say(f"{len(secrets)} secrets; in commands and environments of running processes: {', '.join(shown) or 'none'}")
+    wrong += shown
     report.heading("Requests to SEI")
     exports = sandbox.exports()
     report.requests(sandbox.summary(), Counter(export["report"] for export in exports))

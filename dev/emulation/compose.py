@@ -39,6 +39,8 @@ class Service:
     """An argument list; empty without a health check."""
     waits_for: Mapping[str, str]
     """Service to condition, as in `{"postgres": "service_healthy"}`."""
+    files: Mapping[str, str]
+    """Its secrets and configs: path in the container to content."""
     volumes: Sequence[Volume]
     ports: Sequence[int]
     """The ports that it listens on in its container."""
@@ -51,17 +53,20 @@ def read(file: Path, variables: Mapping[str, str]) -> dict[str, Service]:
     """Return the services of a compose file that `COMPOSE_PROFILES` asks for, by name, in the file's order.
 
     Raises:
-        ComposeError: a variable that the file requires is missing or empty; names it.
+        ComposeError: a variable that the file requires, anywhere in it, is missing or empty, or that of a secret is
+            missing; names it.
     """
-    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    document = interpolate(yaml.safe_load(file.read_text(encoding="utf-8")), variables)
     profiles = set(filter(None, variables.get("COMPOSE_PROFILES", "").split(",")))
     asked = {
         name: described
         for name, described in document["services"].items()
         if not described.get("profiles") or profiles & set(described["profiles"])
     }
+    secrets = {name: _secret(name, how["environment"], variables) for name, how in document.get("secrets", {}).items()}
+    configs = {name: how["content"] for name, how in document.get("configs", {}).items()}
     return {
-        name: _service(name, interpolate(described, variables), present=asked.keys())
+        name: _service(name, described, secrets=secrets, configs=configs, present=asked.keys())
         for name, described in asked.items()
     }
 
@@ -87,7 +92,21 @@ def _replaced(found: re.Match[str], variables: Mapping[str, str]) -> str:
     return found["rest"]
 
 
-def _service(name: str, described: Mapping[str, Any], *, present: Collection[str]) -> Service:
+def _secret(name: str, variable: str, variables: Mapping[str, str]) -> str:
+    if variable not in variables:
+        msg = f"the secret {name} is the variable {variable}, which is not set"
+        raise ComposeError(msg)
+    return variables[variable]
+
+
+def _service(
+    name: str,
+    described: Mapping[str, Any],
+    *,
+    secrets: Mapping[str, str],
+    configs: Mapping[str, str],
+    present: Collection[str],
+) -> Service:
     return Service(
         name=name,
         image=described["image"],
@@ -97,6 +116,8 @@ def _service(name: str, described: Mapping[str, Any], *, present: Collection[str
         waits_for={
             other: how["condition"] for other, how in described.get("depends_on", {}).items() if other in present
         },
+        files={f"/run/secrets/{secret}": secrets[secret] for secret in described.get("secrets", [])}
+        | {config["target"]: configs[config["source"]] for config in described.get("configs", [])},
         volumes=[Volume(*mount.split(":")[:2]) for mount in described.get("volumes", [])],
         ports=[
             int(str(port).rpartition(":")[2]) for port in (*described.get("expose", []), *described.get("ports", []))

@@ -27,6 +27,10 @@ def complete(instance: Instance, machine: OneMachine) -> Instance:
     (instance.home / "tmp").mkdir(parents=True)
     for volume in instance.service.volumes:
         machine.path(volume).mkdir(parents=True, exist_ok=True)
+    for path, content in instance.files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(content, encoding="utf-8")
     name = instance.service.image.rpartition(":")[0]
     if name not in _IMAGES:
         msg = f"{instance.name} runs the image {name}, which has no stand-in here; known: {[*_IMAGES]}"
@@ -48,9 +52,7 @@ def _airflow(instance: Instance, _machine: OneMachine) -> Instance:
 def _postgres(instance: Instance, machine: OneMachine) -> Instance:
     programs = Path(command_from_package("initdb", "postgresql")).parent
     data = machine.path(instance.service.volumes[0])
-    password = instance.home / "password"
-    password.touch(mode=0o600)
-    password.write_text(instance.environment["POSTGRES_PASSWORD"], encoding="utf-8")
+    password = instance.environment["POSTGRES_PASSWORD_FILE"]
     user: list[str] = []
     if os.geteuid() == 0:
         user = ["setpriv", f"--reuid={POSTGRES_USER}", f"--regid={POSTGRES_USER}", "--init-groups"]
@@ -71,7 +73,7 @@ def _postgres(instance: Instance, machine: OneMachine) -> Instance:
 
 def _redis(instance: Instance, _machine: OneMachine) -> Instance:
     command_from_package("redis-server", "redis-server")
-    return replace(instance, command=[*instance.command, "--bind", "127.0.0.1"])
+    return instance
 
 
 def _s3(instance: Instance, machine: OneMachine) -> Instance:

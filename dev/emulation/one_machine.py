@@ -14,7 +14,7 @@ from dev.emulation.compose import Service, Volume
 from dev.processes import free_ports
 from dev.stack import INHERITED, PROJECT
 
-_PORT = re.compile(r"(?:^|(?<=[:=]))\d+(?=$|[/\"])")
+_PORT = re.compile(r"(?:^|(?<=[:=\s]))\d+(?=$|[/\"\s])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class Instance:
     command: list[str]
     environment: dict[str, str]
     healthcheck: list[str]
+    files: dict[Path, str]
+    """Its secrets and configs: path on this machine, below `home`, to content."""
     home: Path
     """A folder of its own."""
 
@@ -58,22 +60,29 @@ class OneMachine:
 
     def _instance(self, service: Service, name: str) -> Instance:
         home = self._folder / "machines" / name
-        given = {key: self._here(value, service) for key, value in service.environment.items()}
+        given = {key: self._here(value, service, home) for key, value in service.environment.items()}
         return Instance(
             name=name,
             service=service,
-            command=[self._here(word, service) for word in service.command],
+            command=[self._here(word, service, home) for word in service.command],
             environment=_outside(name, home) | given,
-            healthcheck=[self._here(word, service) for word in service.healthcheck],
+            healthcheck=[self._here(word, service, home) for word in service.healthcheck],
+            files={_below(home, path): self._here(content, service, home) for path, content in service.files.items()},
             home=home,
         )
 
-    def _here(self, text: str, service: Service) -> str:
+    def _here(self, text: str, service: Service, home: Path) -> str:
         text = self._host.sub("127.0.0.1", text)
         text = _PORT.sub(lambda found: str(self._ports.get(int(found[0]), found[0])), text)
-        for volume in service.volumes:
-            text = re.sub(rf"{re.escape(volume.target)}(?![\w.-])", str(self.path(volume)), text)
+        places = {volume.target: self.path(volume) for volume in service.volumes}
+        places |= {path: _below(home, path) for path in service.files}
+        for target, place in places.items():
+            text = re.sub(rf"{re.escape(target)}(?![\w.-])", str(place), text)
         return text
+
+
+def _below(home: Path, path: str) -> Path:
+    return home / path.removeprefix("/")
 
 
 def _outside(name: str, home: Path) -> dict[str, str]:

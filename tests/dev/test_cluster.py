@@ -21,6 +21,7 @@ SERVER = Service(
     environment={},
     healthcheck=["curl", "--fail", "--silent", "http://localhost:7000/ready"],
     waits_for={"first": "service_completed_successfully"},
+    files={},
     volumes=[Volume("kept", "/kept")],
     ports=[7000],
     replicas=1,
@@ -42,6 +43,17 @@ def test_a_service_starts_when_what_it_waits_for_is_done_and_is_reached_where_it
     cluster.start("first", "server")
     assert cluster.processes["first-1"].returncode == 0
     assert httpx.get(f"{cluster.url('server')}/ready", trust_env=False).text == "first-1\n"
+
+
+def test_a_service_reads_its_secrets_from_files_that_only_their_owner_reads_and_no_others(tmp_path: Path) -> None:
+    told = "cat /run/secrets/word > /kept/ready; stat -c %a /run/secrets/word >> /kept/ready"
+    first = replace(FIRST, command=["/bin/sh", "-ec", told], files={"/run/secrets/word": "hidden\n"})
+    other = replace(FIRST, name="other", command=["/bin/sh", "-ec", "cat /run/secrets/word"])
+    with Cluster({"first": first, "server": SERVER, "other": other}, tmp_path) as cluster:
+        cluster.start("first", "server")
+        assert httpx.get(f"{cluster.url('server')}/ready", trust_env=False).text == "hidden\n600\n"
+        with pytest.raises(StackError, match=r"other-1 ended with 1(.|\n)*No such file"):
+            cluster.start("other")
 
 
 def test_nothing_is_left_when_it_ends(tmp_path: Path) -> None:

@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.fernet import Fernet
 from dotenv import dotenv_values
 
 from dev.emulation import compose as reader
+from dev.emulation import images
+from dev.emulation.one_machine import OneMachine
 
 PROJECT = Path(__file__).resolve().parents[2]
 BUILT_HERE = "airflow-provider-sei:"
-SECRET = re.compile(r"password|secret|key|token|conn_|://[^/]*:[^/]*@", re.IGNORECASE)
 REQUIRED_VARIABLE = re.compile(r"\$\{(\w+):\?[^}]*\}")
 SETTING = re.compile(r"\$\{(\w+):-[^}]*\}")
 ANY_VARIABLE = re.compile(r"(?<!\$)\$\{?(\w+)")
@@ -32,6 +34,7 @@ SECRETS = {
     "S3_SECRET_KEY",
     "SEI_API_KEY",
 }
+OF_SECRETS = re.compile(r"^AIRFLOW__SECRETS__|_CMD$")
 PINNED = re.compile(r"^[\w./-]+:[\w.-]*\d+\.\d+[\w.-]*$")
 
 # Reads argument lists from stdin and gives those that Airflow's own command line refuses.
@@ -45,6 +48,19 @@ for arguments in json.load(sys.stdin):
     except SystemExit:
         refused.append(arguments)
 json.dump(refused, sys.stdout)
+"""
+
+# Prints what Airflow has for each setting and connection that the compose file gives as a file.
+READ_SECRETS = """
+import json
+from airflow.configuration import conf
+settings = ["api.secret_key", "api_auth.jwt_secret", "celery.broker_url", "core.fernet_key"]
+settings += ["database.sql_alchemy_conn"]
+found = {setting: conf.get(*setting.split(".")) for setting in settings}
+connections = conf._get_custom_secret_backend(worker_mode=True)
+for name in ("lake", "sei_default", "sei_redis"):
+    found[name] = connections.get_connection(name).password
+print(json.dumps(found))
 """
 
 
@@ -84,11 +100,11 @@ def test_there_is_a_second_worker_and_a_second_triggerer_to_take_over(compose: d
     assert compose["services"]["scheduler"]["environment"]["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
 
 
-def test_all_of_airflow_has_the_same_environment_but_for_the_keys_of_connections(compose: dict[str, Any]) -> None:
+def test_all_of_airflow_has_the_same_environment_but_for_the_files_of_its_secrets(compose: dict[str, Any]) -> None:
     airflow = [service for service in compose["services"].values() if "AIRFLOW__CORE__EXECUTOR" in str(service)]
     assert len(airflow) == 6
     settings = [
-        {name: value for name, value in service["environment"].items() if not name.startswith("AIRFLOW_CONN_")}
+        {name: value for name, value in service["environment"].items() if not OF_SECRETS.search(name)}
         for service in airflow
     ]
     assert all(each == settings[0] for each in settings)
@@ -116,19 +132,92 @@ def test_every_image_is_built_here_or_pinned_to_a_version(compose: dict[str, Any
     )
 
 
-def test_no_secret_is_written_down_or_has_a_default(compose: dict[str, Any]) -> None:
-    secrets = {
-        f"{service}: {name}": value
-        for service, description in compose["services"].items()
-        for name, value in description.get("environment", {}).items()
-        if (SECRET.search(name) or SECRET.search(str(value))) and not name.startswith("AIRFLOW_VAR_")
+def test_each_secret_comes_as_a_file_from_its_variable_and_from_nowhere_else(compose: dict[str, Any]) -> None:
+    assert {how["environment"] for how in compose["secrets"].values()} == SECRETS
+    assert {variable for line in compose["x-required"] for variable in REQUIRED_VARIABLE.findall(line)} == SECRETS
+    services = json.dumps(compose["services"])
+    assert [secret for secret in SECRETS if f"{{{secret}" in services] == []
+
+
+def test_no_environment_command_or_healthcheck_of_any_service_shows_a_secret() -> None:
+    services = reader.read(PROJECT / "docker-compose.yaml", _filled_in())
+    shown = {
+        (name, secret)
+        for name, service in services.items()
+        for words in ([*service.environment.values()], service.command, service.healthcheck)
+        for secret in SECRETS
+        if f"a-{secret}" in " ".join(words)
     }
-    assert {
-        "postgres: POSTGRES_PASSWORD",
-        "s3: ROOT_SECRET_ACCESS_KEY",
-        "worker: AIRFLOW__CELERY__BROKER_URL",
-    } <= secrets.keys()
-    assert [name for name, value in secrets.items() if not set(REQUIRED_VARIABLE.findall(value)) & SECRETS] == []
+    assert shown == set()
+
+
+@pytest.mark.parametrize("how", ["missing", "empty"])
+@pytest.mark.parametrize("secret", sorted(SECRETS))
+def test_the_file_is_refused_while_a_secret_is_missing_or_empty(secret: str, how: str) -> None:
+    variables = _filled_in()
+    del variables[secret]
+    with pytest.raises(reader.ComposeError, match=f"{secret}.*not set"):
+        reader.read(PROJECT / "docker-compose.yaml", variables | ({secret: ""} if how == "empty" else {}))
+
+
+def test_each_service_gets_the_secrets_that_it_reads_and_no_others() -> None:
+    services = reader.read(PROJECT / "docker-compose.yaml", _filled_in())
+    for name, service in services.items():
+        words = [*service.environment.values(), *service.command, *service.healthcheck]
+        assert set(re.findall(r"/run/secrets/[\w.]+", " ".join(words))) == set(service.files), name
+    assert services["postgres"].environment["POSTGRES_PASSWORD_FILE"] in services["postgres"].files
+    told = {name: {path.rpartition("/")[2] for path in service.files} for name, service in services.items()}
+    assert {name for name, files in told.items() if "jwt_secret" in files} == {"api-server", "scheduler"}
+    assert {name for name, files in told.items() if "api_secret_key" in files} == {"api-server"}
+    assert {name for name, files in told.items() if "redis_password" in files} == {"redis", "scheduler", "worker"}
+    assert told["sandbox"] == {"sei_api_key"}
+
+
+def test_airflow_reads_its_secrets_and_connections_from_the_files(tmp_path: Path) -> None:
+    key = Fernet.generate_key().decode()
+    services = reader.read(PROJECT / "docker-compose.yaml", _filled_in() | {"AIRFLOW_FERNET_KEY": key})
+    machine = OneMachine(services.values(), tmp_path)
+    environment: dict[str, str] = {}
+    for name in ("api-server", "scheduler", "worker"):
+        instance = images.complete(machine.instances(services[name])[0], machine)
+        environment |= instance.environment
+    done = subprocess.run(
+        [sys.executable, "-c", READ_SECRETS], env=environment, capture_output=True, text=True, check=True
+    )
+    broker, database = machine.port(services["redis"]), machine.port(services["postgres"])
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "api.secret_key": "a-AIRFLOW_API_SECRET_KEY",
+        "api_auth.jwt_secret": "a-AIRFLOW_JWT_SECRET",
+        "celery.broker_url": f"redis://:a-REDIS_PASSWORD@127.0.0.1:{broker}/0",
+        "core.fernet_key": key,
+        "database.sql_alchemy_conn": f"postgresql+psycopg2://airflow:a-POSTGRES_PASSWORD@127.0.0.1:{database}/airflow",
+        "lake": "a-S3_SECRET_KEY",
+        "sei_default": "a-SEI_API_KEY",
+        "sei_redis": "a-REDIS_PASSWORD",
+    }
+
+
+def test_the_store_gets_its_keys_from_the_files_in_its_own_process_alone(tmp_path: Path) -> None:
+    services = reader.read(PROJECT / "docker-compose.yaml", _filled_in())
+    machine = OneMachine(services.values(), tmp_path)
+    (store,) = machine.instances(services["s3"])
+    images.complete(store, machine)
+    start = tmp_path / "docker-entrypoint.sh"
+    start.write_text('#!/bin/sh\necho "$ROOT_ACCESS_KEY_ID $ROOT_SECRET_ACCESS_KEY $*"\n')
+    start.chmod(0o700)
+    done = subprocess.run(
+        ["/bin/sh", "-ec", *store.command],
+        env=store.environment | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [
+        "a-S3_ACCESS_KEY",
+        "a-S3_SECRET_KEY",
+        "posix",
+        str(machine.path(store.service.volumes[0])),
+    ]
 
 
 def test_the_env_file_names_every_variable_and_gives_no_secret_a_value() -> None:
@@ -165,34 +254,34 @@ def test_airflow_knows_every_command_that_is_run(compose: dict[str, Any], tmp_pa
 def test_the_filled_in_file_points_airflow_at_the_services_beside_it() -> None:
     services = reader.read(PROJECT / "docker-compose.yaml", _filled_in())
     environment = services["worker"].environment
-    sei = json.loads(environment["AIRFLOW_CONN_SEI_DEFAULT"])
+    connections = services["worker"].files["/run/secrets/connections.json"]
+    sei = json.loads(connections)["sei_default"]
     assert (sei["conn_type"], sei["host"], sei["password"]) == ("sei", "http://sandbox:8765", "a-SEI_API_KEY")
     assert sei["extra"]["allow_http"] is True
     assert sei["extra"]["rate_limit_conn_id"] == "sei_redis"
-    assert environment["AIRFLOW_CONN_SEI_REDIS"] == "redis://:a-REDIS_PASSWORD@redis:6379/1"
-    assert services["sandbox"].environment == {"SEI_SANDBOX_KEY": "a-SEI_API_KEY"}
-    assert not [word for word in services["sandbox"].command if "a-SEI_API_KEY" in word]
+    assert json.loads(connections)["sei_redis"] == "redis://:a-REDIS_PASSWORD@redis:6379/1"
+    assert services["sandbox"].environment == {}
+    assert services["sandbox"].files == {"/run/secrets/sei_api_key": sei["password"]}
     assert json.loads(environment["AIRFLOW_VAR_SEI_TEAMS"]) is None
     assert environment["AIRFLOW_VAR_SEI_LAKE"] == "s3://lake@sei/lake"
-    store = json.loads(environment["AIRFLOW_CONN_LAKE"])
-    assert store["extra"]["endpoint_url"] == "http://s3:7070"
-    assert store["password"] == services["s3"].environment["ROOT_SECRET_ACCESS_KEY"] == "a-S3_SECRET_KEY"
+    store = json.loads(connections)["lake"]
+    assert store["extra"] == {"endpoint_url": "http://s3:7070", "region_name": "us-east-1"}
+    assert store["password"] == services["s3"].files["/run/secrets/s3_secret_key"] == "a-S3_SECRET_KEY"
+    assert json.loads(services["init"].files["/run/secrets/connections.json"]) == {"lake": store}
     known = {f"{name}:{port}" for name, service in services.items() for port in service.ports}
-    named = {found for value in environment.values() for found in re.findall(r"[/@]([\w-]+:\d+)", value)}
+    named = {
+        found for value in (*environment.values(), connections) for found in re.findall(r"[/@]([\w-]+:\d+)", value)
+    }
     assert named
     assert named <= known
 
 
 def test_only_what_runs_tasks_and_triggers_has_the_api_key_and_only_they_and_init_the_lakes() -> None:
     services = reader.read(PROJECT / "docker-compose.yaml", _filled_in())
-    told = {
-        name: " ".join([*service.environment.values(), *service.command, *service.healthcheck])
-        for name, service in services.items()
-    }
+    told = {name: " ".join(service.files.values()) for name, service in services.items()}
     with_key = {"triggerer", "worker", "sandbox"}
     assert {name for name, words in told.items() if "a-SEI_API_KEY" in words} == with_key
     assert {name for name, words in told.items() if "a-S3_SECRET_KEY" in words} == {"triggerer", "worker", "init", "s3"}
-    assert not [word for service in services.values() for word in service.command if "a-SEI_API_KEY" in word]
 
 
 def test_no_process_of_airflows_services_gets_more_rights_than_its_user(compose: dict[str, Any]) -> None:
@@ -207,7 +296,8 @@ def test_an_account_of_ones_own_needs_neither_the_sandbox_nor_the_store() -> Non
     assert not services.keys() & {"sandbox", "s3"}
     assert services["init"].waits_for == {"postgres": "service_healthy"}
     environment = services["worker"].environment
-    assert json.loads(environment["AIRFLOW_CONN_SEI_DEFAULT"])["extra"]["allow_http"] is False
+    connections = json.loads(services["worker"].files["/run/secrets/connections.json"])
+    assert connections["sei_default"]["extra"]["allow_http"] is False
     assert json.loads(environment["AIRFLOW_VAR_SEI_TEAMS"]) == ["11", "12"]
 
 

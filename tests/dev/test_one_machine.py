@@ -16,6 +16,7 @@ STORE = Service(
     environment={"SECRET": "a7000b"},
     healthcheck=["ask", "http://localhost:7000/health"],
     waits_for={},
+    files={},
     volumes=[Volume("kept", "/data")],
     ports=[7000],
     replicas=1,
@@ -31,6 +32,7 @@ WORKER = replace(
         "LIKE": "http://my-store:7000",
     },
     healthcheck=["ls", "/dags/one.py"],
+    files={"/run/secrets/word": "a7000b", "/run/secrets/url.txt": "http://store:7000/0"},
     volumes=[Volume("./dags", "/dags"), Volume("kept", "/shared")],
     ports=[],
     replicas=2,
@@ -60,6 +62,23 @@ def test_hosts_ports_and_paths_become_this_machines(machine: OneMachine, tmp_pat
     assert worker.environment["URL"] == f"scheme://store:word@127.0.0.1:{port}/0"
     assert worker.environment["JSON"] == f'{{"url": "http://127.0.0.1:{port}"}}'
     assert worker.healthcheck == ["ls", f"{PROJECT}/dags/one.py"]
+
+
+def test_a_port_inside_a_shells_line_becomes_this_machines(tmp_path: Path) -> None:
+    shell = replace(STORE, command=["sh", "-ec", "store --port 7000 --keep 70001 -"])
+    machine = OneMachine([shell], tmp_path)
+    (store,) = machine.instances(shell)
+    assert store.command[2] == f"store --port {machine.port(shell)} --keep 70001 -"
+
+
+def test_the_files_of_secrets_are_each_replicas_own_and_named_by_their_place_here(machine: OneMachine) -> None:
+    asking = replace(WORKER, environment={"ASK": "cat /run/secrets/word", "NOT_MINE": "cat /run/secrets/wordy"})
+    first, second = machine.instances(asking)
+    word, url = first.home / "run/secrets/word", first.home / "run/secrets/url.txt"
+    assert first.files == {word: "a7000b", url: f"http://127.0.0.1:{machine.port(STORE)}/0"}
+    assert first.environment["ASK"] == f"cat {word}"
+    assert first.environment["NOT_MINE"] == "cat /run/secrets/wordy"
+    assert not first.files.keys() & second.files.keys()
 
 
 def test_what_only_looks_like_a_host_or_a_port_stays(machine: OneMachine) -> None:
