@@ -58,7 +58,8 @@ def test_a_team_without_an_export_and_files_left_in_staging_are_wrong(lake: _Lak
     fewer = [export for export in EXPORTS if not export["id"].startswith("sprint-12")]
     lake.rows["sprint_team_monthly"] = Counter(["sprint-11-2"])
     (tmp_path / "_staging").mkdir()
-    (tmp_path / "_staging" / "left.parquet.json").touch()
+    for name in ("left.parquet.json", "published-left.json", "teams-20261126T213852255584.json"):
+        (tmp_path / "_staging" / name).touch()
     assert distributed._differences(tmp_path, SandboxControl("http://none"), fewer) == [
         "1 of 2 teams have an export of sprint that was downloaded",
         "1 file left in staging",
