@@ -44,7 +44,7 @@ from sei_provider.operators._arguments import (
 )
 from sei_provider.operators._missing import ASKED, ERROR, MEND_AND_CLEAR, RETRY_OR_CLEAR, Missing, asked_by, sum_up
 from sei_provider.operators._splitting import request_ranges
-from sei_provider.operators._staging import Stager, manifests_of, table_of
+from sei_provider.operators._staging import Stager, is_staged, manifests_of, table_of
 from sei_provider.operators._state import BatchState, TaskCheckpoint
 from sei_provider.plural import plural
 from sei_provider.triggers.export import few
@@ -300,7 +300,7 @@ class SeiBatchOperator(BaseOperator):
         if checkpoint.is_first_try:  # what lies there is a deleted run's of the same id
             sei_lake.discard(checkpoint.folder)
         staged = sei_lake.staged(checkpoint.folder, published=True)
-        has_all = all(request.fingerprint in staged for request in requests)
+        has_all = all(is_staged(request, staged.values()) for request in requests)
         if staged and checkpoint.may_have_succeeded and (checkpoint.keeps_ids or has_all):
             self.log.info(
                 "This task was cleared after it had succeeded: exporting %s anew", plural(len(requests), "scope")
@@ -316,9 +316,9 @@ class SeiBatchOperator(BaseOperator):
         unstaged = [request for request in requests if request.fingerprint not in staged]
         self.log.info(
             "Requesting %s of %s, %s to %s (%d staged by an earlier try): %s",
-            self.report, plural(len(unstaged), "scope"), requests[0].start, requests[0].end,
+            self.report, plural(len(unstaged), "scope"), requests[0].start, requests[-1].end,
             len(requests) - len(unstaged),
-            few(request.scope.label for request in unstaged),
+            few(dict.fromkeys(request.scope.label for request in unstaged)),
         )  # fmt: skip
         checkpoint.begin()
         if staged:
@@ -341,6 +341,9 @@ class SeiBatchOperator(BaseOperator):
             return manifests
         context["ti"].xcom_push(key="return_value", value=manifests)  # the good ones go on without the others
         lacks = [Missing(scope=manifest["scope"], error=str(manifest["error"])) for manifest in failed]
+        if len({(request.start, request.end) for request in requests}) > 1:  # one for each period, or split
+            for lack, manifest in zip(lacks, failed, strict=True):
+                lack |= {"table": manifest["table"], "start": manifest["start"], "end": manifest["end"]}
         msg = f"{len(failed)} of {plural(len(requests), 'scope')} of the {self.report} export failed: {sum_up(lacks)}"
         if state.is_permanent_failure:
             raise SeiPermanentExportError("\n".join([msg, MEND_AND_CLEAR]))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -123,6 +123,16 @@ def manifests_of(requests: list[ExportRequest], state: BatchState, folder: Any) 
         elif why := state.split.get(request.fingerprint, state.errors.get(request.fingerprint)):
             manifests.append(_failed(request, why))
     return manifests
+
+
+def is_staged(request: ExportRequest, staged: Iterable[Manifest]) -> bool:
+    """Tell whether the range of a request is staged, by one export or by those of its periods."""
+    start, end = request.start.isoformat(), request.end.isoformat()
+    own = [
+        each for each in staged if each["scope"] == request.scope.label and start <= each["start"] <= each["end"] <= end
+    ]
+    days = sum((date.fromisoformat(each["end"]) - date.fromisoformat(each["start"])).days + 1 for each in own)
+    return days > (request.end - request.start).days
 
 
 def slice_of(request: ExportRequest) -> sei_lake.Slice:
