@@ -124,21 +124,27 @@ class Sandboxes:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self._open, self._patch, self._cases = ExitStack(), patch, 0
         self._sandbox: SandboxControl | None = None
-        self._calls = 0
+        self._calls = self._exports = 0
 
-    def next(self) -> SandboxControl:
+    def next(self) -> None:
         if self._sandbox is None or self._cases % 100 == 0:
             self._open.close()
             self._sandbox = self._open.enter_context(serve(teams=6, seconds=60, reuse=False))
             connect(self._patch, self._sandbox.base_url)
-            self._calls = 0
+            self._calls = self._exports = 0
         self._cases += 1
-        return self._sandbox
 
     def new_calls(self) -> int:
         """Return how many calls there were since this was last asked."""
         before, self._calls = self._calls, len(self._sandbox.requests()) if self._sandbox else 0
         return self._calls - before
+
+    def new_exports(self) -> list[dict[str, Any]]:
+        """Return the bodies of the exports that were made since this was last asked; a slow one may be looked at too."""
+        self.new_calls()
+        bodies = [export["body"] for export in self._sandbox.exports()] if self._sandbox else []
+        before, self._exports = self._exports, len(bodies)
+        return bodies[before:]
 
     def close(self) -> None:
         self._open.close()
@@ -173,10 +179,10 @@ def test_arguments_are_refused_before_any_call_or_sei_is_asked_for_what_was_mean
     }
     note(f"{way} in {zone}, rendered {rendered!r}")
     meant = _meaning(rendered, zone)
-    sandbox = sandboxes.next()
+    sandboxes.next()
     error = _run(way, arguments, drawn, zone)
     if error is None:
-        asked = [export["body"] for export in sandbox.exports()[-sandboxes.new_calls() :]]
+        asked = sandboxes.new_exports()
         assert meant is not None, f"{way}: {rendered} was accepted: {asked}"
         scopes = [body["scope"] for body in asked]
         assert sorted(scopes, key=str) == sorted(meant["scopes"], key=str)
