@@ -140,7 +140,7 @@ class Sandboxes:
         return self._calls - before
 
     def new_exports(self) -> list[dict[str, Any]]:
-        """Return the bodies of the exports that were made since this was last asked; a slow one may be looked at too."""
+        """Return the bodies of the exports made since this was last asked; a slow one may be looked at as well."""
         self.new_calls()
         bodies = [export["body"] for export in self._sandbox.exports()] if self._sandbox else []
         before, self._exports = self._exports, len(bodies)
