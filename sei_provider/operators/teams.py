@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from sei_provider import lake as sei_lake
+from sei_provider.api.errors import SeiInputError
 from sei_provider.hooks.permanent import no_retry_if_permanent
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.lake.model import ALL_TREES, TreeTeam, checked_table_name
@@ -150,6 +151,9 @@ class SeiTeamsOperator(BaseOperator):
                 if rendered or not (name in self.template_fields and is_template(getattr(self, name))):
                     check(name, getattr(self, name))
             check_flag("single_writer", self.single_writer)
+            if self.developers is not None and self.table == self.developers_table:
+                msg = f"table and developers_table are both {self.table!r}: teams and developers need a table each"
+                raise SeiInputError(msg)
 
 
 def _below(team: Team, tree: str, above: TreeTeam | None = None) -> Iterator[TreeTeam]:

@@ -106,6 +106,11 @@ def test_an_unknown_policy_is_an_error_where_the_dag_is_read(lake: Path, policy:
         read_trees(lake, "before", developers=policy)
 
 
+def test_teams_and_developers_need_a_table_each(lake: Path) -> None:
+    with pytest.raises(Exception, match="teams and developers need a table each"):
+        read_trees(lake, "before", developers="drop", developers_table="teams")
+
+
 def test_without_a_secret_nothing_is_hashed_and_the_extra_is_named(
     sandbox: SandboxControl, lake: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
