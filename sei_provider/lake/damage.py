@@ -23,7 +23,7 @@ def parsing(path: object, advice: str = MONTH) -> Iterator[None]:
     """Raise what the parser of a Parquet file raises for a damaged one as `DamagedObjectError`."""
     try:
         yield
-    except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
+    except (pa.ArrowException, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise damaged_object(path, error, advice) from error
     except OSError as error:
         # pyarrow raises it without a number for damaged bytes; a disk or a store that fails has one, or its own class.

@@ -58,7 +58,32 @@ def test_a_damaged_staged_file_is_refused_by_itself_and_names_what_to_clear(benc
     assert str(refused[0][1]).endswith("clear the export task that it came from, so that it is exported again")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[1]", b"null", b'"text"', b"\xff\xfe", b'[{"scope": 1}]'])
+FOOTERS = [b"", b"0", b"null", b"[]", b"{}", b"[1]", b"[[1]]", b'"x"', b'[["a","b","c","d"]]', b"[" * 100_000]
+REWRITTEN = [(name, value) for name in ("slice", "columns", "paths", "periods") for value in FOOTERS]
+WELL_FORMED = [(name, value) for name in ("columns", "paths") for value in (b"[]", b"{}")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [each for each in REWRITTEN if each not in WELL_FORMED], ids=lambda value: repr(value[:20])
+)
+def test_a_staged_file_that_somebody_has_rewritten_is_refused_by_itself(bench, name, value):
+    bad = bench.stage("team:1", [team_row("Eng/A", JAN)], age=1)
+    good = bench.stage("team:2", [team_row("Eng/B", JAN)], age=2)
+    path = bench.path(bad)
+    rows = pq.read_table(path)
+    footer = pq.ParquetFile(path).metadata.metadata | {f"sei.{name}".encode(): value}
+    pq.write_table(rows.replace_schema_metadata({k: v for k, v in footer.items() if k.startswith(b"sei")}), path)
+    refused = []
+    lake.publish(bench.lake, [bad, good], published_at=at(9), on_refused=lambda *found: refused.append(found))
+    assert [(manifest["scope"], type(error)) for manifest, error in refused] == [("team:1", lake.DamagedObjectError)]
+    assert bench.rows("team") == [("B",)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"{}", b"[1]", b"null", b'"text"', b"\xff\xfe", b'[{"scope": 1}]', b"[" * 100_000],
+    ids=lambda content: repr(content[:20]),
+)
 @pytest.mark.parametrize("name", ["{}", "published-{}"])
 def test_a_damaged_manifest_does_not_count_so_its_slice_is_exported_again(bench, name, content):
     path = bench.path(bench.stage("team:1", [team_row("Eng/A", JAN)], age=1))

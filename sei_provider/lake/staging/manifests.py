@@ -53,10 +53,19 @@ def _parsed(data: BinaryIO) -> list[Manifest]:
     """Return the manifests that an object holds; none if it is damaged, so that their slices are exported again."""
     try:
         content = json.load(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     found = content if isinstance(content, list) else [content]
-    return found if all(isinstance(one, dict) and one.keys() >= _NEEDED for one in found) else []
+    return found if all(_is_manifest(one) for one in found) else []
+
+
+def _is_manifest(value: object) -> bool:
+    """Return whether a value has the fields of a manifest, and text in those that manifests are found and sorted by."""
+    return (
+        isinstance(value, dict)
+        and value.keys() >= _NEEDED
+        and all(isinstance(value[name], str | None) for name in ("path", "created_at", "export_id"))
+    )
 
 
 def mark_published(manifests: Sequence[Manifest], paths: Sequence[LakePath]) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sei_provider.lake.columns import LINEAGE, Column
+from sei_provider.lake.columns import LINEAGE, Column, arrow_type
 from sei_provider.lake.damage import STAGED, parsing
 from sei_provider.lake.errors import DamagedObjectError
 from sei_provider.lake.model import Slice, SliceKey, run_key
@@ -120,8 +121,12 @@ class StagedFiles:
         for path, opened in zip(paths, _open_each(paths), strict=True):
             if isinstance(opened, DamagedObjectError):
                 self.damaged[path] = opened
-            else:
-                self._add(opened)
+                continue
+            try:
+                with parsing(path, STAGED):
+                    self._add(opened)
+            except DamagedObjectError as error:
+                self.damaged[path] = error
         for key in self._loose:
             self._join(key)
 
@@ -157,10 +162,10 @@ class StagedFiles:
                 known, run_id=min(known.run_id, staged.run_id), runs=known.runs | staged.runs
             )
             return
-        self.files[staged.slice_key] = staged
-        self.columns_key[staged.slice_key] = opened.columns_key
         if opened.columns_key not in self.columns:
             self.columns[opened.columns_key] = [self._column(column) for column in json.loads(opened.columns)]
+        self.files[staged.slice_key] = staged
+        self.columns_key[staged.slice_key] = opened.columns_key
         if rows is None or opened.size > self._room:
             self._large[staged.slice_key] = opened.path
         elif len(rows):
@@ -171,7 +176,10 @@ class StagedFiles:
 
     def _column(self, values: Sequence[Any]) -> Column:
         """Return one object for equal columns: of 400 files with 2,000 columns each there are 800,000."""
-        return self._known.setdefault(tuple(values), Column(*values))
+        column = Column(*values)
+        _require_text(column.name, column.header)
+        arrow_type(column)
+        return self._known.setdefault(tuple(values), column)
 
     def _join(self, columns_key: bytes) -> None:
         if loose := self._loose[columns_key]:
@@ -247,6 +255,13 @@ def _open(path: Path) -> _Opened:
                 for path, sprint, first, last in json.loads(footer.get(SPRINTS_KEY, b"[]"))
             ),
         )
+        _require_text(slice_.table, slice_.report, slice_.scope, slice_.granularity)
+        _require_text(staged.export_id, staged.run_id, staged.reading, *staged.paths_put_aside)
+        _require_text(*chain.from_iterable(staged.teams))
+        names = file.schema_arrow.names
+        if len(set(names)) < len(names) or (file.metadata.num_rows and not staged.months) or staged.quarantined < 0:
+            msg = "a column stands twice in it, its rows have no period, or it tells of less than no rows"
+            raise ValueError(msg)
         groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
         size = sum(group.total_byte_size + group.num_columns * _ARRAY_BYTES for group in groups)
         if not groups:  # pyarrow 18 cannot read a file without row groups
@@ -254,6 +269,13 @@ def _open(path: Path) -> _Opened:
         else:
             rows = file.read(use_threads=False) if size <= _SMALL_BYTES else None
         return _Opened(path, staged, rows, size, footer[COLUMNS_KEY])
+
+
+def _require_text(*values: object) -> None:
+    for value in values:
+        if not isinstance(value, str):
+            msg = f"text is wanted where a {type(value).__name__} is"
+            raise TypeError(msg)
 
 
 def _by_columns(groups: Iterable[tuple[StagedFile, pa.Table]]) -> Iterator[list[tuple[StagedFile, pa.Table]]]:
