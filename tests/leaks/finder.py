@@ -84,8 +84,10 @@ class Finder:
                     yield f"table {name}", text
 
     def _processes(self) -> Iterator[tuple[str, str]]:
-        for process in psutil.process_iter(["cmdline"]):
-            yield "ps", "\n".join(process.info["cmdline"] or ())
+        # Those of this test, because somebody else's command line on the machine may hold the same made-up key.
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):  # ended just now
+                yield "ps", "\n".join(process.cmdline())
 
     def _files(self, name: str) -> Iterator[tuple[str, str]]:
         for path in sorted(self._folders[name].rglob("*")):
