@@ -161,7 +161,9 @@ def _packed(text):
 
 
 @pytest.mark.parametrize(
-    "body", [b"\x1f\x8b", b"\x1f\x8bno gzip", _packed("A,b\n")[:-9], _packed("A,b\n")[:20] + b"xxxx"]
+    "body",
+    [b"\x1f\x8b", b"\x1f\x8bno gzip", _packed("A,b\n")[:-9], _packed("A,b\n")[:20] + b"xxxx"],
+    ids=["two bytes", "no gzip", "cut off", "overwritten"],  # gzip writes the time, and workers must collect the same
 )
 def test_a_damaged_raw_copy_is_told_after_the_tables_are_erased(bench, body):
     bench.header = "Developer,Team,Start_Date,PR_MERGED"
