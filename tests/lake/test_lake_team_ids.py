@@ -58,6 +58,14 @@ def check_teams(story: Story) -> None:
     dialect="from the root",
     nights=[Night(changes=[("split", 3, 0, "A")], exports=[(2, 1)], between=[])],
 )
+@example(  # a child of its parent's name that has moved away when SEI gives back an export that has it
+    world={1: Node("Eng", None), 2: Node("A", 1), 3: Node("B", 1), 4: Node("A", 2), 5: Node("A/B", 1)},
+    dialect="no hierarchy",
+    nights=[
+        Night(changes=[], exports=[(1, 0)], between=[("create", 0, 0, "Eng"), ("create", 0, 0, "Eng")]),
+        Night(changes=[("move", 17, 0, "Eng")], exports=[(1, 0)], between=[], reuses=True),
+    ],
+)
 @given(world=WORLDS, dialect=st.sampled_from(DIALECTS), nights=st.lists(NIGHTS, min_size=1, max_size=3))
 def test_a_team_id_is_never_wrong_and_there_where_it_is_certain(world, dialect, nights):
     check(world, dialect, nights)

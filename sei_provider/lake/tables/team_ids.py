@@ -90,16 +90,17 @@ def _own_leaf(scope: str, readings: Sequence[TreeReading], team: str, path: str)
     """Return the scope's team if it is a leaf in all readings and the row is its own.
 
     Where a hierarchy starts is not documented, nor whether it ends with the team: SEI's one example of time in status
-    ends with the team above (CONTRACT, sections 1a and 3). Both readings are needed to tell this from a child team.
+    ends with the team above (CONTRACT, sections 1a and 3). Both readings are needed to tell this from a child team, and
+    so they are where the file has no hierarchy: a child that has left may have had its parent's name.
     """
     scope_id = _scope_id(scope)
     own = [reading.by_id[scope_id] for reading in readings if scope_id and scope_id in reading.by_id]
     if not all(each.leaf for each in own):
         return None
     for each in own:
-        paths = {each.path, each.name, f"{scope}/{each.name}"}
-        if len(readings) > 1:
-            paths.add(each.path.removesuffix(f"/{each.name}"))
+        paths = {each.path, each.name}
+        if len(own) > 1:
+            paths |= {f"{scope}/{each.name}", each.path.removesuffix(f"/{each.name}")}
         if team == each.name and path in paths:
             return scope_id
     return None
