@@ -285,7 +285,8 @@ def test_every_bound_is_in_the_documentation() -> None:
         "headers, with all interim answers": f"{bounds.HEAD_BYTES // kib} KiB",
         "a JSON reply, unpacked": f"{bounds.REPLY_BYTES // mib} MiB, {bounds.REPLY_VALUES:,} values",
         "the teams of an org tree": (
-            f"{bounds.TREE_BYTES // mib} MiB, {bounds.TREE_VALUES:,} values, {bounds.TREE_LEVELS} levels"
+            f"{bounds.TREE_BYTES // mib} MiB, {bounds.TREE_VALUES:,} values, {bounds.TREE_LEVELS} levels, "
+            f"{bounds.TREE_PATH_CHARS // mib} Mi characters of paths"
         ),
         "a page of a list": f"{bounds.PAGE_ENTRIES} entries",
         "a list": f"{bounds.LIST_PAGES:,} pages",
