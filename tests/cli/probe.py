@@ -5,10 +5,8 @@ With `--write` the page gets it anew; without, it is printed. The sandbox's date
 
 from __future__ import annotations
 
-import sys
 import time
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 from sei_provider.api import SeiClient
@@ -16,9 +14,9 @@ from sei_provider.cli.probe import report_text
 from sei_provider.cli.survey import Survey
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
+from tests.printed_page import PrintedPage
 
-PAGE = Path(__file__).parents[2] / "docs" / "probe.md"
-BEGINS, ENDS = "<!-- printed by tests/cli/probe.py -->", "<!-- end of it -->"
+PAGE = PrintedPage("probe.md", "tests/cli/probe.py")
 NAMES = {"org_identifier": "acme", "project_identifier": "web"}
 TODAY = date(2026, 3, 18)
 DIALECTS = {
@@ -50,14 +48,5 @@ def outputs() -> str:
     return "\n\n".join(parts)
 
 
-def page_with(new: str) -> str:
-    """Return the page with other outputs."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGINS)
-    return f"{before}{BEGINS}\n\n{new}\n\n{ENDS}{rest.partition(ENDS)[2]}"
-
-
 if __name__ == "__main__":
-    if "--write" in sys.argv:
-        PAGE.write_text(page_with(outputs()), encoding="utf-8")
-    else:
-        print(outputs())  # noqa: T201 - its purpose
+    PAGE.main(outputs)

@@ -19,7 +19,7 @@ from sei_provider.cli.survey import Survey
 from sei_provider.sandbox.data.dialect import TRAITS
 from sei_provider.sandbox.server import serve
 from sei_provider.testing import connect
-from tests.cli.probe import NAMES, PAGE, TODAY, outputs, page_with, survey
+from tests.cli.probe import NAMES, PAGE, TODAY, outputs, survey
 from tests.operators.conftest import Task
 
 V2 = [name for name, report in REPORTS.items() if not report.legacy]
@@ -234,7 +234,7 @@ def test_issue_17_where_rows_have_no_dates_each_granularity_is_asked_for_its_lab
 
 
 def test_issue_17_the_page_shows_what_a_probe_says_of_three_dialects() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page_with(outputs()), "run python -m tests.cli.probe --write"
+    assert PAGE.read() == PAGE.with_part(outputs()), "run python -m tests.cli.probe --write"
 
 
 def test_errors_have_names_that_tell_nothing_of_the_customer() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import socket
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,10 +26,10 @@ from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from sei_provider.testing import connect
 from tests.operators.conftest import Task
+from tests.printed_page import PrintedPage
 from tests.tasks import Run
 
-PAGE = Path(__file__).parents[2] / "docs" / "oncall.md"
-BEGINS, ENDS = "<!-- printed by tests/operators/oncall.py -->", "<!-- end of it -->"
+PAGE = PrintedPage("oncall.md", "tests/operators/oncall.py")
 SCOPES = ["11", "12", "13"]
 DATES = {"start": "2026-01-01", "end": "2026-01-31"}
 
@@ -150,14 +149,5 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def page_with(new: str) -> str:
-    """Return the page with another table."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGINS)
-    return f"{before}{BEGINS}\n\n{new}\n\n{ENDS}{rest.partition(ENDS)[2]}"
-
-
 if __name__ == "__main__":
-    if "--write" in sys.argv:
-        PAGE.write_text(page_with(table()), encoding="utf-8")
-    else:
-        print(table())  # noqa: T201 - its purpose
+    PAGE.main(table)

@@ -1,4 +1,4 @@
-"""Publish of staged readings of the org trees: into their table of teams, and to whoever tells the ids of teams."""
+"""Publish of staged readings of the org trees: into their table of teams, and to the code that tells teams' ids."""
 
 from __future__ import annotations
 
