@@ -88,8 +88,8 @@ def coverage(
     if not existing:
         return []
     first, last = start or existing[0], end or next_month(existing[-1]) - timedelta(days=1)
-    listed = list(period_months(first.replace(day=1), last, str(schema.definition.get("granularity"))))
     granularity = str(schema.definition.get("granularity"))
+    listed = list(period_months(first.replace(day=1), last, granularity))
     found: dict[str, dict[date, ScopeCoverage]] = defaultdict(dict)
     last_published: dict[str, datetime] = {}
     ledgers = read_ledger_tables(table_folder(root, table), existing, ["scope", *_Slice._fields])
