@@ -238,6 +238,21 @@ def test_the_teams_of_two_projects_do_not_share_a_table(bench: Bench) -> None:
     assert len(lake.read_table(bench.lake, "ops_teams")) == 4
 
 
+def test_figures_and_teams_never_share_a_table_whichever_came_first(bench: Bench) -> None:
+    export = bench.stage("team:2", [team_row("Eng/CI", "2026-01-01")], age=10)
+    second = bench.stage("team:3", [team_row("Eng/CI/CD", "2026-01-01")], age=9)
+    bench.publish(export)
+    with pytest.raises(TableDefinitionError, match=f"table {bench.table} holds figures: give the teams another one"):
+        bench.publish(reading(bench, tree(ENG), 1, table=bench.table))
+    bench.publish(reading(bench, tree(ENG), 1))
+    with pytest.raises(TableDefinitionError, match="table teams holds the teams: give the figures another one"):
+        lake.publish(bench.lake, [second], published_at=at(1000), table="teams")
+    assert set(ids(bench)) == {"Eng/CI"}
+    assert len(lake.read_table(bench.lake, "teams")) == len(ENG)
+    bench.publish(second)
+    assert set(ids(bench)) == {"Eng/CI", "Eng/CI/CD"}
+
+
 def test_columns_of_the_teams_are_selected_like_those_of_any_table(bench: Bench) -> None:
     bench.publish(reading(bench, tree(ENG), 1))
     assert lake.read_table(bench.lake, "teams", columns=["path", "id"]).schema.names == ["path", "id"]

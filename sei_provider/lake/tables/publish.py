@@ -59,6 +59,7 @@ from sei_provider.lake.tables.stored_policy import with_stored_policy
 from sei_provider.lake.tables.stored_schema import read_schema
 from sei_provider.lake.tables.table import Content, Rewritten, Snapshot, commit, snapshot
 from sei_provider.lake.tables.team_ids import OrgTrees, with_team_ids
+from sei_provider.lake.tables.teams import require_no_teams
 
 _Staged: TypeAlias = tuple[Manifest, LakePath]
 """A manifest, and the path that it names."""
@@ -228,6 +229,8 @@ def _widened(batch: Batch, before: TableSchema) -> TableSchema:
         return schema
     for file in sorted(batch.staged.files.values(), key=lambda file: file.created_at):
         try:
+            if not schema.columns and not schema.definition:
+                require_no_teams(batch.folder)
             schema = schema.with_definition(file.slice)
         except TableDefinitionError as error:
             batch.unfit[file.slice.scope, file.export_id] = error

@@ -24,6 +24,7 @@ from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import fetch, locked, put, read
 from sei_provider.lake.tables.layout import FORMAT, FORMAT_KEY, table_folder
 from sei_provider.lake.tables.schema import check_format
+from sei_provider.lake.tables.stored_schema import read_schema
 
 _TIME = pa.timestamp("us", "UTC")
 _SCHEMA = pa.schema(
@@ -62,12 +63,19 @@ def read_teams(root: LakePath, table: str) -> pa.Table | None:
         return read(path, pq.read_table)
 
 
+def require_no_teams(folder: LakePath) -> None:
+    """Raise `TableDefinitionError` if the table in a folder is one of teams, which cannot hold figures too."""
+    if read_teams(folder.parent, folder.name) is not None:
+        msg = f"table {folder.name} holds the teams: give the figures another one with table= of SeiPublishOperator"
+        raise TableDefinitionError(msg)
+
+
 def add_readings(root: LakePath, table: str, readings: Iterable[TreeReading]) -> dict[str, KnownTeam]:
     """Bring a table of teams up to date by one atomic put, and return its rows by id.
 
     Each team keeps its row for good, as its last reading shows it. Idempotent: a reading that was added before changes
     nothing. An older reading than those that the table knows moves `first_seen` only. Raises `TableDefinitionError` if
-    the teams there are of another account, organization or project.
+    the teams there are of another account, organization or project, or if the table holds figures.
     """
     readings = sorted(readings, key=lambda reading: (reading.read_at, reading.started_at))
     path = teams_path(root, table)
@@ -84,6 +92,9 @@ def add_readings(root: LakePath, table: str, readings: Iterable[TreeReading]) ->
                         rows = pq.read_table(fetched.file)
                         known, origin = _known(rows), json.loads(rows.schema.metadata[_ORIGIN_KEY])
                         check_format(int(rows.schema.metadata[FORMAT_KEY]), str(path))
+                elif read_schema(path.parent).columns:
+                    msg = f"table {table} holds figures: give the teams another one with table= of SeiTeamsOperator"
+                    raise TableDefinitionError(msg)
                 after = known
                 for reading in readings:
                     origin = _one_origin(table, origin, reading.origin)
