@@ -63,6 +63,8 @@ def mostly(good: st.SearchStrategy[Any], *others: st.SearchStrategy[Any]) -> st.
     return st.sampled_from([True, True, True, False]).flatmap(lambda kept: good if kept else st.one_of(*others, ODD))
 
 
+TEAM_IDS = {"11", "12", "13", "14", "15", "16"}
+"""Teams of the sandbox."""
 TEAMS = st.sampled_from(["11", "12", "13", " 14 ", 11, 15, "16\n"])
 SCOPES = TEAMS | TEAMS.map(lambda team: {"teamId": team}) | st.just({"orgTreeName": "Engineering"})
 BATCHES = mostly(
@@ -188,6 +190,10 @@ def test_arguments_are_refused_before_any_call_or_sei_is_asked_for_what_was_mean
         assert sorted(scopes, key=str) == sorted(meant["scopes"], key=str)
         assert all(body["dateRange"] == meant["range"] and body["metricGroups"] == meant["groups"] for body in asked)
         ENDS[f"asked ({way})"] += 1
+    elif meant is not None and not TEAM_IDS.issuperset(_teams(meant["scopes"])):
+        assert "Team not found" in str(error), f"{way}: {rendered} was refused: {error}"
+        ENDS[f"asked for a team that SEI does not know ({way})"] += 1
+        sandboxes.new_exports()
     else:
         assert meant is None, f"{way}: {rendered} was refused: {error}"
         assert isinstance(error, SeiInputError) or isinstance(error.__cause__, SeiInputError)
@@ -197,6 +203,10 @@ def test_arguments_are_refused_before_any_call_or_sei_is_asked_for_what_was_mean
 
 
 NUMBERS = itertools.count()
+
+
+def _teams(scopes: list[dict[str, str]]) -> set[str]:
+    return {scope["teamId"] for scope in scopes if "teamId" in scope}
 
 
 def _placed(value: Any, home: Path) -> Any:
