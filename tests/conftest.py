@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -52,10 +54,34 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(msg)
 
 
+@pytest.fixture(scope="session")
+def _temporary_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """New folders, named by their number.
+
+    pytest's own `tmp_path` looks at all folders of the session to name the next: of thousands, that takes longer than
+    most tests.
+    """
+
+    def make() -> Iterator[Path]:
+        above = tmp_path_factory.mktemp("tests")
+        for number in itertools.count():
+            folder = above / str(number)
+            folder.mkdir()
+            yield folder
+
+    return make()
+
+
+@pytest.fixture
+def tmp_path(_temporary_folders: Iterator[Path]) -> Path:
+    """An empty folder for one test."""
+    return next(_temporary_folders)
+
+
 @pytest.fixture(autouse=True)
-def _own_temporary_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_temporary_folder(_temporary_folders: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """The key's limit is counted in the machine's temporary folder: not in that of whoever runs the tests."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+    monkeypatch.setenv("TMPDIR", str(next(_temporary_folders)))
     monkeypatch.setattr(tempfile, "tempdir", None)
 
 
