@@ -19,7 +19,7 @@ Imports = Mapping[str, frozenset[str]]
 
 FLOORS: Mapping[str, Sequence[Sequence[str]]] = {
     "sei_provider": (
-        ("plural", "printable"),
+        ("metrics", "plural", "printable"),
         ("api", "lake"),
         ("sandbox", "hooks"),
         ("links", "triggers"),
@@ -52,8 +52,8 @@ FLOORS: Mapping[str, Sequence[Sequence[str]]] = {
 """From below: no module imports anything of a floor above its own."""
 
 STRANGERS: Mapping[str, Sequence[str]] = {
-    "sei_provider.api": ("pandas", "pyarrow", "sei_provider.lake"),
-    "sei_provider.lake": ("httpx", "sei_provider.api"),
+    "sei_provider.api": ("pandas", "pyarrow", "sei_provider.lake", "sei_provider.metrics"),
+    "sei_provider.lake": ("httpx", "sei_provider.api", "sei_provider.metrics"),
     "sei_provider.sandbox": ("httpx", "pandas", "pyarrow", "sei_provider"),
     "sei_provider.triggers": ("sei_provider.operators",),
     "sei_provider": ("dev", "bench", "tests"),

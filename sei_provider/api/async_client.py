@@ -174,6 +174,7 @@ class AsyncSeiClient(BaseClient):
         await self._wait_for_turn(call)
         with redacting(self._key), limits.reading():
             try:
+                self._observe("requests", 1)
                 response = await self._http.send(self._request(self._http, call, limit_async_reads), stream=True)
                 try:
                     if not response.is_success:
@@ -181,6 +182,7 @@ class AsyncSeiClient(BaseClient):
                     limits.start_body(response.headers)
                     yield response
                 except SeiRateLimitError:
+                    self._observe("rate_limited", 1)
                     await asyncio.to_thread(self._limit.penalize)
                     raise
                 finally:
@@ -198,6 +200,7 @@ class AsyncSeiClient(BaseClient):
                     if end is not None and time.time() + wait > end:
                         raise self._no_turn(call, wait)
                     await asyncio.sleep(wait)
+                    self._observe("rate_limit_wait", wait)
         except TimeoutError:
             raise self._no_turn(call, left or 0.0) from None
 

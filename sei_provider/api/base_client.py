@@ -10,7 +10,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import httpx
 
@@ -30,6 +30,11 @@ _ADDRESS = re.compile(
 """An address whose host is certain: with another `@` it might be part of a password."""
 _LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
 """Loggers of whole addresses and of all headers that came: of the signatures in them, and of a key that comes back."""
+
+
+Observer: TypeAlias = Callable[[Literal["requests", "rate_limited", "rate_limit_wait"], float], None]
+"""What a client tells as it happens: a request that it sends (1), a 429 (1), and the seconds of a wait for the key's
+limit, during which the client sends nothing."""
 
 
 def _is_of_others(_record: logging.LogRecord) -> bool:
@@ -52,6 +57,8 @@ class BaseClient:
     - `rate_limit_url`: the Redis in which all machines count together, as in `redis://host:6379/0`
     - `level_field`: the name of the level in a request's body, `metricLevel` or `aggregationLevel` (CONTRACT row 9)
     - `deadline`: Unix time in seconds after which no call is retried
+    - `observe`: called with each request, each 429 and each wait for the limit, see `Observer`; in any thread, or on an
+      event loop, so it must not block
     - `verify`: an `ssl.SSLContext` that verifies SEI's certificate, or True for the machine's own authorities
 
     Raises `SeiInputError` for an invalid or unencrypted base URL, a missing key, organization or project, another
@@ -72,6 +79,7 @@ class BaseClient:
         verify: ssl.SSLContext | bool = True,
         allow_http: bool = False,
         rate_limit_url: str | None = None,
+        observe: Observer | None = None,
     ) -> None:
         self.base_url = _validated_base_url(base_url, allow_http=allow_http)
         carried = {"api_key": api_key, "org_identifier": org_identifier, "project_identifier": project_identifier}
@@ -110,6 +118,7 @@ class BaseClient:
         self._account_identifier = account_identifier
         self._create_paths: dict[str, str] = {}
         self._deadline = deadline
+        self._observe: Observer = observe or (lambda _event, _amount: None)
         self._limit = shared_rate_limit(self.base_url, self._key, requests_per_minute, rate_limit_url)
 
     def __repr__(self) -> str:

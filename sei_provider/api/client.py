@@ -207,6 +207,7 @@ class SeiClient(BaseClient):
         self._wait_for_turn(call)
         with redacting(self._key), limits.reading():
             try:
+                self._observe("requests", 1)
                 response = self._http.send(self._request(self._http, call, limit_reads), stream=True)
                 try:
                     if not response.is_success:
@@ -214,6 +215,7 @@ class SeiClient(BaseClient):
                     limits.start_body(response.headers)
                     yield response
                 except SeiRateLimitError:
+                    self._observe("rate_limited", 1)
                     self._limit.penalize()
                     raise
                 finally:
@@ -232,6 +234,7 @@ class SeiClient(BaseClient):
                 if end is not None and time.time() + wait > end:
                     raise self._no_turn(call, wait)
                 time.sleep(wait)
+                self._observe("rate_limit_wait", wait)
         finally:
             self._turn.release()
 

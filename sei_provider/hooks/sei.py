@@ -23,6 +23,7 @@ from sei_provider.hooks.connection import base_url, check_extra, parse_extra
 from sei_provider.hooks.redis_address import redis_url
 from sei_provider.lake.errors import LakeError
 from sei_provider.lake.personal_key import MAKE_A_KEY, require_strong_key
+from sei_provider.metrics import observer
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -79,7 +80,7 @@ class SeiHook(BaseHook):
             redis = _masked_url(self.get_connection(counter)) if counter else None
         except AirflowNotFoundException:
             raise self._no_counter(counter) from None
-        return SeiClient(**self._settings(connection, extra, redis))
+        return SeiClient(**self._settings(connection, extra, redis), observe=observer(self.sei_conn_id, "worker"))
 
     @asynccontextmanager
     async def aget_conn(self) -> AsyncIterator[AsyncSeiClient]:
@@ -98,7 +99,10 @@ class SeiHook(BaseHook):
         except AirflowNotFoundException:
             raise self._no_counter(counter) from None
         # In a thread, because reading certificates and opening the file of the rate limit would block the event loop.
-        client = await asyncio.to_thread(lambda: AsyncSeiClient(**self._settings(connection, extra, redis)))
+        observe = observer(self.sei_conn_id, "triggerer")
+        client = await asyncio.to_thread(
+            lambda: AsyncSeiClient(**self._settings(connection, extra, redis), observe=observe)
+        )
         async with client:
             yield client
 

@@ -169,6 +169,8 @@ class Manifest(TypedDict):
     """A hash of how the file was read, as `reading_of` gives it."""
     reused: NotRequired[bool]
     """True if SEI had made the export before this task asked for it."""
+    quarantined: NotRequired[int]
+    """Rows of the export that went to quarantine; only if there are any."""
     unknown_columns: NotRequired[list[str]]
     """Headers that nobody declared, so the columns were dropped or hashed as a person's; `column 7` for one that may be
     a name itself."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sei_provider import lake as sei_lake
+from sei_provider import metrics
 from sei_provider.api.errors import SeiError, SeiNotFoundError
 from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.request import ExportRequest
@@ -63,6 +64,7 @@ class ExportBatch:
         done = {*self.state.exports, *self.state.errors}
         reused = self._create([request for request in requests if request.fingerprint not in done])
         self._log_exports(requests, resumed=resumed, reused=len(reused))
+        self._count_exports(requests, reused)
         if kept := [*reused, *self.state.resumed]:
             self._note_published([request for request in requests if request.fingerprint in kept])
 
@@ -115,9 +117,30 @@ class ExportBatch:
         for request in polled:
             if request.fingerprint in bad:
                 parts += self._split(request, ended[request.fingerprint])
+        for request in polled:
+            metrics.count(f"sei.exports.{self._outcome(request, ended, event)}", report=request.report)
         self.state.exports.clear()
         self.state.made_at.clear()
         return parts
+
+    def _count_exports(self, requests: list[ExportRequest], reused: list[str]) -> None:
+        counts = Counter(
+            "resumed" if key in self.state.resumed else "reused" if key in reused else "created"
+            for key in (request.fingerprint for request in requests)
+            if key in self.state.exports
+        )
+        for how, number in counts.items():
+            metrics.count(f"sei.exports.{how}", number, report=requests[0].report)
+
+    def _outcome(self, request: ExportRequest, ended: Mapping[str, Export], event: ExportEvent) -> str:
+        """Return how the wait for an export has ended, as the names of metrics say it."""
+        key = request.fingerprint
+        if key not in ended:
+            is_lost = event["error"] is not None or self.state.exports[key] in event["lost"]
+            return "lost" if is_lost else "running"
+        if _has_failed(ended[key]):
+            return "failed"
+        return "unusable" if key in self.state.errors or key in self.state.split else "staged"
 
     def _resume(self, requests: list[ExportRequest], saved: dict[str, str]) -> None:
         for request, export in map_concurrently(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException  # whose pl
 from airflow.sdk import BaseOperator
 
 from sei_provider import lake as sei_lake
+from sei_provider import metrics
 from sei_provider.lake.model import ALL_TREES, checked_table_name
 from sei_provider.operators._arguments import (
     argument_errors,
@@ -123,10 +125,12 @@ class SeiPublishOperator(BaseOperator):
             missing = find_missing(self.expected, manifests, exports)
         refused: list[Missing] = []
         lost_readings: list[Missing] = []
+        not_landed: set[int] = set()
 
         def note_refused(manifest: Manifest, error: sei_lake.LakeError) -> None:
             into = lost_readings if manifest not in manifests else refused
             into.append(_refused(manifest, error, self.task_id))
+            not_landed.add(id(manifest))
 
         published = sei_lake.publish(
             lake,
@@ -138,6 +142,8 @@ class SeiPublishOperator(BaseOperator):
         )
         missing += [*refused, *_lost_to_a_wrong_clock(published, manifests)]
         _look_up_in_lake(lake, missing, self.table)
+        landed = [each for each in manifests if each["error"] is None and id(each) not in not_landed]
+        _count(published, landed, missing, self.table)
         missing += [*lost_readings, *self._readings_not_made(context)]
         for month in published:
             self.log.info("%(table)s, month %(month)s: %(rows)d rows after %(slices)d slices", month)
@@ -170,6 +176,30 @@ class SeiPublishOperator(BaseOperator):
             if state in {"failed", "upstream_failed"}:
                 error = f"task {task_id} has not read the org trees ({state}), so rows may lack their team_id"
                 yield Missing(scope=ALL_TREES, error=error, task=task_id)
+
+
+def _count(
+    published: Iterable[Published], landed: Sequence[Manifest], missing: Iterable[Missing], renamed: str | None
+) -> None:
+    """Send metrics of what was published and what was not, of each table; nothing to count is a 0."""
+    now = datetime.now(UTC)
+    rows, quarantined, restated, lacking = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    for manifest in landed:
+        table = renamed or manifest["table"]
+        rows[table] += manifest["rows"]
+        quarantined[table] += manifest.get("quarantined", 0)
+        if created_at := manifest["created_at"]:
+            metrics.timing(
+                "sei.export_to_lake", (now - datetime.fromisoformat(created_at)).total_seconds(), table=table
+            )
+    for month in published:
+        restated[month["table"]] += month["restated"]["figures"] if month["restated"] else 0
+    lacking.update(lack.get("table", "unknown") for lack in missing)
+    for table in sorted({*rows, *lacking}):
+        metrics.count("sei.rows.published", rows[table], table=table)
+        metrics.count("sei.rows.quarantined", quarantined[table], table=table)
+        metrics.count("sei.figures.restated", restated[table], table=table)
+        metrics.count("sei.scopes.missing", lacking[table], table=table)
 
 
 def _describe(event: Any, published: Sequence[Published], missing: Sequence[Any]) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from sei_provider import metrics
 from sei_provider.api.errors import SeiError
 from sei_provider.api.export import Export
 from sei_provider.api.request import ExportRequest
@@ -83,10 +84,13 @@ def _run_reports(client: SeiClient, requests: list[ExportRequest], state: BatchS
 
         for request, answer in map_concurrently(run, requests):
             if isinstance(answer, SeiError):
+                metrics.count("sei.exports.failed", report=request.report)
                 state.fail(request, str(answer), permanent=answer.is_permanent)
                 continue
             file, requested_at = answer
             # There is no export: the time of the request stands for SEI's own time and for an id.
             report = Export(report=request.report, id=f"report-{requested_at:%Y%m%dT%H%M%S%f}", created_at=requested_at)
-            if error := stager.stage(file, request, report):
+            error = stager.stage(file, request, report)
+            metrics.count("sei.exports.unusable" if error else "sei.exports.staged", report=request.report)
+            if error:
                 state.fail(request, f"the {request.description}: {error}", permanent=error.is_permanent)

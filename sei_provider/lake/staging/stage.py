@@ -36,6 +36,9 @@ from sei_provider.plural import plural
 
 BadValue: TypeAlias = Literal["fail", "quarantine"]
 
+_BAD = "bad"
+"""Name of the file in which the rows that do not fit are put aside."""
+
 
 class _NoHierarchyError(Exception):
     """No row has a hierarchy, though there is a column for it, so the file is read again as one without."""
@@ -131,7 +134,7 @@ def stage(
         with Download(file, max_file_bytes).open() as stream, scratch_folder() as scratch:
             reader = CsvReader(stream, slice, mapping, classify)
             try:
-                rows, bad = _build(
+                rows, quarantined = _build(
                     reader, slice, export, scratch, erased, puts_aside=aside is not None, is_flat=is_flat
                 )
             except NotRatingsError as found:
@@ -140,9 +143,9 @@ def stage(
             except _NoHierarchyError:
                 is_flat = True
                 continue
-            if bad:
+            if quarantined:
                 # Quarantine first: wherever the staged slice is visible, the rows that it lacks are too.
-                put(cast("LakePath", aside) / f"{name}.parquet", bad)
+                put(cast("LakePath", aside) / f"{name}.parquet", scratch / _BAD)
             put(target, scratch / "object")
         # Whoever is erased meanwhile is looked for in what lies there then, so this file had to be there by now.
         if erased == (erased := ErasedPeople.load(root, hash_key)):
@@ -159,6 +162,8 @@ def stage(
         error=None,
         reading=export["reading"],
     )
+    if quarantined:
+        manifest["quarantined"] = quarantined
     if reader.file.unknown:
         manifest["unknown_columns"] = list(reader.file.unknown)
     write_manifest(target.with_suffix(".json"), manifest)
@@ -174,20 +179,19 @@ def _build(
     *,
     puts_aside: bool,
     is_flat: bool,
-) -> tuple[int, Path | None]:
-    """Write the rows to `object` in the folder, and return how many these are, with the file of those put aside.
+) -> tuple[int, int]:
+    """Write the rows to `object` in the folder, those put aside to `bad`; return how many these are, and those.
 
     Without a hierarchy (`is_flat`, or no such column) every team lies below the scope. Raises `_NoHierarchyError` if
     the column turns out to be empty in all rows.
     """
     file, export = reader.file, {**export, "personal_data": reader.file.policy}
-    bad = scratch / "bad"
     is_flat = is_flat or all(column.name != "team_hierarchy" for column in file.columns)
     root = f"{slice_.scope}/" if is_flat else ""
     names_hierarchy = is_flat
     with ExitStack() as stack:
         rejects = (
-            stack.enter_context(Quarantine(bad, file, slice_, export["export_id"], erased, root=root))
+            stack.enter_context(Quarantine(scratch / _BAD, file, slice_, export["export_id"], erased, root=root))
             if puts_aside
             else None
         )
@@ -211,7 +215,7 @@ def _build(
     if rejects and rejects.count and not rows:  # an export without rows would clear what the table holds
         msg = f"none of {plural(rejects.count, 'row')} fits, so nothing was staged; the last fault: {rejects.last}"
         raise CsvError(msg)
-    return rows, bad if rejects and rejects.count else None
+    return rows, rejects.count if rejects else 0
 
 
 def _refuse(_record: Record, fault: CsvError) -> None:
