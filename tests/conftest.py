@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from tests import azurite
 from tests.examples import is_fuzzing
+from tests.plain_http import NO_AUTHORITIES
 
 REAL_AIRFLOW = {"whole", "airflow", "stack", "chaos", "night"}
 """Fixtures that start Airflow's processes."""
@@ -107,7 +108,7 @@ def s3_endpoint() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    httpx.put(f"http://{host}:{port}/sei").raise_for_status()
+    httpx.put(f"http://{host}:{port}/sei", verify=NO_AUTHORITIES).raise_for_status()
     yield f"http://{host}:{port}"
     server.stop()
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
+import certifi
 import httpx
 import pytest
 
 from sei_provider.api import (
+    AsyncSeiClient,
     Export,
     ExportStatus,
     SeiAuthError,
@@ -316,3 +319,23 @@ def test_an_endless_reply_is_cut_off(client_to: MakeClient) -> None:
     answer, _ = answering(httpx.Response(200, stream=Endless()))
     with pytest.raises(SeiReplyError, match="larger than 4194304 bytes"):
         client_to(answer).get_export("productivity", "exp_1")
+
+
+def test_the_usual_authorities_are_read_once_for_all_clients_and_those_of_the_environment_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = {**SETTINGS, "base_url": BASE_URL, "verify": True}
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    SeiClient(**settings)
+    read: list[dict[str, Any]] = []
+    made = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda **named: read.append(named) or made(**named))
+    for make in (SeiClient, AsyncSeiClient):
+        make(**settings)
+    assert read == []
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    for make in (SeiClient, AsyncSeiClient):
+        make(**settings)
+        make(**settings | {"base_url": "http://localhost:1"})
+    assert read == [{"cafile": certifi.where()}] * 2, "this machine's own address takes nothing from the environment"

@@ -19,6 +19,7 @@ from sei_provider.api import (
 )
 from sei_provider.sandbox.control import SandboxControl
 from tests.api.conftest import MakeClient, answering, export_request
+from tests.plain_http import NO_AUTHORITIES
 
 REPORTS = ["productivity", "sprint", "business_alignment", "efficiency", "time_in_status"]
 _days = itertools.count()
@@ -35,7 +36,7 @@ class Losing(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._instead = itertools.cycle(instead or (httpx.ReadError("reset"),))
         self._before = before
         self._lock = threading.Lock()
-        self._http = httpx.Client(trust_env=False)
+        self._http = httpx.Client(trust_env=False, verify=NO_AUTHORITIES)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         lost = self._takes(request)

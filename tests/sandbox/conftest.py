@@ -13,6 +13,7 @@ import pytest
 
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
+from tests.plain_http import NO_AUTHORITIES
 from tests.sandbox import raw
 
 PATHS = {  # of create, and of what comes after
@@ -43,6 +44,7 @@ class Api:
             params={"projectIdentifier": "sei", "orgIdentifier": "acme"},
             headers={"authorization": "ApiKey sandbox", "Content-Type": "application/json"},
             trust_env=False,
+            verify=NO_AUTHORITIES,
         )
 
     def create(self, report: str, body: object) -> httpx.Response:

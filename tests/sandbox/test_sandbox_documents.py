@@ -19,6 +19,7 @@ from sei_provider.api.reports import REPORTS
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.data.spec import CONTRIBUTOR_REPORT, TEAM_REPORT, LegacySpec
+from tests.plain_http import NO_AUTHORITIES
 from tests.sandbox.conftest import Api
 
 HERE = Path(__file__).parent
@@ -66,7 +67,7 @@ def send_curl(name: str, sandbox: SandboxControl, export_id: str = "") -> httpx.
             break
         else:
             url = word
-    with httpx.Client(trust_env=False) as http:
+    with httpx.Client(trust_env=False, verify=NO_AUTHORITIES) as http:
         request = httpx.Request(method, url, headers=headers, content=body)
         return http.send(request)
 
@@ -118,7 +119,7 @@ def test_each_status_line_gets_the_documented_reply_once_the_export_is_done(curl
     method, url = lines[report].format(BASE_URL=sandbox.base_url, exportId=export_id).split()
     identifiers = {"projectIdentifier": "sei", "orgIdentifier": "acme"}
     headers = {"authorization": "ApiKey sandbox", "Content-Type": "application/json"}
-    answer = httpx.request(method, url, params=identifiers, headers=headers, trust_env=False)
+    answer = httpx.request(method, url, params=identifiers, headers=headers, trust_env=False, verify=NO_AUTHORITIES)
     assert answer.status_code == 200
     example = json.loads((HERE / "replies" / f"{document}_status_{report}.json").read_text())
     assert_has_documented_fields(answer.json(), f"{document}_status_{report}")

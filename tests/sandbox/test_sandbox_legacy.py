@@ -16,6 +16,7 @@ from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.data.spec import CONTRIBUTOR_REPORT, TEAM_REPORT
 from sei_provider.sandbox.http.legacy_body import read_legacy_body
 from sei_provider.sandbox.server import serve
+from tests.plain_http import NO_AUTHORITIES
 
 
 def team_body(team: str = "10", **fields: object) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def test_row_32_either_id_or_both_name_the_team(instant) -> None:
 )
 def test_the_key_is_taken_from_either_header_and_no_identifier_is_needed(headers, instant_sandbox) -> None:
     url = f"{instant_sandbox.base_url}/v2/insights/teams/reports?format=csv"
-    assert httpx.post(url, json=team_body(), headers=headers, trust_env=False).status_code == 200
+    assert httpx.post(url, json=team_body(), headers=headers, trust_env=False, verify=NO_AUTHORITIES).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_the_key_is_taken_from_either_header_and_no_identifier_is_needed(headers
 )
 def test_a_wrong_key_in_either_header_is_a_401(headers, instant_sandbox) -> None:
     url = f"{instant_sandbox.base_url}/v2/insights/teams/reports?format=csv"
-    answer = httpx.post(url, json=team_body(), headers=headers, trust_env=False)
+    answer = httpx.post(url, json=team_body(), headers=headers, trust_env=False, verify=NO_AUTHORITIES)
     assert answer.status_code == 401
     assert "x-api-key" in answer.json()["message"]
 
