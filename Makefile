@@ -1,4 +1,5 @@
-# Everything happens in .venv, which is made here from constraints.txt. Needs Python 3.11, its pip, and make.
+# Everything happens in .venv, which is made here of the files that constraints.txt knows by their hashes. Needs Python 3.11,
+# its pip, and make.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -8,6 +9,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 COMMA := ,
 EXTRAS := azure,pandas,redis,s3,sandbox
+# Those of the image for docker-compose.yaml.
+IMAGE_EXTRAS := pandas,redis,s3,sandbox
 # The Airflow of constraints.txt, and the older ones that the suite's Airflow part runs on too, oldest first.
 NEWEST := 3.3.2
 OLDER := 3.1.8 3.2.2
@@ -22,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down check test lint slow chaos fuzz faults test-oldest test-lowest test-matrix browser distributed requests \
-	waiting trace arrows parse-time bench-lake docs package constraints clean
+	waiting trace arrows parse-time bench-lake docs package constraints upgrade clean
 
 help:
 	@echo "make demo         a nightly run through a real Airflow, against the sandbox"
@@ -46,7 +49,8 @@ help:
 	@echo "make bench-lake   the lake against pandas, Polars and DuckDB, as ratios of one run; AGAINST=COMMIT: staging, then and now"
 	@echo "make docs         the documentation, into site/, with every link checked; prints where to open it"
 	@echo "make package      sdist and wheel, checked, installed into an empty environment and found by Airflow"
-	@echo "make constraints  write constraints.txt anew from the newest versions"
+	@echo "make constraints  write what pyproject.toml newly asks into constraints.txt and constraints/; the rest stays"
+	@echo "make upgrade      write all of them anew, from the newest versions"
 	@echo "make clean        remove .venv, the demo's lake and all caches"
 
 demo: $(READY)
@@ -151,27 +155,37 @@ docs: $(READY)
 package: $(READY)
 	$(BIN)/python -m dev.package
 
-# Old pips know neither dependency groups nor constraints for what a build needs, so pip itself comes first.
-$(READY): pyproject.toml constraints.txt
+# Every file that is downloaded has one of the hashes written down, or pip refuses it. First comes what builds, the newer
+# pip too: so what comes as source only, and the project itself, are built with that and download nothing.
+HASHED := --require-hashes --no-deps --no-build-isolation
+$(READY): pyproject.toml constraints.txt constraints/build.txt
 	$(PYTHON) -m venv --clear $(VENV)
-	$(PIP) install --quiet --constraint constraints.txt --upgrade pip
-	$(PIP) install --quiet --constraint constraints.txt --build-constraint constraints.txt \
-		--editable '.[$(EXTRAS)]' --group dev
+	$(PIP) install --quiet $(HASHED) --requirement constraints/build.txt
+	$(PIP) install --quiet $(HASHED) --requirement constraints.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/uv pip check --quiet --python $(BIN)/python
 	$(BIN)/python -m tests.azurite
 	touch $@
 
-# Versions only: no addresses, and not the project itself. The older Airflows with what there was in their time, since
-# 3.2.2 does not run with FastAPI and pydantic of today; of pyrate-limiter and obstore we need later ones.
+# Versions and hashes only: no addresses, and not the project itself. What is written already stays as long as it fits, so
+# a new requirement adds its own lines. The older Airflows with what there was in their time, since 3.2.2 does not run with
+# FastAPI and pydantic of today; of pyrate-limiter and obstore we need later ones.
 OLDER_AS_OF := --exclude-newer 2026-06-15 --exclude-newer-package pyrate-limiter=2026-11-20 \
 	--exclude-newer-package obstore=2026-11-20
-COMPILE = $(BIN)/uv pip compile --quiet --upgrade --custom-compile-command "make constraints" --no-annotate \
-	--python-version 3.11 $(foreach extra,$(subst $(COMMA), ,$(EXTRAS)),--extra $(extra)) --group dev pyproject.toml
+EXTRA = $(foreach extra,$(subst $(COMMA), ,$(1)),--extra $(extra))
+COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes $(UPGRADE) --no-annotate --python-version 3.11 \
+	--custom-compile-command "make constraints"
+ALL = pyproject.toml $(call EXTRA,$(EXTRAS)) --group dev
 
-constraints: $(READY)
-	mkdir -p constraints
+constraints: $(if $(wildcard $(BIN)/uv),,$(READY))
 	for version in $(OLDER); do echo "apache-airflow==$$version" | \
-		$(COMPILE) --constraints - $(OLDER_AS_OF) --output-file constraints/airflow-$$version.txt || exit 1; done
-	echo "apache-airflow==$(NEWEST)" | $(COMPILE) --constraints - --output-file constraints.txt
+		$(COMPILE) $(ALL) --constraints - $(OLDER_AS_OF) --output-file constraints/airflow-$$version.txt || exit 1; done
+	echo "apache-airflow==$(NEWEST)" | $(COMPILE) $(ALL) --constraints - --output-file constraints.txt
+	$(COMPILE) --group build --constraints constraints.txt --output-file constraints/build.txt
+	$(COMPILE) pyproject.toml $(call EXTRA,$(IMAGE_EXTRAS)) --constraints constraints.txt --output-file constraints/image.txt
+
+upgrade: UPGRADE := --upgrade
+upgrade: constraints
 
 clean:
 	rm -rf $(VENV) $(addprefix $(VENV)-,$(OLDER)) $(VENV)-lowest $(VENV)-python-* .demo build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
