@@ -24,7 +24,7 @@ FLOORS: Mapping[str, Sequence[Sequence[str]]] = {
         ("sandbox", "hooks"),
         ("links", "triggers"),
         ("operators", "cli"),
-        ("testing",),
+        ("sensors", "testing"),
     ),
     "sei_provider.api": (
         ("bounds",),
@@ -55,7 +55,7 @@ STRANGERS: Mapping[str, Sequence[str]] = {
     "sei_provider.api": ("pandas", "pyarrow", "sei_provider.lake", "sei_provider.metrics"),
     "sei_provider.lake": ("httpx", "sei_provider.api", "sei_provider.metrics"),
     "sei_provider.sandbox": ("httpx", "pandas", "pyarrow", "sei_provider"),
-    "sei_provider.triggers": ("sei_provider.operators",),
+    "sei_provider.triggers": ("sei_provider.operators", "sei_provider.sensors"),
     "sei_provider": ("dev", "bench", "tests"),
     "dev": ("bench", "tests"),
     "bench": ("tests",),
@@ -67,7 +67,7 @@ LENDS: Mapping[str, Sequence[str]] = {
 }
 """Exceptions: modules of a stranger that a package does import."""
 
-AIRFLOWS_SIDE = ("cli", "hooks", "links", "operators", "testing", "triggers")
+AIRFLOWS_SIDE = ("cli", "hooks", "links", "operators", "sensors", "testing", "triggers")
 """The only parts of the provider that import Airflow."""
 
 

@@ -35,7 +35,13 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
-        "triggers": [{"integration-name": _INTEGRATION, "python-modules": ["sei_provider.triggers.export"]}],
+        "sensors": [{"integration-name": _INTEGRATION, "python-modules": ["sei_provider.sensors.freshness"]}],
+        "triggers": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": ["sei_provider.triggers.export", "sei_provider.triggers.freshness"],
+            }
+        ],
         "extra-links": ["sei_provider.links.SeiExportLink"],
         "cli": ["sei_provider.cli.definition.get_sei_cli_commands"],
         "connection-types": [

@@ -22,6 +22,7 @@ CLASSES = (
     "sei_provider.api.Scope",
     "sei_provider.hooks.sei.SeiHook",
     "sei_provider.triggers.export.SeiExportTrigger",
+    "sei_provider.triggers.freshness.SeiFreshnessTrigger",
 )
 CONSTRUCTORS = (
     "sei_provider.api.SeiClient",
@@ -30,6 +31,7 @@ CONSTRUCTORS = (
     "sei_provider.operators.report.SeiReportOperator",
     "sei_provider.operators.publish.SeiPublishOperator",
     "sei_provider.operators.check.SeiCheckOperator",
+    "sei_provider.sensors.freshness.SeiFreshnessSensor",
 )
 """Classes that take more arguments than their own `__init__` names."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,3 +29,16 @@ def _timetables(timetable: Any) -> list[Any]:
     inner = [getattr(timetable, "timetable", None), getattr(timetable, "_timetable", None)]
     several = getattr(timetable, "timetables", None) or getattr(timetable, "_timetables", None) or []
     return [each for each in (timetable, *inner, *several) if each is not None]
+
+
+def zone_name(zone: tzinfo) -> str:
+    """Return a name of a zone that `zone_named` reads: `Europe/Berlin`, or an offset such as `+05:30`."""
+    key = getattr(zone, "key", None)
+    return key if isinstance(key, str) else datetime(2000, 1, 1, tzinfo=zone).isoformat()[len("2000-01-01T00:00:00") :]
+
+
+def zone_named(name: str) -> tzinfo:
+    """Return the zone of a name that `zone_name` gave."""
+    if name.startswith(("+", "-")):
+        return datetime.fromisoformat(f"2000-01-01T00:00:00{name}").tzinfo or UTC
+    return ZoneInfo(name)

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from sei_provider.lake.storage.store import lake_path
     from sei_provider.lake.tables.erase import erase, unerase
     from sei_provider.lake.tables.erase_objects import Erased
+    from sei_provider.lake.tables.freshness import Incomplete, incomplete
     from sei_provider.lake.tables.ledger import ScopeCoverage, coverage, ledger
     from sei_provider.lake.tables.publish import publish
     from sei_provider.lake.tables.retire import retire
@@ -62,6 +63,7 @@ __all__ = [
     "EmptyBodyError",
     "Erased",
     "HeaderError",
+    "Incomplete",
     "LabelError",
     "LakeAddressError",
     "LakeError",
@@ -90,6 +92,7 @@ __all__ = [
     "default_table",
     "discard",
     "erase",
+    "incomplete",
     "keep",
     "lake_path",
     "ledger",
@@ -107,11 +110,13 @@ __all__ = [
 
 _LOADED_WHEN_NAMED = {
     "Erased": "tables.erase_objects",
+    "Incomplete": "tables.freshness",
     "Retyped": "tables.retype",
     "ScopeCoverage": "tables.ledger",
     "coverage": "tables.ledger",
     "discard": "staging.manifests",
     "erase": "tables.erase",
+    "incomplete": "tables.freshness",
     "keep": "staging.raw",
     "lake_path": "storage.store",
     "ledger": "tables.ledger",

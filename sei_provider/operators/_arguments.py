@@ -5,23 +5,26 @@ from __future__ import annotations
 import ast
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException  # whose place differs between 3.1 and 3.3
+from airflow.providers.common.compat.sdk import AirflowFailException, conf  # whose place differs between 3.1 and 3.3
 
 from sei_provider.api.errors import SeiError, SeiInputError
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.validation import normalize_choice, quoted
 from sei_provider.lake.errors import LakeError
+from sei_provider.lake.model import checked_table_name
 from sei_provider.lake.storage.address import normalize_address
 
 Check = Callable[[str, Any], object]
 """Takes an argument's name and value, and raises `SeiInputError` or a `LakeError` for a wrong value."""
 _LONGEST = timedelta(days=365)
+_DEFAULT_DEFERRABLE = "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE"
 
 
 class SeiArgumentError(SeiInputError, AirflowFailException):
@@ -117,11 +120,26 @@ def check_text(name: str, value: object) -> None:
         raise SeiInputError(msg)
 
 
+def check_table(name: str, value: object) -> None:
+    """Raise `SeiInputError` unless `value` is text, and `TableNameError` unless it can name a table."""
+    check_text(name, value)
+    checked_table_name(str(value))
+
+
 def check_names(name: str, value: object) -> None:
     """Raise `SeiInputError` unless `value` is a list of texts; an empty one would be taken for "all"."""
     if not isinstance(value, list | tuple | set | frozenset) or not value or not all(isinstance(n, str) for n in value):
         msg = f"{name} must be a list of names, not {quoted(value)}; leave it out for all"
         raise SeiInputError(msg)
+
+
+def deferrable_by_default() -> bool:
+    """Return what `[operators] default_deferrable` says, True if it says nothing.
+
+    Airflow's own `false` counts as nothing, because Airflow writes it into every new `airflow.cfg`.
+    """
+    is_airflows_own = conf.get("operators", "default_deferrable") == "false" and _DEFAULT_DEFERRABLE not in os.environ
+    return is_airflows_own or conf.getboolean("operators", "default_deferrable")
 
 
 def optional(check: Check) -> Check:

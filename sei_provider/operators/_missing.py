@@ -89,7 +89,7 @@ class ExportTask:
 
 def find_missing(expected: Any, manifests: Sequence[Manifest], exports: Sequence[ExportTask]) -> list[Missing]:
     """Return what was asked for and is not staged, each with the error where one is known."""
-    scopes = list(dict.fromkeys(_labels(expected)))
+    scopes = list(dict.fromkeys(labels_of(expected)))
     if not scopes:
         error = "no scope was asked for, because the task that lists the teams failed or found none"
         return [Missing(scope="all", error=error)]
@@ -121,7 +121,7 @@ def find_missing(expected: Any, manifests: Sequence[Manifest], exports: Sequence
 
 def check_expected(expected: Any) -> None:
     """Raise `SeiInputError` unless publish can expect this: scopes, or the dicts of `expand_kwargs`; maybe none."""
-    for _ in _labels(expected):
+    for _ in labels_of(expected):
         pass
 
 
@@ -157,10 +157,11 @@ def flat(value: Any, *, keep_none: bool = False) -> Iterator[Any]:
         yield value
 
 
-def _labels(expected: Any) -> Iterator[str]:
+def labels_of(expected: Any) -> Iterator[str]:
+    """Yield the labels of scopes, of lists of them, and of the dicts of `expand_kwargs`. Raises `SeiInputError`."""
     for item in flat(expected):
         if isinstance(item, Mapping) and "scopes" in item:  # as `expand_kwargs` takes it
-            yield from _labels(item["scopes"])
+            yield from labels_of(item["scopes"])
         else:
             yield Scope.parse(item).label
 
@@ -218,7 +219,7 @@ def _ranges_not_handed_on(
             and first <= _range(manifest["start"], manifest["end"])[1]
         }
         error = f"no export task handed on {report or 'anything'} from {item.get('start')} to {item.get('end')}"
-        for scope in _labels(item["scopes"]):
+        for scope in labels_of(item["scopes"]):
             if scope not in there and scope not in unknown:
                 yield Missing(scope=scope, error=error)
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
-
-from airflow.providers.common.compat.sdk import conf  # whose place differs between 3.1 and 3.3
 
 from sei_provider import lake as sei_lake
 from sei_provider.api.polling import ExportPoller
@@ -24,6 +21,7 @@ from sei_provider.operators._arguments import (
     check_names,
     check_seconds,
     check_words,
+    deferrable_by_default,
     optional,
 )
 from sei_provider.operators._base import REQUEST_ARGUMENTS, SeiBatchOperator
@@ -40,8 +38,6 @@ if TYPE_CHECKING:
 _BACKSTOP = timedelta(minutes=10)
 """Time after our own deadline at which Airflow ends the wait. It comes to that only if the triggerer is gone."""
 
-
-_DEFAULT_DEFERRABLE = "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE"
 _SHARE_OF_WAITING = 0.9
 """Part of `execution_timeout` in which a task that waits in its worker polls; the rest is for downloads."""
 
@@ -135,7 +131,7 @@ class SeiExportOperator(SeiBatchOperator):
         self.timeout = timeout
         self.give_up_after = give_up_after
         self.split_on = () if split_on is None else split_on
-        self.deferrable = _deferrable_by_default() if deferrable is None else deferrable
+        self.deferrable = deferrable_by_default() if deferrable is None else deferrable
         self._check_arguments()
         self._polling: Polling = {
             "interval": check_seconds("poll_interval", poll_interval),
@@ -244,12 +240,3 @@ class SeiExportOperator(SeiBatchOperator):
 
     def _link_to(self, hook: SeiHook, requests: list[ExportRequest], state: BatchState) -> None:
         self.link = task_link(hook, requests, list(state.exports.values())) or self.link
-
-
-def _deferrable_by_default() -> bool:
-    """Return what `[operators] default_deferrable` says, True if it says nothing.
-
-    Airflow's own `false` counts as nothing, because Airflow writes it into every new `airflow.cfg`.
-    """
-    is_airflows_own = conf.get("operators", "default_deferrable") == "false" and _DEFAULT_DEFERRABLE not in os.environ
-    return is_airflows_own or conf.getboolean("operators", "default_deferrable")

@@ -26,9 +26,17 @@ def dag(request: pytest.FixtureRequest, load: Callable[[str], ModuleType]) -> DA
     return load(request.param).dag
 
 
-def test_there_are_six() -> None:
+def test_there_are_seven() -> None:
     assert [
-        *("sei_backfill", "sei_history", "sei_legacy_reports", "sei_maintenance", "sei_nightly", "sei_scorecard")
+        *(
+            "sei_backfill",
+            "sei_freshness",
+            "sei_history",
+            "sei_legacy_reports",
+            "sei_maintenance",
+            "sei_nightly",
+            "sei_scorecard",
+        )
     ] == EXAMPLES
 
 
