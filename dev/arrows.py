@@ -23,7 +23,7 @@ FLOORS: Mapping[str, Sequence[Sequence[str]]] = {
         ("api", "lake"),
         ("sandbox", "hooks"),
         ("links", "triggers"),
-        ("operators", "cli"),
+        ("operators", "cli", "plugin"),
         ("sensors", "testing"),
     ),
     "sei_provider.api": (
@@ -67,7 +67,7 @@ LENDS: Mapping[str, Sequence[str]] = {
 }
 """Exceptions: modules of a stranger that a package does import."""
 
-AIRFLOWS_SIDE = ("cli", "hooks", "links", "operators", "sensors", "testing", "triggers")
+AIRFLOWS_SIDE = ("cli", "hooks", "links", "operators", "plugin", "sensors", "testing", "triggers")
 """The only parts of the provider that import Airflow."""
 
 

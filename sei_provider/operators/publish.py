@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from os import PathLike
@@ -56,11 +56,13 @@ class SeiPublishOperator(BaseOperator):
     start, end, task, path, keeps_rows}, …]}`. Of what is missing, all but scope and error as far as they are known.
 
     Each of the task's `outlets` (assets, not aliases) gets an event, with
-    `{"published": [{table, month, rows, exports, manifest}, …], "missing": 3}` as its extra; `manifest` is the month's
-    object, whose footer holds the ledger of the exports. On Airflow 3.3 there is one event per month, with the month
-    (`2026-01`) as its partition: schedule consumers by `PartitionedAssetTimetable`, because a plain `schedule=[asset]`
-    ignores such events. Before 3.3 a task cannot name partitions: there is one event, and consumers find the months in
-    its extra.
+    `{"published": [{table, month, rows, exports, manifest, scopes, restated}, …], "missing": 3}` as its extra;
+    `manifest` is the month's object, whose footer holds the ledger of the exports, `scopes` counts the table's scopes
+    by the state of their month (`{"complete": 12, "missing": 1}`), where the lake's coverage summary can be read, and
+    `restated` tells of figures that have changed in a month that was over. On Airflow 3.3 there is one event per month,
+    with the month (`2026-01`) as its partition: schedule consumers by `PartitionedAssetTimetable`, because a plain
+    `schedule=[asset]` ignores such events. Before 3.3 a task cannot name partitions: there is one event, and consumers
+    find the months in its extra.
 
     Readings of the org trees (`SeiTeamsOperator`) among `staged` bring the table of teams up to date first. Rows get a
     `team_id` if the reading before their export and the one after it leave no doubt whose they are, otherwise null.
@@ -164,9 +166,10 @@ class SeiPublishOperator(BaseOperator):
         slices, scopes = plural(len(manifests), "slice"), plural(len(missing), "scope")
         self.log.info("%d of %s published, %s missing", good, slices, scopes)
         own = {manifest["table"] for manifest in staged if manifest.get("developers")}
+        of_reports = [month for month in published if month["table"] not in own]
+        states = _scopes_by_state(lake, of_reports) if self.outlets else {}
         for asset in self.outlets:
-            of_reports = [month for month in published if month["table"] not in own]
-            _describe(context["outlet_events"][asset], of_reports, missing)
+            _describe(context["outlet_events"][asset], of_reports, missing, states)
         return {"published": published, "missing": missing}
 
     def _readings_not_made(self, context: Context) -> Iterator[Missing]:
@@ -202,7 +205,12 @@ def _count(
         metrics.count("sei.scopes.missing", lacking[table], table=table)
 
 
-def _describe(event: Any, published: Sequence[Published], missing: Sequence[Any]) -> None:
+def _describe(
+    event: Any,
+    published: Sequence[Published],
+    missing: Sequence[Any],
+    states: Mapping[tuple[str, str], Mapping[str, int]],
+) -> None:
     """Write what was published into an asset's event, and how much is missing; not which, as events stay for good."""
     event.extra = {
         "published": [
@@ -212,6 +220,8 @@ def _describe(event: Any, published: Sequence[Published], missing: Sequence[Any]
                 "rows": month["rows"],
                 "exports": month["slices"],
                 "manifest": month["path"],
+                "scopes": dict(states.get((month["table"], month["month"]), {})),
+                "restated": _restated(month),
             }
             for month in published
         ],
@@ -219,6 +229,27 @@ def _describe(event: Any, published: Sequence[Published], missing: Sequence[Any]
     }
     if hasattr(event, "add_partitions"):  # Airflow 3.3
         event.add_partitions(sorted({month["month"] for month in published}))
+
+
+def _restated(month: Published) -> dict[str, Any] | None:
+    """Return how much of a month was restated, without the names of its teams."""
+    found = month["restated"]
+    return found and {"figures": found["figures"], "largest": found["largest"], "teams": found["team_count"]}
+
+
+def _scopes_by_state(lake: LakePath, published: Iterable[Published]) -> dict[tuple[str, str], dict[str, int]]:
+    """Count the scopes of each table and month by the state they are in now, as far as summaries can be read."""
+    from sei_provider.lake.tables.coverage_grid import coverage_grid
+    from sei_provider.lake.tables.coverage_summary import GRID_COLUMNS, read_summary
+
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for table in sorted({month["table"] for month in published}):
+        with suppress(sei_lake.LakeError):  # publish has told in its log that the summary is behind
+            summary = read_summary(lake, table, columns=GRID_COLUMNS)
+            if summary:
+                grid = coverage_grid(summary, today=datetime.now(UTC).date())
+                found |= {(table, f"{month:%Y-%m}"): counts for month, counts in grid.month_counts().items()}
+    return found
 
 
 def _refused(manifest: Manifest, error: sei_lake.LakeError, task_id: str) -> Missing:

@@ -13,6 +13,7 @@ from lake_bench import STORES, team_row
 
 from sei_provider import lake
 from sei_provider.lake.storage import store as stores
+from sei_provider.lake.tables.coverage_summary import read_summary
 
 JAN, FEB = "2026-01-01", "2026-02-01"
 BOTH = {"start": "2026-01-01", "end": "2026-02-28"}
@@ -67,6 +68,7 @@ def seen(bench):
     return sorted((tuple(row[name] for name in names) for row in table.to_pylist()), key=str)
 
 
+SUMMARIZED = ("scope", "month", "rows", "published_at")
 OLD = {"0": 1.0}
 EXPECTED = {
     "2025-12": OLD,
@@ -108,8 +110,12 @@ def test_a_publisher_killed_at_any_step_leaves_complete_months_and_a_second_run_
         assert lake.staged(bench.staging) == {}, f"step {fatal}"
         schemas = [pq.read_schema(BytesIO(data)) for data in bench.objects().values()]
         assert schemas[0] == schemas[1] == schemas[2], f"step {fatal}"
+        cells = read_summary(bench.lake, bench.table).cells.to_pylist()
+        told = {(cell["scope"], f"{cell['month']:%Y-%m}", cell["rows"], cell["published_at"]) for cell in cells}
+        covered = [row for row in lake.coverage(bench.lake, bench.table) if row["published_at"]]
+        assert told == {tuple(row[name] for name in SUMMARIZED) for row in covered}, f"step {fatal}"
         fatal += every
-    assert steps.count == 5 + 1 + 6, "schema, two months, the month before, schema; mark; two objects a slice"
+    assert steps.count == 6 + 1 + 6, "schema, two months, the month before, schema, summary; mark; two objects a slice"
 
 
 @pytest.mark.parametrize("store", STORES, indirect=True)

@@ -77,6 +77,8 @@ def test_each_asset_is_told_the_months_with_their_rows_exports_and_manifest(
                     "rows": 3,
                     "exports": 3,
                     "manifest": str(lake / SPRINT / f"month={month}" / "data.parquet"),
+                    "scopes": {"complete": 3},
+                    "restated": None,
                 }
                 for month in ("2026-01", "2026-02")
             ],

@@ -69,6 +69,8 @@ def assert_backfilled(stack: Stack, months: Sequence[str], teams: Sequence[str])
                     "rows": len(teams),
                     "exports": len(teams),
                     "manifest": f"{stack.lake}/{table}/month={month}/data.parquet",
+                    "scopes": {"complete": len(teams)},
+                    "restated": None,
                 },
             )
             for month in months

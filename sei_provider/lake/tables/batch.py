@@ -70,9 +70,14 @@ class Batch:
         if restated:
             self._published[month]["restated"] = restated
 
+    @property
+    def months(self) -> list[date]:
+        """Return the months that were noted."""
+        return sorted(self._published)
+
     def report(self) -> list[Published]:
         """Return what was noted last of each month, in their order."""
-        return [self._published[month] for month in sorted(self._published)]
+        return [self._published[month] for month in self.months]
 
     def error(self, manifest: Manifest) -> LakeError | None:
         """Return the error that keeps a slice out of its table or out of some months; None if there is none."""

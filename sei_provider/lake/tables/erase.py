@@ -39,6 +39,7 @@ from sei_provider.lake.storage.store import (
     private,
     require_safe_writes,
 )
+from sei_provider.lake.tables.coverage_summary import refresh_summary
 from sei_provider.lake.tables.erase_objects import (
     Erased,
     Match,
@@ -202,6 +203,7 @@ def _from_table(folder: LakePath, match: Match, damaged: list[str]) -> list[Eras
             with attempt:
                 before = snapshot(folder)
                 commit(before, _changes(before, folder.name, match, found, damaged), before.schema)
+        refresh_summary(folder, found)
     return [found[month] for month in sorted(found)]
 
 

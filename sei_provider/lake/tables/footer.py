@@ -87,8 +87,17 @@ def read_ledgers(
     return _read(folder, wanted, ledger, (), damaged)
 
 
-def read_ledger_tables(folder: LakePath, wanted: Sequence[date], columns: Sequence[str]) -> dict[date, pa.Table]:
-    """Read some columns of the ledgers of months, which takes a fraction of the memory of their entries."""
+def read_ledger_tables(
+    folder: LakePath,
+    wanted: Sequence[date],
+    columns: Sequence[str],
+    *,
+    damaged: dict[date, DamagedObjectError] | None = None,
+) -> dict[date, pa.Table]:
+    """Read some columns of the ledgers of months, which takes a fraction of the memory of their entries.
+
+    A damaged month is treated as in `read_footers`.
+    """
 
     def ledger(file: pq.ParquetFile) -> pa.Table:
         text = file.metadata.metadata[LEDGER_KEY]
@@ -96,7 +105,7 @@ def read_ledger_tables(folder: LakePath, wanted: Sequence[date], columns: Sequen
             text = encode_ledger(_ledger(file)).encode()
         return ledger_table(text, columns)
 
-    return _read(folder, wanted, ledger, ledger_table(encode_ledger(()).encode(), columns), None)
+    return _read(folder, wanted, ledger, ledger_table(encode_ledger(()).encode(), columns), damaged)
 
 
 def _read(

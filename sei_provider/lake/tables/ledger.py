@@ -42,7 +42,7 @@ class ScopeCoverage(TypedDict):
     the last week in which anything of the table was. `retire` removes such rows."""
 
 
-class _Slice(NamedTuple):
+class CoveringSlice(NamedTuple):
     """Columns of a ledger that coverage is made of."""
 
     start: date
@@ -53,7 +53,8 @@ class _Slice(NamedTuple):
     quarantined: int
 
 
-_STALE_AFTER = timedelta(days=7)
+STALE_AFTER = timedelta(days=7)
+"""Time without a slice after which a scope counts as exported no more, if others had one since."""
 
 
 def ledger(lake: Lake, table: str) -> dict[str, list[dict[str, Any]]]:
@@ -92,24 +93,22 @@ def coverage(
     listed = list(period_months(first.replace(day=1), last, granularity))
     found: dict[str, dict[date, ScopeCoverage]] = defaultdict(dict)
     last_published: dict[str, datetime] = {}
-    ledgers = read_ledger_tables(table_folder(root, table), existing, ["scope", *_Slice._fields])
+    ledgers = read_ledger_tables(table_folder(root, table), existing, ["scope", *CoveringSlice._fields])
     for month in existing:
-        by_scope: dict[str, list[_Slice]] = defaultdict(list)
+        by_scope: dict[str, list[CoveringSlice]] = defaultdict(list)
         for scope, *values in zip(*ledgers.pop(month).to_pydict().values(), strict=True):
-            by_scope[scope].append(_Slice(*values))
+            by_scope[scope].append(CoveringSlice(*values))
         for scope, entries in by_scope.items():
             last_published[scope] = max(
                 last_published.get(scope, entries[0].published_at), *(entry.published_at for entry in entries)
             )
-            # A sprint that began in this month may belong to a slice that did not ask for the month itself.
-            asked = [entry for entry in entries if entry.start < next_month(month) and month <= entry.end]
-            found[scope][month] = _scope_coverage(scope, month, asked, granularity)
+            found[scope][month] = scope_coverage(scope, month, asked_for(month, entries), granularity)
     newest = max(last_published.values(), default=None)
-    stale = {scope for scope, last in last_published.items() if newest and last < newest - _STALE_AFTER}
+    stale = {scope for scope, last in last_published.items() if newest and last < newest - STALE_AFTER}
     covered = []
     for scope in sorted(last_published if scopes is None else set(scopes)):
         for month in listed:
-            one = found[scope].get(month) or _scope_coverage(scope, month, (), granularity)
+            one = found[scope].get(month) or scope_coverage(scope, month, (), granularity)
             one["stale"] = scope in stale and one["rows"] > 0
             covered.append(one)
     return covered
@@ -181,7 +180,7 @@ def _spans(ranges: Iterable[tuple[date, date]], start: date, end: date) -> bool:
     return missing > end
 
 
-def _is_complete(entries: Collection[_Slice], month: date, granularity: str) -> bool:
+def _is_complete(entries: Collection[CoveringSlice], month: date, granularity: str) -> bool:
     """Return whether every period that starts in the month belongs to an export that was made when all of it was over.
 
     An export that reaches a period's last day owns it, before any that does not.
@@ -199,7 +198,16 @@ def _is_complete(entries: Collection[_Slice], month: date, granularity: str) -> 
     return _spans(over, month, last_day)
 
 
-def _scope_coverage(scope: str, month: date, entries: Collection[_Slice], granularity: str) -> ScopeCoverage:
+def asked_for(month: date, entries: Iterable[CoveringSlice]) -> list[CoveringSlice]:
+    """Return the slices that asked for days of a month.
+
+    A sprint that began in it may belong to a slice that did not.
+    """
+    return [entry for entry in entries if entry.start < next_month(month) and month <= entry.end]
+
+
+def scope_coverage(scope: str, month: date, entries: Collection[CoveringSlice], granularity: str) -> ScopeCoverage:
+    """Return the coverage of a month by the slices of one scope that asked for it; `stale` is not known here."""
     return ScopeCoverage(
         scope=scope,
         month=f"{month:%Y-%m}",

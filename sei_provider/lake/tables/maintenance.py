@@ -25,6 +25,7 @@ from sei_provider.lake.storage.store import (
     remove_unfinished,
     require_safe_writes,
 )
+from sei_provider.lake.tables.coverage_summary import refresh_summary
 from sei_provider.lake.tables.layout import FORMAT, foreign_names, table_folder
 from sei_provider.lake.tables.month_schema import arrow_schema
 from sei_provider.lake.tables.stored_schema import fetch_schema, known_table, put_schema, table_names
@@ -93,13 +94,14 @@ def foreign(lake: LakePath) -> list[Foreign]:
 def rewrite_months(lake: LakePath, table: str, *, at_most: int, single_writer: bool = False) -> list[str]:
     """Rewrite up to `at_most` months of a table that lack columns or lie in an older format, and return them.
 
-    Publish rewrites only the first month of a table when a column comes. Rows and ledgers stay as they are. Raises
-    `UnknownTableError`.
+    Publish rewrites only the first month of a table when a column comes. Rows and ledgers stay as they are. Brings the
+    coverage summary of the table up to its ledgers, as `refresh_summary` does. Raises `UnknownTableError`.
     """
     root = lake_path(lake)
     require_safe_writes(root, single_writer=single_writer)
     known_table(root, table)
     with locked(table_folder(root, table)):
+        refresh_summary(table_folder(root, table))
         for attempt in stamina.retry_context(on=ConflictError, attempts=10, timeout=None):
             with attempt:
                 put = _rewrite(table_folder(root, table), at_most)

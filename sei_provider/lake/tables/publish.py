@@ -35,6 +35,7 @@ from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import fetch_each, lake_path, locked, require_safe_writes
 from sei_provider.lake.tables.batch import Batch
 from sei_provider.lake.tables.column_types import cast_columns, infer_types
+from sei_provider.lake.tables.coverage_summary import refresh_summary
 from sei_provider.lake.tables.layout import FORMAT, months, table_folder
 from sei_provider.lake.tables.ledger import AlreadyPublished
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
@@ -172,6 +173,7 @@ def _publish_table(
             with attempt:
                 while not _is_settled(batch):
                     continue
+        refresh_summary(folder, batch.months)
     return batch
 
 

@@ -12,6 +12,7 @@ from sei_provider.lake.periods import in_utc
 from sei_provider.lake.storage.backend import Lake
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import lake_path, locked, require_safe_writes
+from sei_provider.lake.tables.coverage_summary import refresh_summary
 from sei_provider.lake.tables.layout import table_folder
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import merge
@@ -36,6 +37,7 @@ def retire(lake: Lake, table: str, scope: str, *, retired_at: datetime, single_w
             with attempt:
                 before = snapshot(table_folder(root, table))
                 done.update(commit(before, _retired(before, scope, retired_at), before.schema))
+        refresh_summary(table_folder(root, table), done)
     return [f"{month:%Y-%m}" for month in sorted(done)]
 
 

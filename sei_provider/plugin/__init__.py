@@ -1,0 +1,1 @@
+"""Plugin for Airflow's web UI: the coverage page."""

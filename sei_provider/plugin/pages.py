@@ -1,0 +1,209 @@
+"""Values of the pages and their templates: what the lake's summaries and Airflow's asset events tell, put together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from functools import cache
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from sei_provider.api.reports import REPORTS
+from sei_provider.lake.periods import period_end, previous_month
+from sei_provider.lake.tables.coverage_grid import CoverageGrid, State, coverage_grid
+from sei_provider.lake.tables.coverage_summary import CoverageSummary
+from sei_provider.plugin.asset_events import MonthPublished, newest_by_month, read_events
+from sei_provider.plugin.heat_map import GAPS, GLYPHS, NAMES, Filter, cell_of, heat_map, matching, name_of
+from sei_provider.plugin.lake_reader import LakeReader
+
+MONTHS = 12
+"""Months that are shown unless a person asks for others."""
+MAX_TEAMS = 1000
+"""Teams that the form is filled in with."""
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """Return a page as HTML, in which every value is escaped."""
+    return _environment().get_template(template).render(values)
+
+
+def tables_page(today: date) -> dict[str, Any]:
+    """Return the values of the list of tables."""
+    reader, events = LakeReader.open(), newest_by_month(read_events())
+    names = sorted({*reader.tables(), *(table for table, _ in events)})
+    shown = [_months_before(today, ago) for ago in reversed(range(MONTHS))]
+    lines = []
+    for table in names:
+        summary = reader.summary(table)
+        grid = coverage_grid(summary, today=today) if summary else None
+        told = _by_month(table, grid, events)
+        lines.append(
+            {
+                "name": table,
+                "scopes": len(grid.scopes) if grid else None,
+                "published_at": grid.published_at if grid else _newest(table, events),
+                "cells": [(month, cell_of(told.get(month, {}))) for month in shown],
+            }
+        )
+    return _common(reader) | {"tables": lines, "months": shown}
+
+
+def table_page(table: str, wanted: Filter, today: date) -> dict[str, Any]:
+    """Return the values of the heat map of one table."""
+    reader, events = LakeReader.open(), newest_by_month(read_events())
+    summary = reader.summary(table)
+    grid = coverage_grid(summary, today=today) if summary else None
+    told = _by_month(table, grid, events)
+    if wanted.first == date.min:
+        last = min(wanted.last, today)
+        wanted = replace(wanted, first=_months_before(last, MONTHS - 1))
+    values = _common(reader) | {
+        "table": table,
+        "wanted": wanted,
+        "behind": _behind(table, summary, events, reader),
+        "map": heat_map(grid, wanted) if grid else None,
+        "published_at": grid.published_at if grid else _newest(table, events),
+        "told": [
+            (month, cell_of(told[month]), events.get((table, month)))
+            for month in sorted(told)
+            if wanted.first <= month <= wanted.last
+        ],
+    }
+    return values | {
+        "first": f"{wanted.first:%Y-%m}",
+        "last": "" if wanted.last == date.max else f"{wanted.last:%Y-%m}",
+    }
+
+
+def cell_page(table: str, scope: str, month: date, today: date) -> dict[str, Any]:
+    """Return what is known of one month of one scope."""
+    reader, events = LakeReader.open(), read_events()
+    summary = reader.summary(table, details=True)
+    grid = coverage_grid(summary, today=today) if summary else None
+    state, name = _state(grid, scope, month)
+    of_month = [event for event in events if (event.table, event.month) == (table, month)]
+    dags = {event.run_id: event.dag_id for event in of_month}
+    found = _cell(summary, scope, month)
+    return _common(reader) | {
+        "table": table,
+        "scope": scope,
+        "name": name,
+        "month": month,
+        "state": state,
+        "found": found,
+        "runs": [(run, dags.get(run, "")) for run in (found or {}).get("runs") or ()],
+        "restated": [event for event in of_month if event.restated],
+        "gap": state in GAPS,
+    }
+
+
+def fill_page(table: str, month: date, scope: str, wanted: Filter, today: date) -> dict[str, Any]:
+    """Return the values of the form of `sei_backfill`: the report of the table, its month, and the scopes with gaps."""
+    reader = LakeReader.open()
+    summary = reader.summary(table)
+    grid = coverage_grid(summary, today=today) if summary else None
+    scopes = [scope] if scope else _with_gaps(grid, month, wanted)
+    report = summary.report if summary else next((name for name in sorted(REPORTS) if table.startswith(name)), "")
+    last = period_end(month, "quarterly" if summary and summary.granularity == "quarterly" else "monthly")
+    return _common(reader) | {
+        "table": table,
+        "month": month,
+        "reports": [(name, name == report) for name in REPORTS],
+        "is_export": report in REPORTS,
+        "report": report,
+        "teams": [_as_argument(each) for each in scopes[:MAX_TEAMS]],
+        "left_out": max(0, len(scopes) - MAX_TEAMS),
+        "first": month,
+        "last": last,
+    }
+
+
+def _by_month(
+    table: str, grid: CoverageGrid | None, events: Mapping[tuple[str, date], MonthPublished]
+) -> dict[date, dict[State, int]]:
+    """Return how many scopes are in which state, by month: from the lake, or else from the newest asset events."""
+    if grid is not None:
+        found: dict[date, Mapping[str, int]] = dict(grid.month_counts())
+    else:
+        found = {month: event.scopes for (name, month), event in events.items() if name == table}
+    return {month: {state: counts.get(state.name.lower(), 0) for state in State} for month, counts in found.items()}
+
+
+def _behind(
+    table: str,
+    summary: CoverageSummary | None,
+    events: Mapping[tuple[str, date], MonthPublished],
+    reader: LakeReader,
+) -> list[date]:
+    """Return the months of which a publish task told other rows, after all that the summary knows of."""
+    if summary is None:
+        return []
+    by_month = summary.cells.group_by("month").aggregate([("rows", "sum"), ("seen_at", "max")]).to_pylist()
+    known = {each["month"]: (each["rows_sum"], each["seen_at_max"]) for each in by_month}
+    return sorted(
+        month
+        for (name, month), event in events.items()
+        if name == table
+        and reader.holds(event.place)
+        and (month not in known or (known[month][0] != event.rows and known[month][1] < event.published_at))
+    )
+
+
+def _newest(table: str, events: Mapping[tuple[str, date], MonthPublished]) -> Any:
+    return max((event.published_at for (name, _), event in events.items() if name == table), default=None)
+
+
+def _state(grid: CoverageGrid | None, scope: str, month: date) -> tuple[State | None, str]:
+    if grid is None or scope not in grid.scopes or month not in grid.months:
+        return None, scope
+    row = list(grid.scopes).index(scope)
+    return State(int(grid.states[row, list(grid.months).index(month)])), name_of(grid, row)
+
+
+def _cell(summary: CoverageSummary | None, scope: str, month: date) -> dict[str, Any] | None:
+    import pyarrow.compute as pc
+
+    if summary is None:
+        return None
+    of_month = summary.cells.filter(pc.equal(summary.cells["month"], month))
+    rows = of_month.filter(pc.equal(of_month["scope"].cast("string"), scope)).to_pylist()
+    return rows[0] if rows else None
+
+
+def _with_gaps(grid: CoverageGrid | None, month: date, wanted: Filter) -> list[str]:
+    if grid is None or month not in grid.months:
+        return []
+    column = list(grid.months).index(month)
+    return sorted(grid.scopes[row] for row in matching(grid, wanted) if grid.states[row, column] in GAPS)
+
+
+def _as_argument(scope: str) -> str:
+    """Return a scope as a line of the form: the id of a team, or JSON for an org tree."""
+    kind, _, name = scope.partition(":")
+    return name if kind == "team" else json.dumps({"orgTreeName": name}, ensure_ascii=False)
+
+
+def _months_before(day: date, months: int) -> date:
+    month = day.replace(day=1)
+    for _ in range(months):
+        month = previous_month(month)
+    return month
+
+
+def _common(reader: LakeReader) -> dict[str, Any]:
+    legend = [(state, GLYPHS[state], NAMES[state]) for state in State]
+    return {"trouble": reader.trouble, "lake": str(reader.root) if reader.root is not None else "", "legend": legend}
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("sei_provider.plugin"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["query"] = lambda values: urlencode({key: value for key, value in values.items() if value})
+    environment.globals.update(names=NAMES, gaps=GAPS)
+    return environment
