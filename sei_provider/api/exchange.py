@@ -56,6 +56,8 @@ class ExchangeLimits:
         self._may_be_empty = may_be_empty
         self._unpacks = unpacks
         self._unpacker: Any = None
+        self._packed = 0
+        """Bytes received of a packed body: those that unpack to nothing count too."""
         self._head_bytes: int | None = 0
         """Bytes received so far if the headers have not come."""
         self._received = 0
@@ -206,6 +208,11 @@ class ExchangeLimits:
     def _unpack(self, chunk: bytes) -> bytes:
         if self._unpacker is None:
             return chunk
+        self._packed += len(chunk)
+        if self._packed > self._max_bytes:
+            raise self._too_large()
+        if self._unpacker.eof:  # zlib would keep what comes behind the end, and copy all of it each time
+            return b""
         try:
             data: bytes = self._unpacker.decompress(chunk, self._max_bytes - self._received + 1)
         except zlib.error:

@@ -43,6 +43,7 @@ from sei_provider.operators._arguments import (
     request_arguments,
 )
 from sei_provider.operators._missing import ASKED, ERROR, MEND_AND_CLEAR, RETRY_OR_CLEAR, Missing, asked_by, sum_up
+from sei_provider.operators._secrets import refuse_secrets
 from sei_provider.operators._splitting import request_ranges
 from sei_provider.operators._staging import Stager, is_staged, manifests_of, table_of
 from sei_provider.operators._state import BatchState, TaskCheckpoint
@@ -94,13 +95,11 @@ class SeiBatchOperator(BaseOperator):
     :param on_bad_value: The policy for a value that does not fit its column's type: `fail` fails the scope,
         `quarantine` puts the row into `<lake>/_quarantine/<table>/`.
     :param personal_data: The policy for developers' names and e-mail addresses: `keep` them, `drop` their columns, or
-        `hash` them under the connection's extra `personal_data_secret`.
-        Under `drop` and `hash` a column that nobody declared is treated as a person's, listed in the result, and told
-        by `SeiCheckOperator`.
+        `hash` them under the connection's extra `personal_data_secret`. Under `drop` and `hash` a column that nobody
+        declared is treated as a person's, listed in the result, and told by `SeiCheckOperator`.
     :param personal_columns: Headers of SEI's columns that name a person, beside those that are known. (templated)
     :param unknown_columns: The policy for undeclared columns: `personal`, as said above, or `refuse` their scope.
-    :param max_file_bytes: Bytes above which an unpacked file fails its scope (a small one can unpack to terabytes), the
-        lake's own limit if None.
+    :param max_file_bytes: Bytes above which an unpacked file fails its scope, the lake's own limit if None.
     :param single_writer: Promises that nothing else writes to the lake: for stores that cannot tell two writers apart.
     :param sei_conn_id: The connection. (templated)
 
@@ -266,6 +265,7 @@ class SeiBatchOperator(BaseOperator):
     def _refusing(self, context: Context) -> Iterator[None]:
         """End the task at once if its arguments or its lake are wrong, and hand the reason on to the publish task."""
         try:
+            refuse_secrets(self)
             with no_retry_if_permanent():
                 yield
         except AirflowFailException as error:

@@ -32,6 +32,7 @@ from sei_provider.operators._missing import (
     find_missing,
     flat,
 )
+from sei_provider.operators._secrets import refuse_secrets
 from sei_provider.operators._upstream import sources_of, upstream_exports, upstream_states
 from sei_provider.operators.teams import SeiTeamsOperator
 from sei_provider.plural import plural
@@ -113,6 +114,7 @@ class SeiPublishOperator(BaseOperator):
         """Publish, then name what is missing."""
         from sei_provider.hooks.lake import open_lake
 
+        refuse_secrets(self)
         with argument_errors():
             check_place("lake", self.lake)
             check_expected(self.expected)

@@ -24,6 +24,7 @@ from sei_provider.operators._arguments import (
     one_of,
     optional,
 )
+from sei_provider.operators._secrets import refuse_secrets
 from sei_provider.operators._staging import download_folder, spool
 from sei_provider.operators._state import TaskCheckpoint
 from sei_provider.plural import plural
@@ -84,6 +85,7 @@ class SeiTeamsOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[Manifest]:
         """Read the trees, then stage them."""
+        refuse_secrets(self)
         self._check_arguments(rendered=True)
         hook = SeiHook(self.sei_conn_id)
         with no_retry_if_permanent():

@@ -28,6 +28,7 @@ from sei_provider.api import (
     endpoints,
 )
 from sei_provider.api.errors import SeiTooLargeError
+from sei_provider.api.exchange import ExchangeLimits
 from sei_provider.api.polling import ExportPoller
 from tests.api.conftest import DONE, ROWS, SETTINGS, MakeClient, export_request
 from tests.api.raw_server import Answer, http, raw_server, said, sent, trickle
@@ -145,6 +146,29 @@ def test_line_1_a_packed_reply_takes_no_more_memory_than_a_plain_one(
         with raw_server(packed) as server, pytest.raises(error):
             client_to(server.base_url).get_export("sprint", "exp_1")
     assert peak() < MEMORY // 2, "what one read brings would unpack to more"
+
+
+PACKED = "HTTP/1.1 %s\r\nContent-Encoding: gzip\r\n\r\n"
+NOTHING_MORE = {
+    "behind the end": (gzip.compress(b'{"exportId": '), b"\x1f\x8b" * 32_000),
+    "empty blocks": (gzip.compress(b"", 0)[:10], b"\0\0\0\xff\xff" * 13_000),
+}
+
+
+@pytest.mark.parametrize("status", ["200 OK", "400 Bad Request"])
+@pytest.mark.parametrize(("begin", "piece"), NOTHING_MORE.values(), ids=NOTHING_MORE)
+def test_line_1_a_packed_reply_that_unpacks_to_nothing_more_is_read_no_further_than_a_plain_one(
+    client_to: MakeClient, begin: bytes, piece: bytes, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received: list[int] = []
+    count_read = ExchangeLimits.count_read
+    monkeypatch.setattr(
+        ExchangeLimits, "count_read", lambda self, data: received.append(len(data)) or count_read(self, data)
+    )
+    head = (PACKED % status).encode()
+    with raw_server(endless(head + begin, piece)) as server, pytest.raises(SeiError):
+        client_to(server.base_url).get_export("sprint", "exp_1")
+    assert sum(received) < bounds.REPLY_BYTES + (1 << 20)
 
 
 def test_line_1_a_body_of_single_bytes_is_given_up(client_to: MakeClient) -> None:
@@ -285,6 +309,7 @@ def test_every_bound_is_in_the_documentation() -> None:
     assert {
         "headers, with all interim answers": f"{bounds.HEAD_BYTES // kib} KiB",
         "a JSON reply, unpacked": f"{bounds.REPLY_BYTES // mib} MiB, {bounds.REPLY_VALUES:,} values",
+        "a JSON reply as it comes, packed": f"{bounds.REPLY_BYTES // mib} MiB, those that unpack to nothing too",
         "the teams of an org tree": (
             f"{bounds.TREE_BYTES // mib} MiB, {bounds.TREE_VALUES:,} values, {bounds.TREE_LEVELS} levels, "
             f"{bounds.TREE_PATH_CHARS // mib} Mi characters of paths"
