@@ -31,8 +31,8 @@ def refuse_secrets(operator: BaseOperator) -> None:
         if name not in _RESULTS and any(map(_holds_secret, _texts(getattr(operator, name)))):
             msg = (
                 f"{name} holds a secret, such as a connection's password, as {{{{ conn.….password }}}} renders it: "
-                "XComs and errors would show it. No argument takes one: the connections that sei_conn_id= and lake= name "
-                "hold what is needed"
+                "XComs and errors would show it. No argument takes one: the connections that sei_conn_id= and lake= "
+                "name hold what is needed"
             )
             raise SeiArgumentError(msg)
 
