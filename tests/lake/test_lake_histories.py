@@ -268,7 +268,7 @@ class Files:
 
 
 @pytest.mark.fuzz
-@settings(SETTINGS, max_examples=max(20, examples(20) // 100))
+@settings(SETTINGS, max_examples=examples(20, costly=100))
 @given(history=histories, random=st.randoms(use_true_random=False))
 def test_files_hold_what_the_model_holds_in_any_order_of_publishing(
     tmp_path_factory: pytest.TempPathFactory, history: History, random: Random

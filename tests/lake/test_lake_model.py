@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lake_bench import Bench, team_row
 
+from tests.examples import examples
+
 PATHS = ["Eng", "Eng/A", "Eng/A/X", "Eng/B"]
 FIRST = date(2025, 12, 29)
 WEEKS = [FIRST + timedelta(days=7 * number) for number in range(8)]
@@ -75,11 +77,8 @@ class Model:
 
 
 @given(histories)
-# Always the same examples: a run that fails by luck would be nobody's fault. Raise max_examples to look further.
 @settings(
-    max_examples=50,
-    deadline=None,
-    derandomize=True,
+    max_examples=examples(50),
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

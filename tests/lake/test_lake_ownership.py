@@ -10,6 +10,7 @@ import pytest
 
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.ownership import RUN_LASTS, Owners, RowPlace, prune, surviving_rows, with_names
+from tests.examples import examples
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 1, 31)
 EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
@@ -96,7 +97,7 @@ def published_one_by_one(slices, granularity):
 
 @pytest.mark.parametrize("granularity", ["monthly", "weekly", "sprint"])
 def test_any_order_of_publishing_and_a_pruned_ledger_leave_the_same_rows(granularity):
-    for seed in range(400):
+    for seed in range(examples(400)):
         slices = History(seed, granularity).slices
         expected = surviving_rows(slices, granularity)
         shuffled = random.Random(-seed).sample(slices, len(slices))  # noqa: S311

@@ -9,6 +9,7 @@ import pytest
 
 from sei_provider.lake import PersonalDataError
 from sei_provider.lake.personal_key import key_fingerprint, require_strong_key
+from tests.examples import examples
 
 WEAK = [
     "",
@@ -83,7 +84,7 @@ def test_issue_15_13_a_phrase_that_is_no_list_of_common_words_passes(key: str) -
 
 def test_issue_15_13_no_random_key_is_refused() -> None:
     numbers = random.Random(15)  # noqa: S311 - the same keys every time
-    for _ in range(300):
+    for _ in range(examples(300)):
         data = numbers.randbytes(32)
         for key in (data, data[:16], data[:16].hex().encode(), data.hex().encode()):
             assert require_strong_key(key, named="the secret") == key
