@@ -26,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down check test lint slow chaos fuzz faults test-oldest test-lowest test-matrix browser distributed requests \
-	waiting trace arrows parse-time bench-lake docs package constraints upgrade clean
+	nightly waiting trace arrows parse-time bench-lake docs package constraints upgrade clean
 
 help:
 	@echo "make demo         a nightly run through a real Airflow, against the sandbox"
@@ -43,6 +43,7 @@ help:
 	@echo "make browser      the web UI in Chromium; makes the pictures of the docs"
 	@echo "make distributed  docker-compose.yaml's services as processes; one worker and one triggerer are killed"
 	@echo "make requests     how many requests 1,000 exports take, at the speed the key allows (16 minutes)"
+	@echo "make nightly      200 and 1,000 exports beside a plain asyncio script, as ratios of one run; ARGS='--exports 200 --limit with --apart'"
 	@echo "make waiting      2,000 exports waiting in one triggerer: lag of its event loop, CPU"
 	@echo "make trace        how many functions and files of the provider one export goes through"
 	@echo "make arrows       which part imports which, and what breaks a rule"
@@ -65,6 +66,9 @@ down: $(READY)
 
 requests: $(READY)
 	$(BIN)/python -m bench.request_count
+
+nightly: $(READY)
+	$(BIN)/python -m bench.nightly $(ARGS)
 
 waiting: $(READY)
 	$(BIN)/python -m bench.waiting

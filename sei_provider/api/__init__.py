@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sei_provider.api.errors import SeiRateLimitError as SeiRateLimitError
     from sei_provider.api.errors import SeiReplyError as SeiReplyError
     from sei_provider.api.errors import SeiServerError as SeiServerError
+    from sei_provider.api.errors import SeiTurnError as SeiTurnError
     from sei_provider.api.export import Export as Export
     from sei_provider.api.export import ExportStatus as ExportStatus
     from sei_provider.api.request import ExportRequest as ExportRequest
@@ -44,6 +45,7 @@ _HOME = {
         "SeiRateLimitError",
         "SeiReplyError",
         "SeiServerError",
+        "SeiTurnError",
     ),
     "export": ("Export", "ExportStatus"),
     "request": ("ExportRequest", "Scope"),

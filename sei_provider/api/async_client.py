@@ -109,6 +109,10 @@ class AsyncSeiClient(BaseClient):
             while True:
                 calls = poll_round.send(await asyncio.gather(*map(self._answer, calls)))
 
+    async def seconds_until(self, requests: int) -> float:
+        """As `SeiClient.seconds_until`."""
+        return await asyncio.to_thread(self._limit.seconds_until, requests)
+
     async def _answer(self, call: Call[T]) -> T | SeiError:
         try:
             return await self._send(call)
@@ -199,6 +203,7 @@ class AsyncSeiClient(BaseClient):
                 while wait := await asyncio.to_thread(self._limit.try_acquire):
                     if end is not None and time.time() + wait > end:
                         raise self._no_turn(call, wait)
+                    self._check_patience(call, wait)
                     await asyncio.sleep(wait)
                     self._observe("rate_limit_wait", wait)
         except TimeoutError:

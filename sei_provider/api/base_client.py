@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import ssl
@@ -19,7 +20,7 @@ import httpx
 from sei_provider import __version__
 from sei_provider.api import bounds
 from sei_provider.api.call import Call
-from sei_provider.api.errors import SeiInputError, SeiRateLimitError
+from sei_provider.api.errors import SeiInputError, SeiRateLimitError, SeiTurnError
 from sei_provider.api.rate_limit import shared_rate_limit
 from sei_provider.api.redaction import is_redacting
 from sei_provider.api.request import LEVEL_FIELDS
@@ -122,6 +123,8 @@ class BaseClient:
         self._create_paths: dict[str, str] = {}
         self._deadline = deadline
         self._observe: Observer = observe or (lambda _event, _amount: None)
+        self.turn_patience = math.inf
+        """Seconds for which a call waits for the key's limit; if that takes longer, it raises `SeiTurnError`."""
         self._limit = shared_rate_limit(self.base_url, self._key, requests_per_minute, rate_limit_url)
 
     def __repr__(self) -> str:
@@ -158,6 +161,14 @@ class BaseClient:
             "allow more time"
         )
         return SeiRateLimitError(msg, status=HTTPStatus.TOO_MANY_REQUESTS, retry_after=max(wait, 1.0))
+
+    def _check_patience(self, call: Call[Any], wait: float) -> None:
+        if wait > self.turn_patience:
+            msg = (
+                f"Could not {call.description} yet: the key's requests per minute are used up, and the next is free in "
+                f"{wait:.0f} seconds"
+            )
+            raise SeiTurnError(msg)
 
     def _account(self) -> str:
         if not self._account_identifier:

@@ -145,6 +145,10 @@ class SeiClient(BaseClient):
             while True:
                 calls = poll_round.send(list(pool.map(self._answer, calls)))
 
+    def seconds_until(self, requests: int) -> float:
+        """Return the seconds until the key's limit lets so many requests be sent if nobody else sends any."""
+        return self._limit.seconds_until(requests)
+
     def run(self, flow: Flow[T]) -> T:
         """Send the calls of a flow, such as one of `endpoints`, one after another, and return its result."""
         try:
@@ -233,6 +237,7 @@ class SeiClient(BaseClient):
             while wait := self._limit.try_acquire():
                 if end is not None and time.time() + wait > end:
                     raise self._no_turn(call, wait)
+                self._check_patience(call, wait)
                 time.sleep(wait)
                 self._observe("rate_limit_wait", wait)
         finally:

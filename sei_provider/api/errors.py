@@ -3,6 +3,7 @@
     SeiError
     ├── SeiInputError          permanent   refused before any call: the message names the allowed values
     ├── SeiConnectionError     transient   no whole answer: refused, reset, cut short, timed out
+    ├── SeiTurnError                       not sent: the key's limit leaves no request for longer than the caller waits
     ├── SeiReplyError                      an answer that the documents do not describe
     │   ├── SeiDownloadError   transient   a download that is not the whole export
     │   └── SeiTooLargeError   permanent   a file of more bytes than the caller takes
@@ -61,6 +62,10 @@ class SeiConnectionError(SeiError):
     def __init__(self, message: str, *, sent: bool = True) -> None:
         super().__init__(message)
         self.sent = sent
+
+
+class SeiTurnError(SeiError):
+    """Nothing was sent: the key's limit leaves no request for longer than the client's `turn_patience`."""
 
 
 class SeiReplyError(SeiError):

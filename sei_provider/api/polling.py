@@ -89,14 +89,14 @@ class ExportPoller:
         self._backoff = backoff
         self._max_interval = max(max_interval, interval)
         self._jitter = jitter
-        self._deadline = deadline
+        self.deadline = deadline
         self._clock = clock
         self._vary = vary
 
     @property
     def is_over(self) -> bool:
         """Whether every export has finished, or the deadline has passed."""
-        return not self.pending or self._clock() >= self._deadline
+        return not self.pending or self._clock() >= self.deadline
 
     def next_pause(self) -> float:
         """Return the seconds to wait before the next round."""
@@ -105,7 +105,7 @@ class ExportPoller:
         else:
             pause, self._interval = self._interval, min(self._interval * self._backoff, self._max_interval)
         pause *= self._vary(1 - self._jitter, 1 + self._jitter)
-        return max(0.0, min(pause, self._deadline - self._clock()))
+        return max(0.0, min(pause, self.deadline - self._clock()))
 
     def poll_round(self) -> PollRound:
         """Ask once about each pending export, by list where that takes fewer requests, and record the answers.
@@ -147,7 +147,7 @@ class ExportPoller:
             "ended": {export_id: export.to_reply() for export_id, export in self.finished.items()},
             "lost": self.unavailable,
             "running": {export_id: export.status if export else None for export_id, export in self.pending.items()},
-            "deadline": self._deadline,
+            "deadline": self.deadline,
             "error": str(error) if error else None,
         }
 

@@ -37,7 +37,8 @@ class RateLimit(ABC):
 
     def __init__(self, at_most: int, seconds: float) -> None:
         self._at_most = at_most
-        self._rates = [Rate(at_most, int(seconds * 1000))]
+        self._window = int(seconds * 1000)
+        self._rates = [Rate(at_most, self._window)]
 
     def try_acquire(self) -> float:
         """Acquire the right to send one request now.
@@ -51,6 +52,16 @@ class RateLimit(ABC):
             if bucket.put(item):
                 return 0.0
             return max(_SHORTEST_WAIT, cast("int", bucket.waiting(item)) / 1000)
+
+    def seconds_until(self, requests: int) -> float:
+        """Return the seconds until so many requests can be sent if nobody else sends any, but counts none of them.
+
+        More than the limit never fit at once, so they count as the whole limit. Raises as `try_acquire`.
+        """
+        with self._counting() as (bucket, now):
+            # The newest request of those that have to leave the window first.
+            last = cast("RateItem | None", bucket.peek(self._at_most - min(requests, self._at_most)))
+            return 0.0 if last is None else max(0, last.timestamp + self._window + 1 - now) / 1000
 
     def penalize(self) -> None:
         """Halve the rest of this window for everybody: after a 429 somebody else must be using the key too."""

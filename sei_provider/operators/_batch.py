@@ -11,9 +11,8 @@ import math
 import time
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +21,10 @@ from sei_provider import metrics
 from sei_provider.api.errors import SeiError, SeiNotFoundError
 from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.request import ExportRequest
-from sei_provider.operators._staging import Stager, download_folder, spool, table_of
-from sei_provider.operators._state import BatchState, Part, TaskCheckpoint, map_concurrently
+from sei_provider.operators._reuse import note_published, until_new
+from sei_provider.operators._staging import Stager, download_folder, spool
+from sei_provider.operators._state import BatchState, Part, TaskCheckpoint
+from sei_provider.operators._turns import Turns
 from sei_provider.plural import plural
 from sei_provider.triggers.export import PollProgress, few
 
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_REUSE = timedelta(minutes=30)
-"""Time for which SEI answers an identical request with the same export (CONTRACT, "Reuse")."""
-
 
 @dataclass(slots=True)
 class ExportBatch:
@@ -49,6 +47,7 @@ class ExportBatch:
     checkpoint: TaskCheckpoint
     stager: Stager
     splitter: Splitter
+    turns: Turns
     give_up_after: float | None = None
     """Seconds since SEI made it after which an export is given up."""
 
@@ -56,17 +55,19 @@ class ExportBatch:
         """Have one export for each request: that of an earlier try where it is usable, otherwise a new one.
 
         SEI answers an identical request with the same export for 30 minutes (CONTRACT, "Reuse"). If that export is
-        known to have failed, the request fails and names the time at which a later try can get another.
+        known to have failed, the request fails and names the time at which a later try can get another. If the key's
+        limit leaves no turns, `state.resume_at` tells when it does, and requests are left without an export.
         """
         saved = self.checkpoint.load(requests)
         self._resume([request for request in requests if request.fingerprint in saved], saved)
-        resumed = len(self.state.exports)
         done = {*self.state.exports, *self.state.errors}
-        reused = self._create([request for request in requests if request.fingerprint not in done])
+        resumed = sum(request.fingerprint in self.state.exports for request in requests)
+        unmade = [request for request in requests if request.fingerprint not in done]
+        reused = self._create(unmade) if self.state.resume_at is None else []
         self._log_exports(requests, resumed=resumed, reused=len(reused))
         self._count_exports(requests, reused)
         if kept := [*reused, *self.state.resumed]:
-            self._note_published([request for request in requests if request.fingerprint in kept])
+            note_published(self.state, self.checkpoint, [each for each in requests if each.fingerprint in kept])
 
     def given_up_at(self) -> float:
         """Return the Unix time at which all exports that are waited for are given up; infinite if never."""
@@ -88,39 +89,65 @@ class ExportBatch:
                 break
         return {**poller.result(), "permanent": False, "state": {}}
 
-    def collect(self, requests: list[ExportRequest], event: ExportEvent) -> list[ExportRequest]:
-        """Stage what was completed, split what was too big, record why the rest failed; returns the parts of the split.
+    def unmade(self, requests: list[ExportRequest]) -> list[ExportRequest]:
+        """Return the requests that have no export yet, and neither failed nor are staged or split."""
+        known = {*self.state.exports, *self.state.errors, *self.state.split}
+        if unmade := [request for request in requests if request.fingerprint not in known]:
+            staged = sei_lake.staged(self.checkpoint.folder, published=True)
+            return [request for request in unmade if request.fingerprint not in staged]
+        return []
 
-        Files are downloaded concurrently and staged one after another, so memory and disk hold a few at a time.
-        """
-        polled = [request for request in requests if request.fingerprint in self.state.exports]
+    def unfinished(self, requests: list[ExportRequest]) -> list[ExportRequest]:
+        """Return the requests whose exports have not ended as far as is known."""
+        exports, ended = self.state.exports, self.state.ended
+        return [
+            request
+            for request in requests
+            if request.fingerprint in exports and exports[request.fingerprint] not in ended
+        ]
+
+    def record(self, requests: list[ExportRequest], event: ExportEvent) -> None:
+        """Record which exports have ended, and why the others failed; after a wait for the limit these still run."""
+        waited_for_limit, self.state.resume_at = self.state.resume_at is not None, None
         is_given_up = event["deadline"] >= self.given_up_at()
-        ended = {}
-        for request in polled:
+        for request in self.unfinished(requests):
             export_id = self.state.exports[request.fingerprint]
             if reply := event["ended"].get(export_id):
-                ended[request.fingerprint] = Export.from_reply(request.report, reply)
-            else:
+                self.state.ended[export_id] = reply
+            elif not waited_for_limit or export_id in event["lost"]:
                 is_lost = export_id in event["lost"]
                 given_up = is_given_up and not is_lost and event["error"] is None
                 why = self._why_not_ended(export_id, event, given_up=given_up)
                 self.state.fail(request, why, permanent=given_up or (event["permanent"] and not is_lost))
-        if polled:
+                self._forget_export(request, "lost" if is_lost or event["error"] is not None else "running")
+
+    def collect(self, requests: list[ExportRequest]) -> list[ExportRequest]:
+        """Stage what was completed, and split what was too big; returns the parts of the split.
+
+        Files are downloaded concurrently and staged one after another, so memory and disk hold a few at a time. If the
+        key's limit leaves no turns, `state.resume_at` tells when it does, and `state.ended` what is left.
+        """
+        exports, replies = self.state.exports, self.state.ended
+        ended = {
+            request.fingerprint: Export.from_reply(request.report, replies[exports[request.fingerprint]])
+            for request in requests
+            if exports.get(request.fingerprint) in replies
+        }
+        if ended:
             counts = Counter(str(export.status) for export in ended.values())
             log.info(
-                "%d of %s ended (%s); downloading those that completed",
-                len(ended), plural(len(polled), "export"),
-                ", ".join(f"{count} {status}" for status, count in counts.items()) or "none",
+                "%s ended (%s); downloading those that completed",
+                plural(len(ended), "export"), ", ".join(f"{count} {status}" for status, count in counts.items()),
             )  # fmt: skip
-        bad = {key for key, export in ended.items() if _has_failed(export)}
-        parts = self._download([request for request in polled if request.fingerprint in ended.keys() - bad], ended)
-        for request in polled:
-            if request.fingerprint in bad:
+        bad = [
+            request for request in requests if request.fingerprint in ended and _has_failed(ended[request.fingerprint])
+        ]
+        good = [request for request in requests if request.fingerprint in ended and request not in bad]
+        parts = self._download(good, ended)
+        if self.state.resume_at is None:
+            for request in bad:
                 parts += self._split(request, ended[request.fingerprint])
-        for request in polled:
-            metrics.count(f"sei.exports.{self._outcome(request, ended, event)}", report=request.report)
-        self.state.exports.clear()
-        self.state.made_at.clear()
+                self._forget_export(request, "failed")
         return parts
 
     def _count_exports(self, requests: list[ExportRequest], reused: list[str]) -> None:
@@ -132,19 +159,11 @@ class ExportBatch:
         for how, number in counts.items():
             metrics.count(f"sei.exports.{how}", number, report=requests[0].report)
 
-    def _outcome(self, request: ExportRequest, ended: Mapping[str, Export], event: ExportEvent) -> str:
-        """Return how the wait for an export has ended, as the names of metrics say it."""
-        key = request.fingerprint
-        if key not in ended:
-            is_lost = event["error"] is not None or self.state.exports[key] in event["lost"]
-            return "lost" if is_lost else "running"
-        if _has_failed(ended[key]):
-            return "failed"
-        return "unusable" if key in self.state.errors or key in self.state.split else "staged"
-
     def _resume(self, requests: list[ExportRequest], saved: dict[str, str]) -> None:
-        for request, export in map_concurrently(
-            lambda request: self.client.get_export(request.report, saved[request.fingerprint]), requests
+        for request, export in self.turns.map(
+            lambda request: self.client.get_export(request.report, saved[request.fingerprint]),
+            requests,
+            unfinished=len(requests),
         ):
             export_id = saved[request.fingerprint]
             if isinstance(export, SeiNotFoundError) or (
@@ -164,14 +183,17 @@ class ExportBatch:
         """Create exports; returns the fingerprints of the requests for which SEI gave back an existing one."""
         reused = []
         try:
-            for request, export in map_concurrently(
-                self.client.create_export, requests, when_idle=self.checkpoint.flush
+            for request, export in self.turns.map(
+                self.client.create_export,
+                requests,
+                unfinished=len(self.state.exports) + len(requests),
+                when_idle=self.checkpoint.flush,
             ):
                 if isinstance(export, SeiError):
                     self.state.fail(request, str(export), permanent=export.is_permanent)
                 elif self.checkpoint.is_unusable(export):
                     why = f"SEI gave back export {export.id}, which had failed or was broken in an earlier try"
-                    self.state.fail(request, f"{why}. {_until_new(export)}")
+                    self.state.fail(request, f"{why}. {until_new(export)}")
                 else:
                     self.checkpoint.save(request, export)
                     self._wait_for(request, export)
@@ -180,7 +202,26 @@ class ExportBatch:
                         self.state.reused.append(request.fingerprint)
         finally:  # also when an error that affects all scopes ends the task: its retry resumes what was created
             self.checkpoint.flush()
+        if self.state.resume_at is not None and self.state.resume_at >= self.state.deadline:
+            self._fail_turnless(requests)
         return reused
+
+    def _fail_turnless(self, requests: list[ExportRequest]) -> None:
+        """Fail the requests that get no turn of the key's limit before the deadline."""
+        self.state.resume_at = None
+        why = (
+            "the key's requests per minute are used up until after the task's timeout; its next try creates the export"
+        )
+        for request in requests:
+            if request.fingerprint not in {*self.state.exports, *self.state.errors}:
+                self.state.fail(request, why)
+
+    def _forget_export(self, request: ExportRequest, outcome: str) -> None:
+        """Drop an export that is dealt with, and count how that ended."""
+        metrics.count(f"sei.exports.{outcome}", report=request.report)
+        export_id = self.state.exports.pop(request.fingerprint)
+        self.state.made_at.pop(export_id, None)
+        self.state.ended.pop(export_id, None)
 
     def _wait_for(self, request: ExportRequest, export: Export) -> None:
         self.state.exports[request.fingerprint] = export.id
@@ -193,31 +234,10 @@ class ExportBatch:
         log.info(
             "Waiting for %s (%d new, %d reused by SEI, %d resumed; %d failed)%s: %s",
             plural(len(waiting), "export"), len(waiting) - reused - resumed, reused, resumed,
-            len(requests) - len(waiting),
+            sum(request.fingerprint in state.errors for request in requests),
             f", the oldest created at {min(times)}" if times else "",
             few(f"{request.scope.label} {state.exports[request.fingerprint]}" for request in waiting),
         )  # fmt: skip
-
-    def _note_published(self, requests: list[ExportRequest]) -> None:
-        """Record which of the exports that SEI gave back an earlier run has published: their figures are not new."""
-        published = set()
-        for table in {table_of(request) for request in requests}:
-            with suppress(sei_lake.UnknownTableError):
-                ledger = sei_lake.ledger(self.checkpoint.lake, table)
-                published |= {entry["export_id"] for entries in ledger.values() for entry in entries}
-        notes = []
-        for request in requests:
-            export_id = self.state.exports.get(request.fingerprint)
-            if export_id in published and export_id in self.state.made_at:
-                fresh_from = datetime.fromisoformat(self.state.made_at[export_id]) + _REUSE
-                self.state.fresh_from[request.fingerprint] = fresh_from.isoformat()
-                notes.append(f"{request.scope.label} {export_id}, fresh figures from {fresh_from.isoformat()}")
-        if notes:
-            log.warning(
-                "SEI gave back %s that an earlier run has published, so these figures stay as they are. To "
-                "get fresh figures, clear this task after the time given: %s",
-                plural(len(notes), "export"), few(notes),
-            )  # fmt: skip
 
     def _download(self, requests: list[ExportRequest], exports: dict[str, Export]) -> list[ExportRequest]:
         """Stage the files; returns the parts of those whose rows do not tell their period."""
@@ -231,7 +251,7 @@ class ExportBatch:
                     lambda file: self.client.download_export(export, file, **self.stager.download_limit),
                 )
 
-            for request, file in map_concurrently(download, requests):
+            for request, file in self.turns.map(download, requests, unfinished=len(self.state.exports)):
                 export = exports[request.fingerprint]
                 if isinstance(file, SeiError):
                     self._fail_file(request, file, str(file))
@@ -240,6 +260,8 @@ class ExportBatch:
                     parts += self._replace(request, split, "its labels are no dates", f"export {export.id}: {error}")
                 elif error:
                     self._fail_file(request, error, f"export {export.id}: {error}")
+                unusable = request.fingerprint in {*self.state.errors, *self.state.split}
+                self._forget_export(request, "unusable" if unusable else "staged")
         return parts
 
     def _fail_file(self, request: ExportRequest, error: SeiError | LakeError, why: str) -> None:
@@ -254,7 +276,7 @@ class ExportBatch:
     def _split(self, request: ExportRequest, export: Export) -> list[ExportRequest]:
         why = f"export {export.id} {export.status}: {export.error or 'SEI gave no reason'}"
         if not self.splitter.is_too_big(export):
-            self.state.fail(request, f"{why}. {_until_new(export)}")
+            self.state.fail(request, f"{why}. {until_new(export)}")
             return []
         try:
             split = self.splitter.split(request)
@@ -265,7 +287,7 @@ class ExportBatch:
             return []
         if split is None:
             self.checkpoint.forget(request, unusable=True)
-            why = f"{why}; it is one team and one period and cannot be split further. {_until_new(export)}"
+            why = f"{why}; it is one team and one period and cannot be split further. {until_new(export)}"
             self.state.fail(request, why)
             return []
         return self._replace(request, split, "it is too big", why)
@@ -309,8 +331,3 @@ def _part(request: ExportRequest) -> Part:
         "start": request.start.isoformat(),
         "end": request.end.isoformat(),
     }
-
-
-def _until_new(export: Export) -> str:
-    until = (export.created_at.astimezone(UTC) + _REUSE).isoformat(timespec="seconds")
-    return f"SEI gives back the same export until {until}; a try after that can help"

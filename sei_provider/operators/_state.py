@@ -72,6 +72,12 @@ class BatchState:
     """The requests that took the place of those that were too big."""
     split: dict[str, str | None] = field(default_factory=dict)
     """The requests that were split: the rows that no part carries, or None if the parts carry all."""
+    ended: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By export id, the reply that tells of its end, until its file is staged."""
+    resume_at: float | None = None
+    """Unix time in seconds at which the key's limit leaves turns again; None while there are some."""
+    deferrals_left: int | None = None
+    """How often this try may still defer for the limit; None if it has not yet."""
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> BatchState:

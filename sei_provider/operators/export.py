@@ -9,7 +9,6 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sei_provider import lake as sei_lake
 from sei_provider.api.polling import ExportPoller
 from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.hooks.sei import SeiHook
@@ -28,6 +27,7 @@ from sei_provider.operators._base import REQUEST_ARGUMENTS, SeiBatchOperator
 from sei_provider.operators._batch import ExportBatch
 from sei_provider.operators._splitting import TIMED_OUT, Splitter
 from sei_provider.operators._state import BatchState, TaskCheckpoint
+from sei_provider.operators._turns import Turns
 from sei_provider.triggers.export import ExportEvent, Polling, SeiExportTrigger, load_event
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class SeiExportOperator(SeiBatchOperator):
         with self._handing_on_staged(context, checkpoint):
             requests = self._requests(context, hook)
             stager = self._stager(context, hook, checkpoint)
-            unstaged = [] if event else self._unstaged(context, requests, checkpoint, stager)
+            unmade = [] if event else self._unstaged(context, requests, checkpoint, stager)
             with hook.get_conn() as client:
                 splitter = Splitter(
                     client,
@@ -194,6 +194,7 @@ class SeiExportOperator(SeiBatchOperator):
                     checkpoint=checkpoint,
                     stager=stager,
                     splitter=splitter,
+                    turns=Turns(client, state, may_defer=self.deferrable),
                     give_up_after=None
                     if self.give_up_after is None
                     else check_seconds("give_up_after", self.give_up_after),
@@ -202,41 +203,54 @@ class SeiExportOperator(SeiBatchOperator):
                     self._request(Scope.parse(part["scope"]), part["start"], part["end"]) for part in state.parts
                 ]
                 self._link_to(hook, requests, state)
-                while event or unstaged:
-                    if event is None:
-                        batch.create_or_resume(unstaged)
+                if event:
+                    batch.record(requests, event)
+                    unmade = batch.unmade(requests)
+                while unmade or state.exports:
+                    if unmade:
+                        batch.create_or_resume(unmade)
                         self._link_to(hook, requests, state)
-                        event = self._wait(batch, requests)
-                    parts = batch.collect(requests, event)
+                    if state.resume_at is None and batch.unfinished(requests):
+                        batch.record(requests, self._wait(batch, requests))
+                    parts = batch.collect(requests) if state.resume_at is None else []
                     requests += parts
-                    staged = sei_lake.staged(checkpoint.folder, published=True)
-                    unstaged, event = [part for part in parts if part.fingerprint not in staged], None
+                    if state.resume_at is not None:
+                        self._defer(batch, requests)
+                    unmade = batch.unmade(parts)
         return self._hand_on(context, requests, state, checkpoint)
 
     def _wait(self, batch: ExportBatch, requests: list[ExportRequest]) -> ExportEvent:
         """Wait for the exports in this process, or end this call with a deferral that `execute_complete` follows."""
-        state = batch.state
-        scopes = [request.scope.label for request in requests if request.fingerprint in state.exports]
-        export_ids = [
-            state.exports[request.fingerprint] for request in requests if request.fingerprint in state.exports
-        ]
+        if self.deferrable:
+            self._defer(batch, requests)
+        scopes = _polled(batch, requests)
+        deadline = min(batch.state.deadline, batch.given_up_at())
+        poller = ExportPoller(self.report, list(scopes), deadline=deadline, **self._polling)
+        return batch.poll(poller, scopes)
+
+    def _defer(self, batch: ExportBatch, requests: list[ExportRequest]) -> None:
+        """End this call until the exports have ended, or until the key's limit leaves turns again."""
+        state, scopes = batch.state, _polled(batch, requests)
         deadline = min(state.deadline, batch.given_up_at())
-        if export_ids and self.deferrable:
-            self.defer(
-                trigger=SeiExportTrigger(
-                    report=self.report,
-                    export_ids=export_ids,
-                    deadline=deadline,
-                    polling=self._polling,
-                    sei_conn_id=self.sei_conn_id,
-                    scopes=scopes,
-                    state=asdict(state),
-                ),
-                method_name="execute_complete",
-                timeout=timedelta(seconds=max(0.0, deadline - time.time())) + _BACKSTOP,
-            )
-        poller = ExportPoller(self.report, export_ids, deadline=deadline, **self._polling)
-        return batch.poll(poller, dict(zip(export_ids, scopes, strict=True)))
+        self.defer(
+            trigger=SeiExportTrigger(
+                report=self.report,
+                export_ids=list(scopes),
+                deadline=deadline,
+                polling=self._polling,
+                sei_conn_id=self.sei_conn_id,
+                scopes=list(scopes.values()),
+                state=asdict(state),
+                resume_at=state.resume_at,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=max(0.0, (state.resume_at or deadline) - time.time())) + _BACKSTOP,
+        )
 
     def _link_to(self, hook: SeiHook, requests: list[ExportRequest], state: BatchState) -> None:
         self.link = task_link(hook, requests, list(state.exports.values())) or self.link
+
+
+def _polled(batch: ExportBatch, requests: list[ExportRequest]) -> dict[str, str]:
+    """Return the scopes of the exports that have not ended, by export id."""
+    return {batch.state.exports[request.fingerprint]: request.scope.label for request in batch.unfinished(requests)}

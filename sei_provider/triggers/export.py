@@ -93,6 +93,8 @@ class _ShownEvent(TriggerEvent):
 class SeiExportTrigger(BaseTrigger):
     """Polls until all exports of a batch have ended or the deadline is there, then fires once, with an `ExportEvent`.
 
+    Where the task waits for the key's limit, the event comes at a time, `resume_at`, whatever the exports do.
+
     :param report: The report that all exports are of.
     :param export_ids: The exports to poll.
     :param deadline: Unix time in seconds at which polling ends. It is absolute, so a restarted triggerer keeps it.
@@ -102,6 +104,9 @@ class SeiExportTrigger(BaseTrigger):
     :param sei_conn_id: The connection.
     :param scopes: The scopes of the exports in their order, for the log.
     :param state: JSON values that the event hands back to the task.
+    :param resume_at: Unix time in seconds at which the event comes, no sooner, if the task waits for the key's limit.
+        The task has read it in its own bucket, so it holds where this machine counts in another one. Until then only
+        rounds are made that leave nobody else waiting.
     """
 
     def __init__(
@@ -114,6 +119,7 @@ class SeiExportTrigger(BaseTrigger):
         sei_conn_id: str,
         scopes: Sequence[str] = (),
         state: Mapping[str, Any] | None = None,
+        resume_at: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own is not annotated
         self.report = report
@@ -126,6 +132,7 @@ class SeiExportTrigger(BaseTrigger):
         self.sei_conn_id = sei_conn_id
         self.scopes = list(scopes)
         self.state = dict(state or {})
+        self.resume_at = resume_at
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what a triggerer needs to make this trigger again."""
@@ -139,31 +146,40 @@ class SeiExportTrigger(BaseTrigger):
                 "sei_conn_id": self.sei_conn_id,
                 "scopes": self.scopes,
                 "state": self.state,
+                "resume_at": self.resume_at,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll in rounds until every export has ended or the deadline is there."""
+        """Poll in rounds until every export has ended, or the deadline or the time to resume is there."""
         soonest = time.monotonic() + conf.getint("workers", "min_heartbeat_interval") + 1
-        poller = ExportPoller(self.report, self.export_ids, deadline=self.deadline, **self.polling)
-        progress = PollProgress(self.log, poller, dict(zip(self.export_ids, self.scopes, strict=False)))
-        until = datetime.fromtimestamp(self.deadline, UTC).isoformat(timespec="seconds")
+        end = self.deadline if self.resume_at is None else min(self.deadline, self.resume_at)
+        poller = ExportPoller(self.report, self.export_ids, deadline=end, **self.polling)
+        until = datetime.fromtimestamp(end, UTC).isoformat(timespec="seconds")
         self.log.info("Polling %s until %s", plural(len(self.export_ids), f"{self.report} export"), until)
         failure: SeiError | None = None
         try:
-            async with SeiHook(self.sei_conn_id, deadline=self.deadline).aget_conn() as client:
-                while poller.pending:
-                    await asyncio.sleep(max(poller.next_pause(), soonest - time.monotonic()))
-                    # At least once: creating the exports may have taken all the time.
-                    await client.poll(poller)
-                    progress.tell()
-                    if poller.is_over:
-                        break
+            if poller.pending:
+                await self._poll(poller, soonest)
         except SeiError as error:  # nothing more can be learned, but what has ended can still be staged
             failure = error
         await asyncio.sleep(max(0.0, soonest - time.monotonic()))
+        if self.resume_at is not None:
+            await asyncio.sleep(max(0.0, self.resume_at - time.time()))
         permanent = failure is not None and failure.is_permanent
         yield _ShownEvent(payload={**poller.result(failure), "permanent": permanent, "state": self.state})
+
+    async def _poll(self, poller: ExportPoller, soonest: float) -> None:
+        progress = PollProgress(self.log, poller, dict(zip(self.export_ids, self.scopes, strict=False)))
+        async with SeiHook(self.sei_conn_id, deadline=poller.deadline).aget_conn() as client:
+            while poller.pending:
+                await asyncio.sleep(max(poller.next_pause(), soonest - time.monotonic()))
+                if self.resume_at is None or not await client.seconds_until(len(poller.pending)):
+                    # At least once: creating the exports may have taken all the time.
+                    await client.poll(poller)
+                    progress.tell()
+                if poller.is_over:
+                    break
 
     async def on_kill(self) -> None:
         """Log that the exports keep running when a user ends the wait (Airflow 3.3): SEI has no call to cancel them."""

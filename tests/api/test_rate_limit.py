@@ -96,6 +96,15 @@ def test_a_429_when_the_limit_is_used_up_does_not_add_to_it(place: str) -> None:
     assert limit.try_acquire() > 0
 
 
+def test_the_time_until_requests_fit_is_that_of_the_window_and_asking_counts_none(place: str) -> None:
+    limit = limit_in(place, 4)
+    assert limit.seconds_until(4) == 0.0
+    assert [limit.try_acquire() for _ in range(3)] == [0.0] * 3
+    assert limit.seconds_until(1) == 0.0
+    assert 55 < limit.seconds_until(2) <= limit.seconds_until(4) == pytest.approx(limit.seconds_until(1000), abs=1.0)
+    assert limit.try_acquire() == 0.0, "asking counted nothing"
+
+
 def test_the_file_of_a_key_does_not_name_it_and_is_ours_alone() -> None:
     import tempfile
 

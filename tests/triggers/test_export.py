@@ -49,6 +49,36 @@ async def test_it_fires_once_when_every_export_has_ended(sandbox: SandboxControl
     assert "Sandbox User" not in str(event)
 
 
+async def test_where_the_limit_is_waited_for_it_fires_at_the_time_to_resume_and_not_when_all_have_ended(
+    sandbox: SandboxControl,
+) -> None:
+    ids = await asyncio.to_thread(made, sandbox, "11")
+    waiting = trigger(ids)
+    waiting.resume_at = time.time() + 2
+    event = await event_of(waiting)
+    assert time.time() >= waiting.resume_at
+    assert list(event["ended"]) == ids
+
+
+async def test_where_the_limit_is_waited_for_it_leaves_the_next_turns_to_the_task(
+    monkeypatch: pytest.MonkeyPatch, sandbox: SandboxControl
+) -> None:
+    ids = await asyncio.to_thread(made, sandbox, "11", "12")
+    connect(monkeypatch, sandbox.base_url, requests_per_minute=1)
+    waiting = trigger(ids)
+    waiting.resume_at = time.time() + 1
+    event = await event_of(waiting)
+    assert (sorted(event["running"]), event["error"]) == (sorted(ids), None)
+    assert "Async" not in str([request["user_agent"] for request in sandbox.requests()])
+
+
+async def test_a_wait_for_the_limit_without_exports_needs_no_connection(sandbox: SandboxControl) -> None:
+    waiting = trigger([])
+    waiting.sei_conn_id = "missing"
+    waiting.resume_at = time.time() + 0.1
+    assert (await event_of(waiting))["error"] is None
+
+
 async def test_it_only_reads(sandbox: SandboxControl) -> None:
     ids = await asyncio.to_thread(made, sandbox, "11")
     await event_of(trigger(ids))

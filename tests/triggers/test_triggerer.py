@@ -109,7 +109,7 @@ class Airflow:
         self._home = home
         self._numbers = itertools.count(1)
 
-    def defer(self, *teams: str, seconds: float = 60.0) -> tuple[str, int, list[str]]:
+    def defer(self, *teams: str, seconds: float = 60.0, resume_at: float | None = None) -> tuple[str, int, list[str]]:
         """A run whose task waits for an export of each team; gives run id, trigger id and export ids."""
         export_ids = made(self.sandbox, *teams)
         self.deadline = time.time() + seconds
@@ -119,6 +119,7 @@ class Airflow:
             deadline=self.deadline,
             polling={"interval": PAUSE, "max_interval": PAUSE},
             sei_conn_id="sei_default",
+            resume_at=resume_at,
         ).serialize()
         run_id = f"run-{next(self._numbers)}"
         return run_id, self.database.defer(run_id, classpath, kwargs), export_ids
@@ -251,6 +252,20 @@ def test_a_new_triggerer_keeps_the_deadline_of_a_killed_one(airflow: Airflow) ->
     event = airflow.wait_for_event(run_id)
     assert time.time() > airflow.deadline == event["deadline"]
     assert list(event["running"]) == export_ids
+
+
+def test_a_new_triggerer_keeps_the_time_at_which_a_killed_one_had_a_task_resume(airflow: Airflow) -> None:
+    first = airflow.triggerers.one()
+    resume_at = time.time() + 8
+    run_id, _, export_ids = airflow.defer("12", resume_at=resume_at)
+    made_before = len(airflow.sandbox.exports())
+    airflow.wait_for_questions()
+    airflow.triggerers.kill(first)
+    airflow.triggerers.another()
+    event = airflow.wait_for_event(run_id)
+    assert time.time() > resume_at
+    assert (list(event["running"]), event["error"]) == (export_ids, None)
+    assert len(airflow.sandbox.exports()) == made_before
 
 
 def test_of_two_triggerers_with_one_trigger_only_the_first_event_counts(airflow: Airflow) -> None:

@@ -1,0 +1,121 @@
+"""CPU and memory of the processes of one Airflow: of tasks and triggerer, and of the services around them.
+
+LocalExecutor's workers are children of the scheduler, and each forks one process for each task step. So the CPU of
+tasks is what the kernel has summed up for the workers' ended children.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from dev.processes import BackgroundProcess
+
+INTERVAL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessUse:
+    """CPU seconds since the start of Airflow, by the kind of process."""
+
+    tasks: float
+    """Processes of tasks that have ended."""
+    supervisors: float
+    """LocalExecutor's workers, which pass on what their task asks of Airflow."""
+    triggerer: float
+    services: float
+    """Scheduler, API server and DAG processor."""
+
+    def since(self, before: ProcessUse) -> ProcessUse:
+        """Return what was used since `before`."""
+        return ProcessUse(
+            self.tasks - before.tasks,
+            self.supervisors - before.supervisors,
+            self.triggerer - before.triggerer,
+            self.services - before.services,
+        )
+
+
+class ProcessSampler:
+    """Watches the processes of a running Airflow; a context manager around one run.
+
+    Memory is the kernel's own peak (`VmHWM`), so that only the last tenth of a second of a process can be missed. That
+    of a forked process begins with what its parent held.
+    """
+
+    def __init__(self, processes: Mapping[str, BackgroundProcess]) -> None:
+        self._processes = {name: psutil.Process(process.pid) for name, process in processes.items()}
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="process-sampler", daemon=True)
+        self._before = self.use()
+        self.task_peak = 0
+        """Most bytes of memory that one task process held."""
+        self.triggerer_peak = 0
+
+    def __enter__(self) -> Self:
+        """Begin to watch."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        """Stop watching; the figures stay."""
+        self._stopped.set()
+        self._thread.join()
+
+    def used(self) -> ProcessUse:
+        """Return what was used since this sampler was made."""
+        return self.use().since(self._before)
+
+    def use(self) -> ProcessUse:
+        """Return what was used since the start of Airflow."""
+        workers = self._processes["scheduler"].children()
+        triggerer = self._processes["triggerer"]
+        return ProcessUse(
+            tasks=sum(_of_ended_children(worker) for worker in workers),
+            supervisors=sum(_own(worker) for worker in workers),
+            triggerer=sum(_own(process) for process in [triggerer, *triggerer.children(recursive=True)]),
+            services=_own(self._processes["scheduler"])
+            + sum(
+                _own(process) + _of_ended_children(process)
+                for name in ("api-server", "dag-processor")
+                for process in [self._processes[name], *self._processes[name].children(recursive=True)]
+            ),
+        )
+
+    def _run(self) -> None:
+        while not self._stopped.wait(INTERVAL_SECONDS):
+            with suppress(psutil.NoSuchProcess):  # a worker that ends meanwhile
+                for worker in self._processes["scheduler"].children():
+                    for task in worker.children():
+                        self.task_peak = max(self.task_peak, peak_memory(task.pid))
+                for process in self._processes["triggerer"].children():
+                    self.triggerer_peak = max(self.triggerer_peak, peak_memory(process.pid))
+
+
+def peak_memory(pid: int) -> int:
+    """Return the most bytes of memory that a process has held; 0 if it has ended."""
+    with suppress(OSError):
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
+        return int(found[1]) * 1024 if found else 0
+    return 0
+
+
+def _own(process: psutil.Process) -> float:
+    with suppress(psutil.NoSuchProcess):
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    return 0.0
+
+
+def _of_ended_children(process: psutil.Process) -> float:
+    with suppress(psutil.NoSuchProcess):
+        times = process.cpu_times()
+        return float(times.children_user + times.children_system)
+    return 0.0
