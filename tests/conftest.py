@@ -6,6 +6,7 @@ import itertools
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -101,9 +102,9 @@ def no_waiting() -> Iterator[None]:
     stamina.set_testing(False)
 
 
-@pytest.fixture(scope="session")
-def s3_endpoint() -> Iterator[str]:
-    """Endpoint of a server that speaks S3, on a free port of this machine; it has the bucket `sei`."""
+@contextmanager
+def aws_service(name: str) -> Iterator[str]:
+    """Serve one of AWS's services on a free port of this machine, and yield its endpoint."""
     from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
@@ -112,15 +113,28 @@ def s3_endpoint() -> Iterator[str]:
             """Keep no log, which nobody reads."""
 
     # moto's own server looks for each request's service among all of AWS's: with its log, half of what a request costs.
-    server = make_server("127.0.0.1", 0, create_backend_app("s3"), threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, name="s3", daemon=True)
+    server = make_server("127.0.0.1", 0, create_backend_app(name), threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, name=name, daemon=True)
     thread.start()
-    endpoint = f"http://127.0.0.1:{server.server_port}"
-    httpx.put(f"{endpoint}/sei", verify=NO_AUTHORITIES).raise_for_status()
-    yield endpoint
+    yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """Endpoint of a server that speaks S3; it has the bucket `sei`."""
+    with aws_service("s3") as endpoint:
+        httpx.put(f"{endpoint}/sei", verify=NO_AUTHORITIES).raise_for_status()
+        yield endpoint
+
+
+@pytest.fixture
+def sts_endpoint() -> Iterator[str]:
+    """Endpoint of a server that lends the credentials of roles."""
+    with aws_service("sts") as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session")

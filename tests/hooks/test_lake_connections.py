@@ -82,14 +82,14 @@ def test_a_static_key_and_an_endpoint(monkeypatch: pytest.MonkeyPatch, recorded:
 
 
 def test_an_assumed_role_whose_credentials_are_renewed_while_the_lake_is_open(
-    monkeypatch: pytest.MonkeyPatch, s3_endpoint: str, recorded: Any
+    monkeypatch: pytest.MonkeyPatch, sts_endpoint: str, recorded: Any
 ) -> None:
     endpoint, signers = recorded
     extra = {
         "role_arn": ROLE,
         "region_name": "us-east-1",
         "assume_role_kwargs": {"DurationSeconds": 900},  # botocore renews them at once
-        "service_config": {"s3": {"endpoint_url": endpoint}, "sts": {"endpoint_url": s3_endpoint}},
+        "service_config": {"s3": {"endpoint_url": endpoint}, "sts": {"endpoint_url": sts_endpoint}},
     }
     monkeypatch.setattr(lakes, "_CREDENTIALS_LIVE", timedelta(0))
     connect(monkeypatch, login="AKIASTATIC", password=SECRET, extra=extra)
