@@ -125,6 +125,20 @@ def show_coverage(args: Namespace) -> None:
 
 
 @suppress_logs_and_warning
+def ddl(args: Namespace) -> None:
+    """Run `airflow sei ddl TABLE --dialect duckdb|spark --lake LAKE`: print the statements by which it is read."""
+    from sei_provider.hooks.lake import open_lake
+    from sei_provider.lake.tables.ddl import checked_location, reader_location, table_ddl
+
+    with _errors_as_lines():
+        place = _place(args.lake)
+        location = checked_location(args.location) if args.location else reader_location(place, args.dialect)
+        text = table_ddl(open_lake(place), args.table, dialect=args.dialect, location=location)
+    for line in text.removesuffix("\n").split("\n"):
+        print_line(line)
+
+
+@suppress_logs_and_warning
 def retire(args: Namespace) -> None:
     """Run `airflow sei retire SCOPE --lake LAKE`: remove the rows of a scope, from one table or from all."""
     from datetime import UTC, datetime

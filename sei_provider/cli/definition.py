@@ -28,6 +28,8 @@ _TABLE = Arg(("table",), help="a table of the lake, e.g. sprint_team_monthly")
 _LAKE = Arg(("--lake",), help="the lake's path or URL", required=True)
 _FROM = Arg(("--from",), dest="start", help="from the month of this day (yyyy-MM-dd) on")
 _TO = Arg(("--to",), dest="end", help="up to the month of this day (yyyy-MM-dd)")
+_DIALECT = Arg(("--dialect",), help="the tool that is to read it", choices=("duckdb", "spark"), default="duckdb")
+_LOCATION = Arg(("--location",), help="the lake as that tool reaches it, if not by --lake, e.g. a drive's letter")
 _SCOPE = Arg(("scope",), help="team:456 or org:Engineering, as coverage shows it, or a team's id")
 _COLUMN = Arg(("column",), help="a column of the table, as it is called in the lake")
 _TYPE = Arg(("type",), help="its new type", choices=("string", "float64", "date"))
@@ -92,6 +94,12 @@ def get_sei_cli_commands() -> list[CLICommand]:
         func=lazy_load_command(f"{_COMMANDS}.show_coverage"),
         args=(_TABLE, _LAKE, _FROM, _TO, ARG_OUTPUT, ARG_VERBOSE),
     )
+    ddl = ActionCommand(
+        name="ddl",
+        help="Print SQL by which DuckDB or Spark reads a table, and a view of its leaf teams, whose rows can be summed",
+        func=lazy_load_command(f"{_COMMANDS}.ddl"),
+        args=(_TABLE, _LAKE, _DIALECT, _LOCATION, ARG_VERBOSE),
+    )
     retire = ActionCommand(
         name="retire",
         help="Remove the rows of a scope that is exported no more; a later export brings it back",
@@ -134,6 +142,6 @@ def get_sei_cli_commands() -> list[CLICommand]:
         GroupCommand(
             name="sei",
             help="Look at Harness SEI",
-            subcommands=(exports, teams, coverage, retire, retype, erase, check, probe),
+            subcommands=(exports, teams, coverage, ddl, retire, retype, erase, check, probe),
         )
     ]

@@ -19,6 +19,7 @@ import pytest
 
 from sei_provider.api import ExportRequest, Scope, SeiClient
 from sei_provider.lake import coverage, read_table
+from sei_provider.lake.tables.ddl import reader_location, table_ddl
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from sei_provider.testing import connect
@@ -148,7 +149,9 @@ def test_trees_and_teams_are_listed(terminal: Terminal) -> None:
     assert str(teams[1]["name"]).startswith("  "), "a team stands below its parent"
 
 
-def test_coverage_is_a_grid_of_scopes_and_months(terminal: Terminal, sandbox: SandboxControl, tmp_path: Path) -> None:
+def test_coverage_is_a_grid_of_scopes_and_months_and_ddl_is_sql(
+    terminal: Terminal, sandbox: SandboxControl, tmp_path: Path
+) -> None:
     lake = tmp_path / "lake"
     with pytest.MonkeyPatch.context() as patch:
         connect(patch, sandbox.base_url)
@@ -160,6 +163,12 @@ def test_coverage_is_a_grid_of_scopes_and_months(terminal: Terminal, sandbox: Sa
         {"scope": "team:11", "2026-01": "1", "2026-02": "-"},
         {"scope": "team:12", "2026-01": "1", "2026-02": "1"},
     ]
+    for dialect in ("duckdb", "spark"):
+        done = terminal.run("ddl", "sprint_team_monthly", "--lake", str(lake), "--dialect", dialect)
+        expected = table_ddl(lake, "sprint_team_monthly", dialect=dialect, location=reader_location(str(lake), dialect))
+        assert (done.returncode, done.stdout) == (0, expected)
+    moved = terminal.run("ddl", "sprint_team_monthly", "--lake", str(lake), "--location", "//server/sei")
+    assert "read_parquet('//server/sei/sprint_team_monthly/month=*/data.parquet'" in moved.stdout
     done = terminal.run("coverage", "nowhere", "--lake", str(lake))
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "sprint_team_monthly" in done.stderr, "the tables there are"
@@ -263,6 +272,8 @@ def test_a_bad_connection_ends_with_what_is_wrong_with_it(
         (("exports", "list", "sprint", "--team", "11,12"), "team_id must be an id, not '11,12'"),
         (("retire", "['11', '12']", "--lake", "/nowhere"), "is not a scope"),
         (("coverage", "sprint_team_monthly", "--lake", ""), "is empty"),
+        (("ddl", "nowhere", "--lake", "/nowhere"), "has no table 'nowhere'"),
+        (("ddl", "nowhere", "--lake", "/nowhere", "--location", "s3://a:b@c"), "holds a password"),
         (("exports", "list", "velocity"), "unknown report 'velocity'"),
         (("exports", "list", "business_alignment"), "no list of business_alignment"),
         (("exports", "list", "sprint", "--status", "odd"), "unknown status 'odd'"),
