@@ -7,3 +7,8 @@ MAX_COLUMNS = 10_000
 MAX_FOOTER_BYTES = 64 << 20
 """Bytes of team paths, periods and sprints in one footer: of a staged file, or of a month with its ledger. Parquet
 readers refuse footers from 100 MB on."""
+MAX_HIERARCHY_LEVELS = 200
+"""Levels of a team's hierarchy, and slashes in it: twice as many as an org tree may have. What lies above a team is
+walked level by level, so one cell of a megabyte of slashes would take a terabyte."""
+MAX_HIERARCHY_CHARS = 20_000
+"""Characters of a team's hierarchy: each of its levels is a text of its own."""

@@ -33,6 +33,7 @@ from sei_provider.operators._arguments import (
     optional,
 )
 from sei_provider.operators._missing import labels_of
+from sei_provider.operators._secrets import refuse_secrets
 from sei_provider.triggers.freshness import FreshnessCheck, FreshnessEvent, SeiFreshnessTrigger
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class SeiFreshnessSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> None:
         """Look once, and wait if figures are lacking."""
+        refuse_secrets(self)
         with no_retry_if_permanent():
             check, deadline = self._question(context)
         if not self.deferrable:

@@ -43,6 +43,33 @@ def test_an_export_whose_teams_do_not_fit_a_footer_is_refused(bench, monkeypatch
     assert bench.stage("team:1", [team_row("Eng/1", JAN)], age=1)["rows"] == 1
 
 
+def test_names_are_counted_while_an_export_is_read_and_not_at_its_end_alone(bench, monkeypatch):
+    monkeypatch.setattr(staged_writer, "MAX_FOOTER_BYTES", 4 << 10)
+    monkeypatch.setattr(staged_file, "ROW_GROUP_BYTES", 4 << 10)
+    read, by_bytes = [], staged_writer.by_bytes
+    monkeypatch.setattr(staged_writer, "by_bytes", lambda tables: (read.append(t) or t for t in by_bytes(tables)))
+    with pytest.raises(TooManyError, match="request child teams"):
+        bench.stage("team:1", [team_row(f"Engineering/{number}", JAN) for number in range(20_000)], age=1)
+    assert len(read) <= 5
+
+
+DEEP = {
+    "one cell of slashes": ["/".join("ab" for _ in range(250_000))],
+    "each below the other": ["/".join(map(str, range(depth))) for depth in range(1, 600)],
+    "one long name": ["x" * 1_000_000],
+}
+
+
+@pytest.mark.parametrize("paths", DEEP.values(), ids=DEEP)
+def test_an_export_whose_hierarchies_are_too_deep_or_too_long_is_refused_and_others_land(bench, paths):
+    with pytest.raises(TooManyError, match="the lake takes 200 and 20,000"):
+        bench.stage("team:1", [team_row(path, JAN) for path in paths], age=1)
+    deepest = "/".join("a" * 99 for _ in range(200))
+    bench.export("team:2", [team_row(deepest, JAN)], age=2)
+    assert bench.owners() == {deepest: ["exp_2"]}
+    assert bench.rows("team_depth") == [(199,)]
+
+
 def test_a_slice_whose_teams_a_months_ledger_has_no_room_for_is_refused_alone(bench, monkeypatch):
     rows = [team_row(f"Eng/{number}", JAN) for number in range(60)]
     bench.export("team:1", rows, age=1)

@@ -17,6 +17,7 @@ from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.operators.report import SeiReportOperator
 from sei_provider.operators.teams import SeiTeamsOperator
 from sei_provider.sandbox.control import SandboxControl
+from sei_provider.sensors.freshness import SeiFreshnessSensor
 from sei_provider.testing import connect
 from tests.tasks import TaskState, task_context
 
@@ -28,6 +29,7 @@ OPERATORS: dict[type[BaseOperator], dict[str, Any]] = {
     SeiReportOperator: BATCH | {"report": "team_report"},
     SeiTeamsOperator: {"lake": "/data/lake"},
     SeiPublishOperator: {"lake": "/data/lake", "staged": [], "expected": []},
+    SeiFreshnessSensor: {"lake": "/data/lake", "table": "sprint_team_monthly", "scopes": ["11"]},
 }
 RESULTS = {"staged", "published"}
 FIELDS = [(kind, name) for kind in OPERATORS for name in kind.template_fields if name not in RESULTS]

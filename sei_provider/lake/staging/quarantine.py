@@ -13,6 +13,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sei_provider.lake.bounds import MAX_HIERARCHY_CHARS
 from sei_provider.lake.errors import CsvError
 from sei_provider.lake.model import Slice
 from sei_provider.lake.staging.csv_records import Record
@@ -149,6 +150,8 @@ def _path(record: Record, file: FileColumns, root: str) -> str | None:
     cells = {column.name: cell for column, cell in zip(file.columns, _readable(record.cells), strict=True)}
     team, path = cells["team"], cells.get("team_hierarchy")
     if (file.masks and _may_be_shifted(record, file)) or not team or team not in record.cells:
+        return None
+    if len(path or team) > MAX_HIERARCHY_CHARS:
         return None
     if not path:
         return f"{root}{file.mask('team', team)}"

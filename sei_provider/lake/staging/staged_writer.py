@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sei_provider.lake.bounds import MAX_FOOTER_BYTES
+from sei_provider.lake.bounds import MAX_FOOTER_BYTES, MAX_HIERARCHY_CHARS, MAX_HIERARCHY_LEVELS
 from sei_provider.lake.columns import LABELLED, Column, arrow_type
 from sei_provider.lake.errors import TooManyError
 from sei_provider.lake.model import Slice
@@ -81,14 +81,13 @@ def write_staged(
 ) -> int:
     """Write the rows of one export with their footer, and return how many these are.
 
-    Raises `CsvError` if rows are of another level than requested, `TooManyError` if the footer would be too large.
+    Raises `CsvError` if rows are of another level than requested, `TooManyError` if the footer would be too large or a
+    hierarchy is too deep or too long.
     """
     rows = 0
     team_rows = TeamRows(slice_)
     schema = pa.schema([(column.name, arrow_type(column)) for column in columns])
-    paths: set[tuple[str, str]] = set()
-    periods: set[tuple[str | None, ...]] = set()
-    sprints: set[tuple[str | None, ...]] = set()
+    paths, periods, sprints = _Names(), _Names(), _Names()
     period_columns = ["start_date"]
     if slice_.granularity == "sprint":
         period_columns = [name for name in ("team_hierarchy", "start_date", "sprint") if name in schema.names]
@@ -108,11 +107,14 @@ def write_staged(
         def pack(table: pa.Table) -> None:
             team_rows.add(table)
             writer.write_table(table, row_group_size=len(table))
-            paths.update(_distinct(table, ["team", "team_hierarchy"]))
-            periods.update(_distinct(table, period_columns))
+            paths.add(_distinct(table, ["team", "team_hierarchy"]))
+            _check_hierarchies(table["team_hierarchy"])
+            periods.add(_distinct(table, period_columns))
             if slice_.granularity == "sprint":
                 found = _distinct(table, [*period_columns, "end_date"])
-                sprints.update((path, *name, start, end) for path, start, *name, end in found if end)
+                sprints.add({(path, *name, start, end) for path, start, *name, end in found if end})
+            if (size := paths.size + periods.size + sprints.size) > MAX_FOOTER_BYTES:
+                raise _too_many(len(paths.found), size)
             pa.default_memory_pool().release_unused()  # memory that this thread freed but kept: a tenth of the peak
 
         # One row group is compressed while the next is read: both take about the same time.
@@ -130,23 +132,51 @@ def write_staged(
             COLUMNS_KEY: [
                 (column.name, column.header, column.type, column.hashed, column.is_named) for column in columns
             ],
-            PATHS_KEY: sorted(paths),
-            PERIODS_KEY: sorted(periods, key=str),
+            PATHS_KEY: sorted(paths.found),
+            PERIODS_KEY: sorted(periods.found, key=str),
         }
         if slice_.granularity == "sprint":
             footer[SPRINTS_KEY] = sorted(
                 (path, sprint_name(name[0] if name else None, date.fromisoformat(str(start))), start, end)
-                for path, *name, start, end in sprints
+                for path, *name, start, end in sprints.found
             )
         entries = {key: json.dumps(value) for key, value in footer.items()}
         if (size := sum(map(len, entries.values()))) > MAX_FOOTER_BYTES:
-            msg = (
-                f"the export names {len(paths):,} teams, whose paths and periods take {size >> 20} MB, and the lake "
-                f"takes {MAX_FOOTER_BYTES >> 20} MB of one export: request child teams, or a shorter range"
-            )
-            raise TooManyError(msg)
+            raise _too_many(len(paths.found), size)
         writer.add_key_value_metadata(entries)
     return rows
+
+
+class _Names:
+    """Distinct names of rows, and how many characters they have."""
+
+    def __init__(self) -> None:
+        self.found: set[tuple[str | None, ...]] = set()
+        self.size = 0
+
+    def add(self, found: set[tuple[str | None, ...]]) -> None:
+        new = found - self.found
+        self.found |= new
+        self.size += sum(len(name) for names in new for name in names if name)
+
+
+def _check_hierarchies(paths: pa.ChunkedArray) -> None:
+    levels = pc.max(pc.count_substring(paths, "/")).as_py()
+    longest = pc.max(pc.utf8_length(paths)).as_py()
+    if (levels or 0) > MAX_HIERARCHY_LEVELS or (longest or 0) > MAX_HIERARCHY_CHARS:
+        msg = (
+            f"a team's hierarchy has {levels:,} slashes and {longest:,} characters at most, and the lake takes "
+            f"{MAX_HIERARCHY_LEVELS:,} and {MAX_HIERARCHY_CHARS:,}: SEI's org tree is not what it should be"
+        )
+        raise TooManyError(msg)
+
+
+def _too_many(teams: int, size: int) -> TooManyError:
+    msg = (
+        f"the export names {teams:,} teams, whose paths and periods take {size >> 20} MB, and the lake "
+        f"takes {MAX_FOOTER_BYTES >> 20} MB of one export: request child teams, or a shorter range"
+    )
+    return TooManyError(msg)
 
 
 def _distinct(table: pa.Table, names: Sequence[str]) -> set[tuple[Any, ...]]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.bounds import MAX_HIERARCHY_CHARS, MAX_HIERARCHY_LEVELS
 from sei_provider.lake.periods import next_month, period_end, period_months
 from sei_provider.lake.tables.coverage_summary import CoverageSummary
 from sei_provider.lake.tables.hierarchy import usual_parent
@@ -126,9 +127,11 @@ def _lineages(cells: pa.Table, codes: npt.NDArray[Any], scopes: int) -> list[tup
     newest[codes[known]] = path_codes[known]  # the cells are in order of months, and the last one counts
     found: dict[int, tuple[str, ...]] = {-1: ()}
     for code in set(newest.tolist()) - {-1}:
-        line = [paths[code]]
+        line = [paths[code][:MAX_HIERARCHY_CHARS]]
         # A parent is the beginning of its child's path, so this ends.
         while (parent := above.get(line[-1], usual_parent(line[-1]))) and len(parent) < len(line[-1]):
+            if len(line) > MAX_HIERARCHY_LEVELS:  # more are in a rewritten summary alone
+                break
             line.append(parent)
         found[code] = tuple(reversed(line))
     return [found[code] for code in newest.tolist()]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from itertools import chain
 
+from sei_provider.lake.bounds import MAX_HIERARCHY_LEVELS
+
 
 def depths_and_leaves(teams: Collection[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, bool]]:
     """Return, for each (team, hierarchy), the number of teams above it and whether none lies below it.
@@ -58,9 +60,9 @@ class Parents:
 
 
 def _ancestors(team: str, path: str, names: dict[str, str]) -> list[str]:
-    found = []
+    found: list[str] = []
     parent = _parent(team, path)
-    while parent:
+    while parent and len(found) <= MAX_HIERARCHY_LEVELS:  # more are in rewritten files alone
         found.append(parent)
         parent = _parent(names.get(parent, ""), parent)
     return found
