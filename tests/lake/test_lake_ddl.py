@@ -115,6 +115,15 @@ def test_spark_gets_a_partitioned_table_and_the_view(folder):
     assert view.this.name == f"{TABLE}_leaf_teams"
 
 
+def test_spark_puts_no_variable_of_its_environment_in_place_of_what_a_header_says(bench):
+    bench.header += ",${env:HOME} ${system:user.name} $${env:HOME} Count"
+    bench.export("team:1", [team_row("Eng/1", "2026-01-01") + ",1"], age=1)
+    text = ddl(Path(bench.lake.path), "spark")
+    variable = re.compile(r"\$\{(?:(\w+?):)?(\S+?)\}")  # as Spark's ConfigReader finds them
+    assert "env:HOME" in text
+    assert variable.search(text) is None
+
+
 def test_a_month_that_still_has_text_is_read_as_read_table_reads_it(folder):
     month = folder / TABLE / "month=2026-02" / "data.parquet"
     rows = pq.read_table(month)

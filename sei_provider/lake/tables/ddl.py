@@ -156,8 +156,10 @@ def _duckdb(table: _Table) -> str:
 
 
 def _spark(table: _Table) -> str:
-    def text(value: str) -> str:  # a backslash escapes in Spark
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    def text(value: str) -> str:
+        # A backslash escapes in Spark, which puts the environment's variable in place of `${env:NAME}` first.
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'").replace("${", "$\\{")
+        return f"'{escaped}'"
 
     name = _named(table.name, "`")
     lines = []
