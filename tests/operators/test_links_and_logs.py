@@ -136,7 +136,7 @@ async def test_the_story_of_a_hundred_exports_takes_a_dozen_lines(
         "Waiting for 100 exports (100 new, 0 reused by SEI, 0 resumed; 0 failed), the oldest created at 20",
         "Polling 100 sprint exports until 20",
         "0 of 100 exports still running",
-        "100 of 100 exports ended (100 completed)",
+        "100 exports ended (100 completed); downloading",
         "Staged 200 rows of 100 slices; 0 scopes failed",
     ):
         assert words in story

@@ -57,7 +57,7 @@ def test_people_can_be_hashed_under_the_connections_secret(
     hashes = []
     for secret in ("a secret of sixteen", "a secret of sixteen", "another secret, longer"):
         connect(monkeypatch, sandbox.base_url, personal_data_secret=secret)
-        (manifest,) = Task(lake / secret / str(len(hashes)), state=None, **DEVELOPERS, personal_data="hash").run()
+        (manifest,) = Task(lake / str(len(hashes)), state=None, **DEVELOPERS, personal_data="hash").run()
         hashes.append(pq.read_table(manifest["path"])["developer"].to_pylist())
     assert all(re.fullmatch("[0-9a-f]{64}", each) for each in hashes[0])
     assert hashes[0] == hashes[1] != hashes[2]
