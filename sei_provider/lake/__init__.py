@@ -39,11 +39,12 @@ from sei_provider.lake.model import Manifest, Published, Slice, Superseded, Tree
 
 if TYPE_CHECKING:
     from sei_provider.lake.staging.developers import stage_developers
-    from sei_provider.lake.staging.manifests import discard, staged
+    from sei_provider.lake.staging.export_reader import FinishedExport
+    from sei_provider.lake.staging.manifests import discard, resume, staged
     from sei_provider.lake.staging.org_trees import stage_teams
     from sei_provider.lake.staging.raw import keep
     from sei_provider.lake.staging.reading import reading_of
-    from sei_provider.lake.staging.stage import stage
+    from sei_provider.lake.staging.stage import stage, stage_chunk
     from sei_provider.lake.storage.store import lake_path
     from sei_provider.lake.tables.erase import erase, unerase
     from sei_provider.lake.tables.erase_objects import Erased
@@ -62,6 +63,7 @@ __all__ = [
     "DamagedObjectError",
     "EmptyBodyError",
     "Erased",
+    "FinishedExport",
     "HeaderError",
     "Incomplete",
     "LabelError",
@@ -99,9 +101,11 @@ __all__ = [
     "publish",
     "read_table",
     "reading_of",
+    "resume",
     "retire",
     "retype",
     "stage",
+    "stage_chunk",
     "stage_developers",
     "stage_teams",
     "staged",
@@ -110,6 +114,7 @@ __all__ = [
 
 _LOADED_WHEN_NAMED = {
     "Erased": "tables.erase_objects",
+    "FinishedExport": "staging.export_reader",
     "Incomplete": "tables.freshness",
     "Retyped": "tables.retype",
     "ScopeCoverage": "tables.ledger",
@@ -123,9 +128,11 @@ _LOADED_WHEN_NAMED = {
     "publish": "tables.publish",
     "read_table": "tables.table",
     "reading_of": "staging.reading",
+    "resume": "staging.manifests",
     "retire": "tables.retire",
     "retype": "tables.retype",
     "stage": "staging.stage",
+    "stage_chunk": "staging.stage",
     "stage_developers": "staging.developers",
     "stage_teams": "staging.org_trees",
     "staged": "staging.manifests",

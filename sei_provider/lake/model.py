@@ -21,6 +21,10 @@ SliceKey: TypeAlias = tuple[str, str, datetime]
 """Scope, export id and time of staging, which mark the rows of a slice in `_scope`, `_export_id`, `_exported_at`."""
 
 
+SliceId: TypeAlias = tuple[str, str, str, str]
+"""Scope, first day, last day and export id, by which a manifest finds its slice among those of a staged file."""
+
+
 ALL_TREES = "all org trees"
 """Scope of a reading of all org trees; that of one tree is `org:` with its name, like an export's."""
 _TABLE_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
@@ -159,12 +163,16 @@ class Manifest(TypedDict):
     end: str
     table: str
     path: str | None
-    """Path of the staged Parquet file; None if `error` is set."""
+    """Path of the staged Parquet file, which may hold further slices of its task; None if `error` is set."""
     rows: int
     export_id: str | None
     created_at: str | None
     """Time at which SEI made the export, by SEI's clock: ISO 8601, UTC."""
     error: str | None
+    request: NotRequired[str]
+    """The request's fingerprint, and `row_groups` those that hold rows of the slice; both only if the file holds
+    further slices."""
+    row_groups: NotRequired[list[int]]
     reading: NotRequired[str]
     """A hash of how the file was read, as `reading_of` gives it."""
     reused: NotRequired[bool]
@@ -182,6 +190,11 @@ class Manifest(TypedDict):
     """True if the slice is a reading of the org trees, made at `created_at`; `table` is that of the teams."""
     published: NotRequired[bool]
     """True if the slice was published earlier in this run, so that no rows of it are staged any more."""
+
+
+def slice_id(manifest: Manifest) -> SliceId:
+    """Return what finds the slice of a manifest among those of its staged file."""
+    return manifest["scope"], manifest["start"], manifest["end"], manifest["export_id"] or ""
 
 
 class Superseding(TypedDict):

@@ -56,8 +56,8 @@ if TYPE_CHECKING:
 
     from sei_provider.lake import Manifest
     from sei_provider.lake.column_mapping import ColumnsArgument
+    from sei_provider.lake.staging.export_reader import BadValue
     from sei_provider.lake.staging.pii import PersonalData, UnknownColumns
-    from sei_provider.lake.staging.stage import BadValue
 
 REQUEST_ARGUMENTS = ("metrics", "granularity", "options")
 """The arguments that every request of a task carries as they are."""
@@ -299,7 +299,7 @@ class SeiBatchOperator(BaseOperator):
         context["ti"].xcom_push(key=ASKED, value={**asked_by(requests, table_of(requests[0]))})
         if checkpoint.is_first_try:  # what lies there is a deleted run's of the same id
             sei_lake.discard(checkpoint.folder)
-        staged = sei_lake.staged(checkpoint.folder, published=True)
+        staged = {} if checkpoint.is_first_try else sei_lake.resume(checkpoint.folder)
         has_all = all(is_staged(request, staged.values()) for request in requests)
         if staged and checkpoint.may_have_succeeded and (checkpoint.keeps_ids or has_all):
             self.log.info(
@@ -326,10 +326,15 @@ class SeiBatchOperator(BaseOperator):
         return unstaged
 
     def _hand_on(
-        self, context: Context, requests: list[ExportRequest], state: BatchState, checkpoint: TaskCheckpoint
+        self,
+        context: Context,
+        requests: list[ExportRequest],
+        state: BatchState,
+        checkpoint: TaskCheckpoint,
+        stager: Stager,
     ) -> list[Manifest]:
         """Return the manifests; if scopes failed, push them and raise an error that names these scopes."""
-        manifests = manifests_of(requests, state, checkpoint.folder)
+        manifests = manifests_of(requests, state, stager)
         failed = [manifest for manifest in manifests if manifest["error"]]
         self.log.info(
             "Staged %s of %s; %s failed",

@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -251,11 +251,16 @@ class ExportBatch:
                     lambda file: self.client.download_export(export, file, **self.stager.download_limit),
                 )
 
-            for request, file in self.turns.map(download, requests, unfinished=len(self.state.exports)):
-                export = exports[request.fingerprint]
-                if isinstance(file, SeiError):
-                    self._fail_file(request, file, str(file))
-                elif isinstance(error := self.stager.stage(file, request, export), sei_lake.LabelError):
+            def downloaded() -> Iterator[tuple[Path, ExportRequest, Export]]:
+                for request, file in self.turns.map(download, requests, unfinished=len(self.state.exports)):
+                    if isinstance(file, SeiError):
+                        self._fail_file(request, file, str(file))
+                        self._forget_export(request, "unusable")
+                    else:
+                        yield file, request, exports[request.fingerprint]
+
+            for request, export, error in self.stager.stage_each(downloaded()):
+                if isinstance(error, sei_lake.LabelError):
                     split = self.splitter.split_into_periods(request)
                     parts += self._replace(request, split, "its labels are no dates", f"export {export.id}: {error}")
                 elif error:

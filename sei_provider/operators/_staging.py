@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from sei_provider import lake as sei_lake
+from sei_provider.api.errors import SeiError
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from sei_provider.api.export import Export
     from sei_provider.lake import Manifest
     from sei_provider.operators._state import BatchState
+
+_CHUNK_FILES = 25
+_CHUNK_BYTES = 64 << 20
+_CHUNK_SECONDS = 30.0
 
 
 @contextmanager
@@ -59,6 +65,8 @@ class Stager:
     """The folder in which each file is also kept as SEI sent it, or None."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of `lake.stage`."""
+    staged: dict[str, Manifest] = field(default_factory=dict, init=False)
+    """Manifests of what this process has staged, by the request's fingerprint."""
 
     @property
     def download_limit(self) -> dict[str, int]:
@@ -71,46 +79,95 @@ class Stager:
         """How this stager reads a file, as the manifests of what it stages say it."""
         return sei_lake.reading_of(**self.options)
 
-    def stage(self, path: Path, request: ExportRequest, export: Export) -> sei_lake.LakeError | None:
-        """Stage one file and remove it; returns the error that keeps it out of the lake, if there is one.
+    def stage_each(
+        self, files: Iterable[tuple[Path, ExportRequest, Export]]
+    ) -> Iterator[tuple[ExportRequest, Export, sei_lake.LakeError | None]]:
+        """Stage files chunk by chunk and remove them; yields each with the error that keeps it out of the lake.
 
-        Raises an error that would keep every other file out as well, such as a full disk.
+        A chunk is staged once it has 25 files or 64 MB, or a file comes 30 seconds after its first: a death loses what
+        was downloaded since. Raises an error that would keep every other file out as well, such as a full disk; if
+        `files` raises a `SeiError`, what came before is staged all the same.
         """
-        slice_ = replace(slice_of(request), origin=self.origin)
+        waiting: list[tuple[Path, ExportRequest, Export]] = []
+        size, since = 0, 0.0
         try:
-            if self.raw_path:  # first, because a retry skips what is staged
-                sei_lake.keep(
-                    path,
-                    self.raw_path,
-                    slice_,
-                    export_id=export.id,
-                    lake=self.folder.parent.parent,
-                    hash_key=self.options.get("hash_key"),
+            for file in files:
+                since = since if waiting else time.monotonic()
+                waiting.append(file)
+                size += file[0].stat().st_size
+                if len(waiting) == _CHUNK_FILES or size >= _CHUNK_BYTES or time.monotonic() - since >= _CHUNK_SECONDS:
+                    chunk, waiting, size = waiting, [], 0
+                    yield from self._stage(chunk)
+        except SeiError:
+            with suppress(sei_lake.LakeError, OSError):  # they would hide the error that ends the task
+                self._stage(waiting)
+            raise
+        yield from self._stage(waiting)
+
+    def _stage(
+        self, files: Sequence[tuple[Path, ExportRequest, Export]]
+    ) -> list[tuple[ExportRequest, Export, sei_lake.LakeError | None]]:
+        """Stage the files of one chunk, and remove them."""
+        errors: dict[str, sei_lake.LakeError] = {}
+        finished: list[sei_lake.FinishedExport] = []
+        try:
+            for path, request, export in files:
+                slice_ = replace(slice_of(request), origin=self.origin)
+                if error := self._keep(path, slice_, export):  # first, because a retry skips what is staged
+                    errors[request.fingerprint] = error
+                    continue
+                finished.append(
+                    sei_lake.FinishedExport(
+                        file=path,
+                        slice=slice_,
+                        request=request.fingerprint,
+                        export_id=export.id,
+                        created_at=export.created_at,
+                        exported_at=datetime.now(UTC),
+                    )
                 )
-            sei_lake.stage(
+            found = (
+                sei_lake.stage_chunk(
+                    finished, folder=self.folder, run_id=self.run_id, clear_number=self.clear_number, **self.options
+                )
+                if finished
+                else []
+            )
+        finally:
+            for path, *_ in files:
+                path.unlink(missing_ok=True)
+        for one, result in zip(finished, found, strict=True):
+            if isinstance(result, sei_lake.LakeError):
+                errors[one.request] = result
+            else:
+                self.staged[one.request] = result
+        return [(request, export, errors.get(request.fingerprint)) for _, request, export in files]
+
+    def _keep(self, path: Path, slice_: sei_lake.Slice, export: Export) -> sei_lake.LakeError | None:
+        """Keep a copy of the file at `raw_path`, if there is one; returns the error that spoils this file alone."""
+        if not self.raw_path:
+            return None
+        try:
+            sei_lake.keep(
                 path,
-                folder=self.folder,
-                slice=slice_,
-                request=request.fingerprint,
+                self.raw_path,
+                slice_,
                 export_id=export.id,
-                created_at=export.created_at,
-                run_id=self.run_id,
-                clear_number=self.clear_number,
-                exported_at=datetime.now(UTC),
-                **self.options,
+                lake=self.folder.parent.parent,
+                hash_key=self.options.get("hash_key"),
             )
         except sei_lake.LakeError as error:
             if error.affects_all_scopes:
                 raise
             return error
-        finally:
-            path.unlink(missing_ok=True)
         return None
 
 
-def manifests_of(requests: list[ExportRequest], state: BatchState, folder: Any) -> list[Manifest]:
+def manifests_of(requests: list[ExportRequest], state: BatchState, stager: Stager) -> list[Manifest]:
     """Return a manifest for each request, in their order: of its slice, or of its failure."""
-    staged = sei_lake.staged(folder, published=True)
+    staged: Mapping[str, Manifest] = stager.staged
+    if not staged.keys() >= {request.fingerprint for request in requests}:
+        staged = sei_lake.staged(stager.folder, published=True)
     manifests = []
     for request in requests:
         if request.fingerprint in staged:

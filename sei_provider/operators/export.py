@@ -217,7 +217,7 @@ class SeiExportOperator(SeiBatchOperator):
                     if state.resume_at is not None:
                         self._defer(batch, requests)
                     unmade = batch.unmade(parts)
-        return self._hand_on(context, requests, state, checkpoint)
+        return self._hand_on(context, requests, state, checkpoint, stager)
 
     def _wait(self, batch: ExportBatch, requests: list[ExportRequest]) -> ExportEvent:
         """Wait for the exports in this process, or end this call with a deferral that `execute_complete` follows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ class SeiReportOperator(SeiBatchOperator):
             with hook.get_conn() as client:
                 unstaged = self._unstaged(context, requests, checkpoint, stager)
                 _run_reports(client, unstaged, state, stager)
-        return self._hand_on(context, requests, state, checkpoint)
+        return self._hand_on(context, requests, state, checkpoint, stager)
 
 
 def _run_reports(client: SeiClient, requests: list[ExportRequest], state: BatchState, stager: Stager) -> None:
@@ -82,15 +83,17 @@ def _run_reports(client: SeiClient, requests: list[ExportRequest], state: BatchS
 
             return spool(folder / request.fingerprint, download), requested_at
 
-        for request, answer in map_concurrently(run, requests):
-            if isinstance(answer, SeiError):
-                metrics.count("sei.exports.failed", report=request.report)
-                state.fail(request, str(answer), permanent=answer.is_permanent)
-                continue
-            file, requested_at = answer
-            # There is no export: the time of the request stands for SEI's own time and for an id.
-            report = Export(report=request.report, id=f"report-{requested_at:%Y%m%dT%H%M%S%f}", created_at=requested_at)
-            error = stager.stage(file, request, report)
+        def answered() -> Iterator[tuple[Path, ExportRequest, Export]]:
+            for request, answer in map_concurrently(run, requests):
+                if isinstance(answer, SeiError):
+                    metrics.count("sei.exports.failed", report=request.report)
+                    state.fail(request, str(answer), permanent=answer.is_permanent)
+                    continue
+                file, at = answer
+                # There is no export: the time of the request stands for SEI's own time and for an id.
+                yield file, request, Export(report=request.report, id=f"report-{at:%Y%m%dT%H%M%S%f}", created_at=at)
+
+        for request, _, error in stager.stage_each(answered()):
             metrics.count("sei.exports.unusable" if error else "sei.exports.staged", report=request.report)
             if error:
                 state.fail(request, f"the {request.description}: {error}", permanent=error.is_permanent)

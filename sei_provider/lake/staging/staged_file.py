@@ -1,17 +1,18 @@
-"""Staged Parquet files: the footer entries beside the rows, and reading the rows back in pieces."""
+"""Staged Parquet files, read back in pieces: of one slice or several, all rows or those of a month."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import date, datetime
-from itertools import chain
+from datetime import date
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,20 +20,8 @@ import pyarrow.parquet as pq
 from sei_provider.lake.columns import LINEAGE, Column, arrow_type
 from sei_provider.lake.damage import STAGED, parsing
 from sei_provider.lake.errors import DamagedObjectError
-from sei_provider.lake.model import Slice, SliceKey, run_key
-
-SLICE_KEY = b"sei.slice"
-"""Footer entry: the slice, its export, its run, and how many rows went to quarantine, as JSON."""
-COLUMNS_KEY = b"sei.columns"
-"""Footer entry: [name, SEI's header, type or null, whether it is hashed and nobody declared it, whether `columns=`
-named it] of each column, as JSON. A column without a type is text until it is published. The lineage columns are left
-out: they are the same in every row, and known from the slice."""
-PATHS_KEY = b"sei.paths"
-"""Footer entry: the distinct [team, team hierarchy] of the rows, as JSON."""
-SPRINTS_KEY = b"sei.sprints"
-"""Footer entry where periods are sprints: [hierarchy, sprint or its first day, first day, last day], as JSON."""
-PERIODS_KEY = b"sei.periods"
-"""Footer entry: distinct [hierarchy, start date, sprint] if periods are sprints, otherwise [start date], as JSON."""
+from sei_provider.lake.model import SliceId, SliceKey
+from sei_provider.lake.staging.staged_footer import CHUNK_KEY, Described, StagedFile, describe, require_text
 
 ROW_GROUP_BYTES = 6 << 20
 """Size in memory of a row group, about. Small groups take more time and space to compress; large ones count several
@@ -56,69 +45,35 @@ _FILES_PER_THREAD = 20
 _OPENED_AHEAD = 3
 
 
-@dataclass(frozen=True, slots=True)
-class StagedFile:
-    """One staged slice, without its rows."""
-
-    slice: Slice
-    export_id: str
-    created_at: datetime
-    exported_at: datetime
-    run_id: str
-    """The run that staged it, the first by name of several that staged one export at one moment."""
-    runs: frozenset[str]
-    """The same, or all of them, as `run_key` names them."""
-    reading: str
-    """How the export was read, as a hash; "" if 751f940 staged it."""
-    quarantined: int
-    unknown_paths: bool
-    """True if rows went to quarantine whose team is not known."""
-    paths_put_aside: frozenset[str]
-    """Hierarchies of the rows that went to quarantine, as far as they are known."""
-    teams: frozenset[tuple[str, str]]
-    """(Team, hierarchy) of its rows."""
-    periods: Sequence[Sequence[str | None]]
-    sprint_days: frozenset[tuple[str, str, date, date]]
-    """(Hierarchy, sprint, first day, last day)."""
-
-    @property
-    def slice_key(self) -> SliceKey:
-        """Return what marks its rows once published: scope, export id and time of staging."""
-        return self.slice.scope, self.export_id, self.exported_at
-
-    @property
-    def lineage(self) -> tuple[str, str, datetime, str]:
-        """Return the values of the columns `LINEAGE`, the same in every row."""
-        return self.slice.scope, self.export_id, self.exported_at, self.run_id
-
-    @property
-    def months(self) -> frozenset[date]:
-        """Return the first days of the months that its rows start in."""
-        starts = (period[1] if len(period) > 1 else period[0] for period in self.periods)
-        return frozenset(date.fromisoformat(str(start)).replace(day=1) for start in starts)
+_Part: TypeAlias = tuple[bytes, date | None]
+"""Columns and month of rows that are kept together."""
 
 
 class StagedFiles:
-    """Staged files on local disk, one per export. Rows of small files stay in memory, within bounds, and are read once.
+    """Staged files on local disk, of one slice or several. Rows of small files stay in memory, within bounds.
 
     Rows kept in memory are concatenated, because a table of a few rows takes a hundred times the memory of its rows.
+    Rows of large files are read by the row groups that hold them. `wanted` names the slices in hand of a file, if not
+    all: of the others nothing is read.
     """
 
-    def __init__(self, paths: Iterable[Path]) -> None:
+    def __init__(self, paths: Iterable[Path], wanted: Mapping[Path, Collection[SliceId]] | None = None) -> None:
         self.files: dict[SliceKey, StagedFile] = {}
         self.columns: dict[bytes, Sequence[Column]] = {}
         """Distinct sets of columns in the order of the files; the key is a hash of the footer entry."""
         self.columns_key: dict[SliceKey, bytes] = {}
         """Which of these sets each slice has."""
+        self.chunks: dict[Path, frozenset[SliceId]] = {}
+        """All slices of each file of several, in hand or not."""
         self._known: dict[tuple[Any, ...], Column] = {}
         self.damaged: dict[Path, DamagedObjectError] = {}
         """Files that cannot be parsed, as far as they were read."""
         self._room = _KEPT_BYTES
-        self._kept: dict[bytes, list[pa.Table]] = defaultdict(list)
-        self._loose: dict[bytes, list[tuple[StagedFile, pa.Table]]] = defaultdict(list)
-        self._large: dict[SliceKey, Path] = {}
+        self._kept: dict[_Part, list[pa.Table]] = defaultdict(list)
+        self._loose: dict[_Part, list[tuple[StagedFile, pa.Table]]] = defaultdict(list)
+        self._large: dict[Path, list[tuple[SliceKey, _Run]]] = defaultdict(list)
         paths = list(paths)
-        for path, opened in zip(paths, _open_each(paths), strict=True):
+        for path, opened in zip(paths, _open_each(paths, wanted or {}), strict=True):
             if isinstance(opened, DamagedObjectError):
                 self.damaged[path] = opened
                 continue
@@ -127,84 +82,123 @@ class StagedFiles:
                     self._add(opened)
             except DamagedObjectError as error:
                 self.damaged[path] = error
-        for key in self._loose:
-            self._join(key)
+        for part in self._loose:
+            self._join(part)
 
     def pieces(
-        self, slice_keys: Collection[SliceKey] | None = None, columns: Collection[str] | None = None
+        self,
+        slice_keys: Collection[SliceKey] | None = None,
+        columns: Collection[str] | None = None,
+        month: date | None = None,
     ) -> Iterator[pa.Table]:
         """Yield rows in pieces of bounded size: at least those of `slice_keys`, or of all files if it is None.
 
-        `columns` leaves out other columns, and files that have none of these.
+        `columns` leaves out other columns, and files that have none of these. `month` leaves out the rows of other
+        months, but not in files of 751f940, whose row groups hold rows of several.
         """
-        for tables in self._kept.values():
-            yield from _of_columns(pa.concat_tables(tables), columns)
-        for parts in _by_columns(self._large_groups(slice_keys, columns)):
+        for (_, of_month), tables in self._kept.items():
+            if month is None or of_month in {month, None}:
+                yield from _of_columns(pa.concat_tables(tables), columns)
+        for parts in _by_columns(self._large_runs(slice_keys, columns, month)):
             yield from _of_columns(_joined(parts), columns)
 
-    def _large_groups(
-        self, slice_keys: Collection[SliceKey] | None, columns: Collection[str] | None
+    def _large_runs(
+        self, slice_keys: Collection[SliceKey] | None, columns: Collection[str] | None, month: date | None
     ) -> Iterator[tuple[StagedFile, pa.Table]]:
-        for slice_key, path in self._large.items():
-            if slice_keys is None or slice_key in slice_keys:
-                with pa.OSFile(str(path)) as data, pq.ParquetFile(data, pre_buffer=False) as file:
-                    names = None if columns is None else [name for name in file.schema.names if name in columns]
-                    if names == []:
-                        continue
-                    for number in range(file.num_row_groups):
-                        yield self.files[slice_key], file.read_row_group(number, columns=names, use_threads=False)
+        for path, runs in self._large.items():
+            by_group: dict[int, list[tuple[SliceKey, _Run]]] = defaultdict(list)
+            for slice_key, run in runs:
+                if (slice_keys is None or slice_key in slice_keys) and (month is None or run.month in {month, None}):
+                    by_group[run.group].append((slice_key, run))
+            if not by_group:
+                continue
+            with pa.OSFile(str(path)) as data, pq.ParquetFile(data, pre_buffer=False) as file:
+                names = None if columns is None else [name for name in file.schema.names if name in columns]
+                if names == []:
+                    continue
+                for group, found in sorted(by_group.items()):
+                    rows = file.read_row_group(group, columns=names, use_threads=False)
+                    for slice_key, run in found:
+                        part = run.of(rows)
+                        if part.num_columns:
+                            yield self.files[slice_key], part
 
     def _add(self, opened: _Opened) -> None:
-        staged, rows = opened.staged, opened.rows
-        # SEI reuses one export for identical requests, so two tasks may have staged it: its rows count once.
-        if (known := self.files.get(staged.slice_key)) is not None:
-            self.files[staged.slice_key] = replace(
-                known, run_id=min(known.run_id, staged.run_id), runs=known.runs | staged.runs
-            )
-            return
-        if opened.columns_key not in self.columns:
-            self.columns[opened.columns_key] = [self._column(column) for column in json.loads(opened.columns)]
-        self.files[staged.slice_key] = staged
-        self.columns_key[staged.slice_key] = opened.columns_key
-        if rows is None or opened.size > self._room:
-            self._large[staged.slice_key] = opened.path
-        elif len(rows):
-            self._room -= opened.size
-            self._loose[opened.columns_key].append((staged, rows))
-            if len(self._loose[opened.columns_key]) == _FILES_PER_TABLE:
-                self._join(opened.columns_key)
+        if opened.is_chunk:
+            self.chunks[opened.path] = opened.slice_ids
+        is_kept = opened.groups is not None and opened.size <= self._room
+        self._room -= opened.size if is_kept else 0
+        for described, runs in opened.slices:
+            staged, columns_key = described.staged, hashlib.sha256(described.columns).digest()
+            slice_key = staged.slice_key
+            # SEI reuses one export for identical requests, so two tasks may have staged it: its rows count once.
+            if (known := self.files.get(slice_key)) is not None:
+                self.files[slice_key] = replace(
+                    known, run_id=min(known.run_id, staged.run_id), runs=known.runs | staged.runs
+                )
+                continue
+            if columns_key not in self.columns:
+                self.columns[columns_key] = [self._column(column) for column in json.loads(described.columns)]
+            self.files[slice_key] = staged
+            self.columns_key[slice_key] = columns_key
+            if not is_kept:
+                self._large[opened.path] += ((slice_key, run) for run in runs)
+                continue
+            for run in runs:
+                part = columns_key, run.month
+                self._loose[part].append((staged, run.of((opened.groups or {})[run.group])))
+                if len(self._loose[part]) == _FILES_PER_TABLE:
+                    self._join(part)
 
     def _column(self, values: Sequence[Any]) -> Column:
         """Return one object for equal columns: of 400 files with 2,000 columns each there are 800,000."""
         column = Column(*values)
-        _require_text(column.name, column.header)
+        require_text(column.name, column.header)
         arrow_type(column)
         return self._known.setdefault(tuple(values), column)
 
-    def _join(self, columns_key: bytes) -> None:
-        if loose := self._loose[columns_key]:
-            self._kept[columns_key].append(_joined(loose))
+    def _join(self, part: _Part) -> None:
+        if loose := self._loose[part]:
+            self._kept[part].append(_joined(loose))
             loose.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Rows of one slice in one row group."""
+
+    group: int
+    month: date | None
+    """Month of all these rows, as far as it is known."""
+    first: int
+    rows: int | None
+    """None if all rows of the group are the slice's."""
+    names: Sequence[str] | None
+    """Columns of the slice; None if these are the columns of the file."""
+
+    def of(self, group: pa.Table) -> pa.Table:
+        """Return the run's rows and columns of its group, which may have been read in part."""
+        rows = group if self.rows is None else group.slice(self.first, self.rows)
+        return rows if self.names is None else rows.select([name for name in self.names if name in rows.schema.names])
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
     path: Path
-    staged: StagedFile
-    rows: pa.Table | None
-    """None if the file is large."""
+    is_chunk: bool
+    slice_ids: frozenset[SliceId]
+    """All slices of the file, in hand or not."""
+    slices: Sequence[tuple[Described, Sequence[_Run]]]
+    """Slices in hand."""
+    groups: Mapping[int, pa.Table] | None
+    """Row groups with rows of these; None if they are large."""
     size: int
-    """Bytes of the rows by the footer: asking Arrow takes as long as reading them."""
-    columns: bytes
-    """Footer entry `COLUMNS_KEY`, unparsed."""
-
-    @property
-    def columns_key(self) -> bytes:
-        """Return a hash of the columns."""
-        return hashlib.sha256(self.columns).digest()
+    """Bytes of these row groups by the footer: asking Arrow takes as long as reading them."""
 
 
-def _open_each(paths: Sequence[Path]) -> Iterator[_Opened | DamagedObjectError]:
+def _open_each(
+    paths: Sequence[Path], wanted: Mapping[Path, Collection[SliceId]]
+) -> Iterator[_Opened | DamagedObjectError]:
     """Open files in their order.
 
     In threads, because half of the work is Arrow's; several at a time, because a thread that waits for Python's lock
@@ -214,68 +208,70 @@ def _open_each(paths: Sequence[Path]) -> Iterator[_Opened | DamagedObjectError]:
     opening: deque[Future[list[_Opened | DamagedObjectError]]] = deque()
     with ThreadPoolExecutor(2, thread_name_prefix="sei-lake") as pool:
         for part in parts:
-            opening.append(pool.submit(lambda part: [_open_or_error(path) for path in part], part))
+            opening.append(pool.submit(lambda part: [_open_or_error(path, wanted.get(path)) for path in part], part))
             if len(opening) > _OPENED_AHEAD:
                 yield from opening.popleft().result()
         while opening:
             yield from opening.popleft().result()
 
 
-def _open_or_error(path: Path) -> _Opened | DamagedObjectError:
+def _open_or_error(path: Path, wanted: Collection[SliceId] | None) -> _Opened | DamagedObjectError:
     try:
         with parsing(path, STAGED):
-            return _open(path)
+            return _open(path, wanted)
     except DamagedObjectError as error:
         return error
 
 
-def _open(path: Path) -> _Opened:
+def _open(path: Path, wanted: Collection[SliceId] | None) -> _Opened:
     # As a file of Arrow's: finding out what kind of path it is takes pyarrow a tenth of the time.
     with pa.OSFile(str(path)) as data, pq.ParquetFile(data, pre_buffer=False) as file:
-        footer = file.metadata.metadata
-        value = json.loads(footer[SLICE_KEY])
-        slice_ = Slice.from_json(value)
-        if policy := value.get("personal_data"):
-            slice_ = replace(slice_, definition={**slice_.definition, "personal_data": policy})
-        staged = StagedFile(
-            slice=slice_,
-            export_id=value["export_id"],
-            created_at=datetime.fromisoformat(value["created_at"]),
-            exported_at=datetime.fromisoformat(value["exported_at"]),
-            run_id=value["run_id"],
-            runs=frozenset([run_key(value["run_id"], value.get("clear_number", 0))]),
-            reading=value.get("reading", ""),
-            quarantined=value["quarantined"],
-            unknown_paths=value.get("unknown_paths", value["quarantined"] > 0),
-            paths_put_aside=frozenset(value.get("paths_put_aside", ())),
-            teams=frozenset((team or "", path) for team, path in json.loads(footer[PATHS_KEY])),
-            periods=json.loads(footer[PERIODS_KEY]),
-            sprint_days=frozenset(
-                (path, sprint, date.fromisoformat(first), date.fromisoformat(last))
-                for path, sprint, first, last in json.loads(footer.get(SPRINTS_KEY, b"[]"))
-            ),
-        )
-        _require_text(slice_.table, slice_.report, slice_.scope, slice_.granularity)
-        _require_text(staged.export_id, staged.run_id, staged.reading, *staged.paths_put_aside)
-        _require_text(*chain.from_iterable(staged.teams))
-        names = file.schema_arrow.names
-        if len(set(names)) < len(names) or (file.metadata.num_rows and not staged.months) or staged.quarantined < 0:
-            msg = "a column stands twice in it, its rows have no period, or it tells of less than no rows"
+        metadata, names = file.metadata, file.schema_arrow.names
+        found = list(describe(metadata.metadata))
+        is_chunk = CHUNK_KEY in metadata.metadata
+        if len(set(names)) < len(names):
+            msg = "a column stands twice in it"
             raise ValueError(msg)
-        groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+        in_hand = [each for each in found if not is_chunk or wanted is None or each.slice_id in wanted]
+        months = [_month(metadata.row_group(number), names) for number in range(metadata.num_row_groups)]
+        slices = [(each, list(_runs(each, metadata, months))) for each in in_hand]
+        if any(runs and not each.staged.months for each, runs in slices):
+            msg = "its rows have no period"
+            raise ValueError(msg)
+        numbers = sorted({run.group for _, runs in slices for run in runs})
+        groups = [metadata.row_group(number) for number in numbers]
         size = sum(group.total_byte_size + group.num_columns * _ARRAY_BYTES for group in groups)
-        if not groups:  # pyarrow 18 cannot read a file without row groups
-            rows = file.schema_arrow.empty_table()
-        else:
-            rows = file.read(use_threads=False) if size <= _SMALL_BYTES else None
-        return _Opened(path, staged, rows, size, footer[COLUMNS_KEY])
+        rows = None
+        if size <= _SMALL_BYTES:
+            rows = {number: file.read_row_group(number, use_threads=False) for number in numbers}
+        return _Opened(path, is_chunk, frozenset(each.slice_id for each in found), slices, rows, size)
 
 
-def _require_text(*values: object) -> None:
-    for value in values:
-        if not isinstance(value, str):
-            msg = f"text is wanted where a {type(value).__name__} is"
-            raise TypeError(msg)
+def _runs(described: Described, metadata: pq.FileMetaData, months: Sequence[date | None]) -> Iterator[_Run]:
+    """Yield the runs of a slice, each within one row group."""
+    counts = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    if described.ranges is None:
+        yield from (_Run(number, months[number], 0, None, None) for number, count in enumerate(counts) if count)
+        return
+    ends = list(accumulate(counts))
+    for first, rows in described.ranges:
+        number = bisect_right(ends, first)
+        before = ends[number] - counts[number]
+        if rows <= 0 or first < before or first + rows > ends[number]:
+            msg = "it tells of rows that it does not hold"
+            raise ValueError(msg)
+        yield _Run(number, months[number], first - before, rows, described.names)
+
+
+def _month(group: pq.RowGroupMetaData, names: Sequence[str]) -> date | None:
+    """Return the month of all rows of a row group, if its statistics tell one."""
+    if "start_date" not in names:
+        return None
+    statistics = group.column(names.index("start_date")).statistics
+    if statistics is None or not statistics.has_min_max or not isinstance(statistics.min, date):
+        return None
+    first, last = statistics.min.replace(day=1), statistics.max.replace(day=1)
+    return first if first == last and not statistics.null_count else None
 
 
 def _by_columns(groups: Iterable[tuple[StagedFile, pa.Table]]) -> Iterator[list[tuple[StagedFile, pa.Table]]]:
@@ -318,7 +314,7 @@ def by_bytes(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     size = 0
     for table in tables:
         total = table.nbytes
-        least = max(ROW_GROUP_BYTES, table.num_columns * _COLUMN_CHUNK_BYTES)
+        least = row_group_bytes(table.num_columns)
         step = max(1, len(table) * least // max(total, 1))
         for first in range(0, len(table), step):
             waiting.append(table.slice(first, step))
@@ -328,3 +324,8 @@ def by_bytes(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
                 waiting, size = [], 0
     if waiting:
         yield pa.concat_tables(waiting)
+
+
+def row_group_bytes(columns: int) -> int:
+    """Return the size in memory from which a row group is written."""
+    return max(ROW_GROUP_BYTES, columns * _COLUMN_CHUNK_BYTES)

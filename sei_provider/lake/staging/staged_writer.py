@@ -1,37 +1,28 @@
-"""Writer of staged files: typed batches, completed by the columns that every row has, and the footer beside them."""
+"""Rows of one export: typed batches, completed by the columns that every staged row has, with their footer."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from sei_provider.lake.bounds import MAX_FOOTER_BYTES, MAX_HIERARCHY_CHARS, MAX_HIERARCHY_LEVELS
 from sei_provider.lake.columns import LABELLED, Column, arrow_type
 from sei_provider.lake.errors import TooManyError
 from sei_provider.lake.model import Slice
 from sei_provider.lake.periods import sprint_name
+from sei_provider.lake.staging.month_writer import Month, MonthWriter, parquet_writer
 from sei_provider.lake.staging.period_labels import PeriodLabels
-from sei_provider.lake.staging.staged_file import (
-    COLUMNS_KEY,
-    DICTIONARY_BYTES,
-    PATHS_KEY,
-    PERIODS_KEY,
-    SLICE_KEY,
-    SPRINTS_KEY,
-    by_bytes,
-)
+from sei_provider.lake.staging.staged_file import by_bytes
+from sei_provider.lake.staging.staged_footer import COLUMNS_KEY, PATHS_KEY, PERIODS_KEY, SLICE_KEY, SPRINTS_KEY
 from sei_provider.lake.staging.team_rows import TeamRows
-
-_FEW_BYTES = 64 << 10
 
 
 def with_added(columns: Sequence[Column]) -> list[Column]:
@@ -71,15 +62,58 @@ def _dates(arrays: Mapping[str, pa.Array], slice_: Slice) -> dict[str, pa.Array]
     }
 
 
-def write_staged(
+@dataclass(frozen=True, slots=True)
+class StagedRows:
+    """The typed rows of one slice, with their footer: in memory if these are few, otherwise in a file of their own."""
+
+    entries: Mapping[bytes, Any]
+    """Footer entries as JSON values."""
+    schema: pa.Schema
+    rows: int
+    months: Mapping[Month, Sequence[pa.Table]]
+    """Rows by month, of a slice that is in memory."""
+    size: int
+    """Bytes of these rows in memory."""
+    file: Path | None
+
+    @classmethod
+    def of(
+        cls, entries: Mapping[bytes, Any], schema: pa.Schema, months: Mapping[Month, Sequence[pa.Table]]
+    ) -> StagedRows:
+        """Return rows that are in memory, by month in order."""
+        there = {month: tables for month, tables in months.items() if sum(map(len, tables))}
+        tables = [table for of_month in there.values() for table in of_month]
+        size = sum(table.nbytes for table in tables)
+        return cls(entries, schema, sum(map(len, tables)), there, size, None)
+
+    @property
+    def footer(self) -> Mapping[str, str]:
+        """Return the footer of a file that holds this slice alone."""
+        return {key.decode(): json.dumps(value) for key, value in self.entries.items()}
+
+    @property
+    def footer_bytes(self) -> int:
+        """Return the size of its footer."""
+        return sum(map(len, self.footer.values()))
+
+    def write(self, file: Path) -> None:
+        """Write a file of this slice alone."""
+        with parquet_writer(file, self.schema, self.size) as writer:
+            for tables in self.months.values():
+                rows = pa.concat_tables(tables)
+                writer.write_table(rows, row_group_size=len(rows))
+            writer.add_key_value_metadata(self.footer)
+
+
+def read_rows(
     file: Path,
     columns: Sequence[Column],
     batches: Iterable[pa.RecordBatch],
     slice_: Slice,
     export: Mapping[str, Any],
     root: str,
-) -> int:
-    """Write the rows of one export with their footer, and return how many these are.
+) -> StagedRows:
+    """Read the rows of one export; those of a large one are written to `file` as they come, with their footer.
 
     Raises `CsvError` if rows are of another level than requested, `TooManyError` if the footer would be too large or a
     hierarchy is too deep or too long.
@@ -93,20 +127,11 @@ def write_staged(
         period_columns = [name for name in ("team_hierarchy", "start_date", "sprint") if name in schema.names]
     labels = PeriodLabels(slice_)
     groups = by_bytes(_completed(batch, schema, slice_, root, labels) for batch in batches)
-    first = next(groups, schema.empty_table())
-    # Compressing a few rows saves almost nothing and doubles the time to open the file; there may be thousands.
-    packed = first.nbytes > _FEW_BYTES
-    options = {"compression": "zstd" if packed else "none", "use_dictionary": packed}
-    # No reader filters by the statistics, and Parquet's types already say what a stored Arrow schema would.
-    options |= {"write_statistics": False, "store_schema": False}
-    with (
-        pq.ParquetWriter(file, schema, dictionary_pagesize_limit=DICTIONARY_BYTES, **options) as writer,
-        ThreadPoolExecutor(1) as packing,
-    ):
+    with MonthWriter(file, schema) as writer, ThreadPoolExecutor(1) as packing:
 
         def pack(table: pa.Table) -> None:
             team_rows.add(table)
-            writer.write_table(table, row_group_size=len(table))
+            writer.add(table)
             paths.add(_distinct(table, ["team", "team_hierarchy"]))
             _check_hierarchies(table["team_hierarchy"])
             periods.add(_distinct(table, period_columns))
@@ -119,7 +144,9 @@ def write_staged(
 
         # One row group is compressed while the next is read: both take about the same time.
         packed_before: Future[None] | None = None
-        for table in chain([first], groups) if len(first) else ():
+        for table in groups:
+            if not len(table):
+                continue
             rows += len(table)
             if packed_before:
                 packed_before.result()
@@ -127,7 +154,7 @@ def write_staged(
         if packed_before:
             packed_before.result()
         team_rows.check()
-        footer = {
+        entries: dict[bytes, Any] = {
             SLICE_KEY: {**slice_.to_json(), **export},
             COLUMNS_KEY: [
                 (column.name, column.header, column.type, column.hashed, column.is_named) for column in columns
@@ -136,15 +163,19 @@ def write_staged(
             PERIODS_KEY: sorted(periods.found, key=str),
         }
         if slice_.granularity == "sprint":
-            footer[SPRINTS_KEY] = sorted(
+            entries[SPRINTS_KEY] = sorted(
                 (path, sprint_name(name[0] if name else None, date.fromisoformat(str(start))), start, end)
                 for path, *name, start, end in sprints.found
             )
-        entries = {key: json.dumps(value) for key, value in footer.items()}
-        if (size := sum(map(len, entries.values()))) > MAX_FOOTER_BYTES:
+        if writer.is_large:
+            found = StagedRows(entries, schema, rows, {}, 0, file)
+        else:
+            found = StagedRows.of(entries, schema, writer.kept())
+        if (size := found.footer_bytes) > MAX_FOOTER_BYTES:
             raise _too_many(len(paths.found), size)
-        writer.add_key_value_metadata(entries)
-    return rows
+        if writer.is_large:
+            writer.finish(found.footer)
+    return found
 
 
 class _Names:

@@ -6,7 +6,7 @@ Internal to `storage`: other packages call the functions of `store`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,8 +78,12 @@ class Backend(Protocol):
     def changed(self, path: Any) -> datetime | None:
         """Return when the object was last put; None if it does not exist."""
 
-    def remove(self, path: Any) -> None:
-        """Remove an object, which may be gone already."""
+    @property
+    def removed_at_once(self) -> int:
+        """How many objects `remove` takes."""
+
+    def remove(self, paths: Sequence[Any]) -> None:
+        """Remove objects, which may be gone already."""
 
     def remove_if_empty(self, folder: Any) -> None:
         """Remove a folder that holds nothing."""
@@ -103,6 +107,7 @@ class AtomicPutStore:
     """Object store behind fsspec whose puts are atomic but take no condition: safe for one writer only."""
 
     conditional = False
+    removed_at_once = 1
     unconditional_because = "cannot keep two writers apart: only local disk, S3 and Azure Blob Storage can"
 
     @property
@@ -175,10 +180,11 @@ class AtomicPutStore:
             return None
         return found
 
-    def remove(self, path: UPath) -> None:
+    def remove(self, paths: Sequence[UPath]) -> None:
         """Remove an object, which may be gone already."""
-        with suppress(FileNotFoundError):
-            path.fs.rm_file(path.path)
+        for path in paths:
+            with suppress(FileNotFoundError):
+                path.fs.rm_file(path.path)
 
     def remove_if_empty(self, folder: UPath) -> None:
         """Do nothing: an object store has no folders."""

@@ -11,7 +11,7 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -37,6 +37,7 @@ class LocalDisk:
     """Local disk. Versions are not compared: publishers hold the lock of the table."""
 
     conditional = True
+    removed_at_once = 1
     unconditional_because = ""
     errors: tuple[type[Exception], ...] = (OSError,)
 
@@ -104,10 +105,11 @@ class LocalDisk:
             return None
         return datetime.fromtimestamp(found.st_mtime, UTC)
 
-    def remove(self, path: DiskPath) -> None:
+    def remove(self, paths: Sequence[DiskPath]) -> None:
         """Remove a file, which may be gone already; of a link only the link itself."""
-        with suppress(FileNotFoundError), _folder(path.parent) as folder:
-            os.unlink(_checked(path.name), dir_fd=folder)
+        for path in paths:
+            with suppress(FileNotFoundError), _folder(path.parent) as folder:
+                os.unlink(_checked(path.name), dir_fd=folder)
 
     def remove_if_empty(self, folder: DiskPath) -> None:
         """Remove the folder unless something is in it."""

@@ -10,7 +10,7 @@ import io
 import mmap
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -56,6 +56,7 @@ class ObjectStore:
     """
 
     errors: tuple[type[Exception], ...] = (BaseError, FileNotFoundError, PermissionError)
+    removed_at_once = 1000
 
     def __init__(self, store: S3Store | AzureStore, address: str | None = None) -> None:
         self.root = (store.prefix or "").strip("/")
@@ -179,10 +180,14 @@ class ObjectStore:
             return obstore.head(self.store, path.key)["last_modified"]
         return None
 
-    def remove(self, path: ObjectPath) -> None:
-        """Remove an object, which may be gone already."""
-        with suppress(FileNotFoundError):
-            obstore.delete(self.store, path.key)
+    def remove(self, paths: Sequence[ObjectPath]) -> None:
+        """Remove objects, which may be gone already, by one request where the store can."""
+        try:
+            obstore.delete(self.store, [path.key for path in paths])
+        except FileNotFoundError:  # Azure says so of one, and leaves open what has become of the others
+            for path in paths:
+                with suppress(FileNotFoundError):
+                    obstore.delete(self.store, path.key)
 
     def remove_if_empty(self, folder: ObjectPath) -> None:
         """Do nothing: an object store has no folders."""

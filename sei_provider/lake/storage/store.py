@@ -150,13 +150,17 @@ def last_change(folder: LakePath) -> datetime | None:
 
 
 def remove_each(paths: Sequence[LakePath]) -> None:
-    """Remove objects, which may be gone already, concurrently as `read_each` does and so in no order."""
+    """Remove objects of one store, which may be gone already: in bulk, or concurrently as `read_each`, in no order."""
+    if not paths:
+        return
+    backend = _backend(paths[0])
 
-    def remove(path: LakePath) -> None:
-        with _errors("remove", path):
-            _backend(path).remove(_place(path))
+    def remove(batch: Sequence[LakePath]) -> None:
+        with _errors("remove", batch[0]):
+            backend.remove([_place(path) for path in batch])
 
-    _each(remove, paths)
+    at_once = backend.removed_at_once
+    _each(remove, [paths[first : first + at_once] for first in range(0, len(paths), at_once)])
 
 
 def remove_unfinished(lake: LakePath, *, older_than: datetime) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from sei_provider.lake.errors import LakeError
-from sei_provider.lake.model import Manifest, Published, Restated, SliceKey, Superseded
+from sei_provider.lake.model import Manifest, Published, Restated, SliceId, SliceKey, Superseded
 from sei_provider.lake.staging.staged_file import StagedFiles
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.tables.layout import object_path
@@ -34,8 +34,8 @@ class Batch:
     unknown_columns: list[str]
     team_ids: Mapping[SliceKey, TeamIds]
     """Ids of the teams that the rows of each slice name, as far as they are certain."""
-    gone: frozenset[str | None]
-    """Paths of the slices whose staged files are gone."""
+    gone: frozenset[tuple[str | None, SliceId]]
+    """Slices that are staged no more, by the path of their file."""
     schema: TableSchema | None = None
     """Schema with the columns of the batch, once planned."""
     unfit: dict[tuple[str, str], LakeError] = field(default_factory=dict)
@@ -44,6 +44,8 @@ class Batch:
     """Slices, by scope and export, of which some months cannot be published, because their objects are damaged."""
     new_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)
+    in_files: Mapping[str, frozenset[SliceId]] = field(default_factory=dict)
+    """All slices of each staged file that may hold others, in this batch or not, by its path."""
     _published: dict[date, Published] = field(default_factory=dict)
 
     def note(self, month: date, ledger: Sequence[LedgerEntry], superseded: Sequence[Superseded] = ()) -> None:

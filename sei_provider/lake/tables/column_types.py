@@ -28,7 +28,8 @@ from sei_provider.lake.columns import (
 )
 from sei_provider.lake.errors import LakeError, SchemaError, TableDefinitionError, columns_argument
 from sei_provider.lake.header import free_name
-from sei_provider.lake.staging.staged_file import StagedFile, StagedFiles
+from sei_provider.lake.staging.staged_file import StagedFiles
+from sei_provider.lake.staging.staged_footer import StagedFile
 from sei_provider.lake.tables.conversion import dates, numbers, without_dash
 from sei_provider.lake.tables.schema import TableSchema
 from sei_provider.plural import plural

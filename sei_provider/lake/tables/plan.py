@@ -17,7 +17,7 @@ from sei_provider.lake.bounds import MAX_FOOTER_BYTES
 from sei_provider.lake.errors import SchemaError
 from sei_provider.lake.model import Slice, SliceKey
 from sei_provider.lake.periods import months_between, next_month, period_end, period_months, sprint_name
-from sei_provider.lake.staging.staged_file import StagedFile
+from sei_provider.lake.staging.staged_footer import StagedFile
 from sei_provider.lake.tables.footer import Footer
 from sei_provider.lake.tables.layout import FORMAT
 from sei_provider.lake.tables.ledger_entry import LedgerEntry, parents_of

@@ -26,7 +26,7 @@ from sei_provider.lake.errors import (
     StagingError,
     TableDefinitionError,
 )
-from sei_provider.lake.model import Manifest, Published, Superseded, checked_table_name
+from sei_provider.lake.model import Manifest, Published, SliceId, Superseded, checked_table_name, slice_id
 from sei_provider.lake.periods import in_utc, next_month
 from sei_provider.lake.staging.manifests import mark_published
 from sei_provider.lake.staging.staged_file import StagedFiles
@@ -105,17 +105,19 @@ def publish(
     published: list[Published] = []
     refused: list[tuple[Manifest, LakeError]] = []
     done: list[_Staged] = []
+    in_files: dict[str, frozenset[SliceId]] = {}
     trees = publish_readings(root, readings, refused)
     for name, slices in sorted(by_table.items()):
         batch = _publish_table(root, name, slices, published_at, trees)
         published += batch.report()
+        in_files |= batch.in_files
         for manifest, path in slices:
             error = batch.error(manifest)
             if error is not None:
                 refused.append((manifest, error))
-            elif manifest["path"] not in batch.gone:
+            elif (manifest["path"], slice_id(manifest)) not in batch.gone:
                 done.append((manifest, path))
-    mark_published([manifest for manifest, _ in done], [path for _, path in done])
+    _mark_published(done, in_files)
     for manifest, error in refused:
         if on_refused is None:
             raise error
@@ -154,19 +156,20 @@ def _publish_table(
 ) -> Batch:
     folder = table_folder(root, table)
     with locked(folder), scratch_folder() as scratch:
-        staged, gone, damaged = _open(slices, scratch)
+        staged, gone, damaged, in_files = _open(slices, scratch)
         entries = {key: ledger_entry(file, published_at) for key, file in staged.files.items()}
         already = AlreadyPublished.find(folder, gone)
         exports = {(entry.scope, entry.export_id) for entry in entries.values()} | already.exports
         unknown = {header for manifest, _ in slices for header in manifest.get("unknown_columns", ())}
-        paths = frozenset(manifest["path"] for manifest in gone)
+        lost = frozenset((manifest["path"], slice_id(manifest)) for manifest in gone)
         reused = {(manifest["scope"], manifest["export_id"]) for manifest, _ in slices if manifest.get("reused")}
         ids = {
             key: trees.ids_of(file, reused=(file.slice.scope, file.export_id) in reused)
             for key, file in staged.files.items()
         }
-        batch = Batch(folder, published_at, staged, entries, already, frozenset(exports), sorted(unknown), ids, paths)
+        batch = Batch(folder, published_at, staged, entries, already, frozenset(exports), sorted(unknown), ids, lost)
         batch.unfit |= damaged
+        batch.in_files = in_files
         for attempt in stamina.retry_context(
             on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5
         ):
@@ -293,7 +296,7 @@ def _content(
     own = ({entry.slice_key for entry in fresh} & batch.staged.files.keys()) - {entry.slice_key for entry in held}
     with_rows = {key for key in own if month in batch.staged.files[key].months}
     ids = batch.team_ids if plan.schema.has_team_id else {}
-    pieces = (with_team_ids(of_slices(rows, own, month), ids) for rows in batch.staged.pieces(with_rows))
+    pieces = (with_team_ids(of_slices(rows, own, month), ids) for rows in batch.staged.pieces(with_rows, month=month))
     rows = (cast_columns(piece, plan.schema) for piece in pieces)
     figures = Figures(target) if current and next_month(month) <= batch.published_at.date() else None
     now = current.tables() if current else iter(())
@@ -314,17 +317,39 @@ def _content(
 
 def _open(
     slices: Sequence[_Staged], scratch: Path
-) -> tuple[StagedFiles, list[Manifest], dict[tuple[str, str], LakeError]]:
-    """Open the staged files, and return the manifests of those that are gone, and errors of those that are damaged."""
-    fetched = fetch_each([path for _, path in slices], scratch)
-    gone = [manifest for (manifest, _), staged in zip(slices, fetched, strict=True) if staged.file is None]
-    opened = StagedFiles(staged.file for staged in fetched if staged.file)
-    damaged: dict[tuple[str, str], LakeError] = {
-        (manifest["scope"], manifest["export_id"] or ""): damaged_object(path, found.__cause__, STAGED)
-        for (manifest, path), staged in zip(slices, fetched, strict=True)
-        if staged.file and (found := opened.damaged.get(staged.file))
-    }
-    return opened, gone, damaged
+) -> tuple[StagedFiles, list[Manifest], dict[tuple[str, str], LakeError], dict[str, frozenset[SliceId]]]:
+    """Open the staged files.
+
+    Returns also the manifests whose slices are gone, the errors of those that are damaged, and all slices of each file
+    that may hold others, by its path.
+    """
+    paths = {str(path): path for _, path in slices}
+    fetched = dict(zip(paths, fetch_each(list(paths.values()), scratch), strict=True))
+    wanted: dict[Path, set[SliceId]] = defaultdict(set)
+    for manifest, path in slices:
+        if file := fetched[str(path)].file:
+            wanted[file].add(slice_id(manifest))
+    opened = StagedFiles(wanted, wanted)
+    gone: list[Manifest] = []
+    damaged: dict[tuple[str, str], LakeError] = {}
+    for manifest, path in slices:
+        file = fetched[str(path)].file
+        if file is None or slice_id(manifest) not in opened.chunks.get(file, {slice_id(manifest)}):
+            gone.append(manifest)
+        elif found := opened.damaged.get(file):
+            error = damaged_object(path, found.__cause__, STAGED)
+            damaged[manifest["scope"], manifest["export_id"] or ""] = error
+    in_files = {path: opened.chunks[each.file] for path, each in fetched.items() if each.file in opened.chunks}
+    return opened, gone, damaged, in_files
+
+
+def _mark_published(done: Sequence[_Staged], in_files: Mapping[str, frozenset[SliceId]]) -> None:
+    """Mark slices as published; `in_files` are all slices of each file that may hold others."""
+    own: dict[str, set[SliceId]] = defaultdict(set)
+    for manifest, path in done:
+        own[str(path)].add(slice_id(manifest))
+    others = {path: in_files.get(path, frozenset()) - ids for path, ids in own.items()}
+    mark_published([manifest for manifest, _ in done], [path for _, path in done], others)
 
 
 def _path_within(root: LakePath, manifest: Manifest) -> LakePath:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from sei_provider.lake.columns import TEAM_ID, personal_columns
 from sei_provider.lake.model import SliceKey, TreeTeam
 from sei_provider.lake.staging.org_trees import TreeReading
-from sei_provider.lake.staging.staged_file import StagedFile
+from sei_provider.lake.staging.staged_footer import StagedFile
 from sei_provider.lake.tables.merge import factorize
 from sei_provider.lake.tables.teams import KnownTeam
 
