@@ -172,6 +172,12 @@ class Stack:
         self.processes[name] = process
         return process
 
+    def start_another(self, name: str, settings: Mapping[str, str]) -> BackgroundProcess:
+        """Start one more of Airflow's processes, whose environment differs; the caller stops it."""
+        command = [sys.executable, "-m", "airflow", *AIRFLOW_PROCESSES[name]]
+        log = self._process_log(f"{name}-more")
+        return BackgroundProcess(name, command, environment=self.environment | settings, log=log)
+
     def wait_for_dags(self, *dag_ids: str, seconds: float = START_SECONDS) -> None:
         """Wait until these DAGs can be run.
 

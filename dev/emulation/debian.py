@@ -18,6 +18,25 @@ def command_from_package(command: str, package: str) -> str:
     """
     if found := _path_of(command):
         return found
+    _install(package)
+    if found := _path_of(command):
+        return found
+    msg = f"the package {package} is installed, but there is no command {command}"
+    raise StackError(msg)
+
+
+def font_from_package(language: str, package: str) -> None:
+    """Install a Debian package of a font unless a font of this machine has the letters of a language, such as `ja`.
+
+    Raises:
+        StackError: as `command_from_package`.
+    """
+    listed = command_from_package("fc-list", "fontconfig")
+    if not run_command(listed, f":lang={language}", environment={}, seconds=_INSTALL_SECONDS).stdout.strip():
+        _install(package)
+
+
+def _install(package: str) -> None:
     for arguments in (["update"], ["install", "--yes", "--no-install-recommends", package]):
         run_command(
             *("/usr/bin/apt-get", "--quiet", *arguments),
@@ -25,10 +44,6 @@ def command_from_package(command: str, package: str) -> str:
             environment={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"},
             seconds=_INSTALL_SECONDS,
         )
-    if found := _path_of(command):
-        return found
-    msg = f"the package {package} is installed, but there is no command {command}"
-    raise StackError(msg)
 
 
 def _path_of(command: str) -> str | None:

@@ -36,6 +36,8 @@ GLYPHS: Mapping[State, str] = {
 """What tells the states apart without colour."""
 GAPS = (State.PARTLY, State.MISSING, State.UNREADABLE)
 """States that an export of the month mends."""
+NO_GAPS = (State.COMPLETE, State.QUARANTINED, State.STALE)
+"""States of a month that `sei_backfill` may pass over as complete."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sei_provider.api.reports import REPORTS
@@ -17,7 +18,7 @@ from sei_provider.lake.periods import period_end, previous_month
 from sei_provider.lake.tables.coverage_grid import CoverageGrid, State, coverage_grid
 from sei_provider.lake.tables.coverage_summary import CoverageSummary
 from sei_provider.plugin.asset_events import MonthPublished, newest_by_month, read_events
-from sei_provider.plugin.heat_map import GAPS, GLYPHS, NAMES, Filter, cell_of, heat_map, matching, name_of
+from sei_provider.plugin.heat_map import GAPS, GLYPHS, NAMES, NO_GAPS, Filter, cell_of, heat_map, matching, name_of
 from sei_provider.plugin.lake_reader import LakeReader
 
 MONTHS = 12
@@ -107,13 +108,15 @@ def fill_page(table: str, month: date, scope: str, wanted: Filter, today: date) 
     summary = reader.summary(table)
     grid = coverage_grid(summary, today=today) if summary else None
     scopes = [scope] if scope else _with_gaps(grid, month, wanted)
-    report = summary.report if summary else next((name for name in sorted(REPORTS) if table.startswith(name)), "")
+    exported = [name for name, report in REPORTS.items() if not report.legacy]
+    report = summary.report if summary else next((name for name in exported if table.startswith(name)), "")
     last = period_end(month, "quarterly" if summary and summary.granularity == "quarterly" else "monthly")
     return _common(reader) | {
         "table": table,
         "month": month,
-        "reports": [(name, name == report) for name in REPORTS],
-        "is_export": report in REPORTS,
+        "reports": [(name, name == report) for name in exported],
+        "is_export": report in exported,
+        "gap": not scope or _state(grid, scope, month)[0] not in NO_GAPS,
         "report": report,
         "teams": [_as_argument(each) for each in scopes[:MAX_TEAMS]],
         "left_out": max(0, len(scopes) - MAX_TEAMS),
@@ -177,8 +180,8 @@ def _cell(summary: CoverageSummary | None, scope: str, month: date) -> dict[str,
 def _with_gaps(grid: CoverageGrid | None, month: date, wanted: Filter) -> list[str]:
     if grid is None or month not in grid.months:
         return []
-    column = list(grid.months).index(month)
-    return sorted(grid.scopes[row] for row in matching(grid, wanted) if grid.states[row, column] in GAPS)
+    has_gap = np.isin(grid.states[:, list(grid.months).index(month)], GAPS).tolist()
+    return sorted(grid.scopes[row] for row in matching(grid, wanted) if has_gap[row])
 
 
 def _as_argument(scope: str) -> str:

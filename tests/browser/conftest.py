@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from selenium import webdriver
 
-from dev.emulation.debian import command_from_package
+from dev.emulation.debian import command_from_package, font_from_package
 from dev.stack import PROJECT, Stack
 from sei_provider.sandbox.data.organisation import Organisation
 from tests.browser.pages import Pages
@@ -87,6 +87,7 @@ def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="session")
 def pages(night: Night, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    font_from_package("ja", "fonts-ipafont-gothic")  # a team of the sandbox has such a name
     options = webdriver.ChromeOptions()
     options.binary_location = command_from_package("chromium", "chromium")
     for argument in (*QUIET, "--window-size=1400,1000", f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):

@@ -183,6 +183,9 @@ def test_the_form_is_filled_in_from_a_gap(page: TestClient, lake: Path) -> None:
     assert '<input type="date" name="to" value="2026-01-31" required>' in one
     assert 'value="productivity" checked' in one
     assert teams(one) == ["2"]
+    assert '<option value="all">' in one
+    again = page.get("/fill", params={"table": TABLE, "month": "2026-01", "scope": "team:1"}).text
+    assert '<option value="all" selected>' in again
     assert teams(page.get("/fill", params={"table": TABLE, "month": "2026-01"}).text) == [
         '{"orgTreeName": "R & D"}',
         "2",
