@@ -12,3 +12,6 @@ MAX_HIERARCHY_LEVELS = 200
 walked level by level, so one cell of a megabyte of slashes would take a terabyte."""
 MAX_HIERARCHY_CHARS = 20_000
 """Characters of a team's hierarchy: each of its levels is a text of its own."""
+MAX_ROWS_ASIDE = 1_000_000
+"""Rows of one export that go to quarantine: each is looked at by itself, so a file of them alone would take a worker a
+day."""

@@ -11,7 +11,8 @@ import pytest
 from lake_bench import EPOCH, STORES, team_row
 
 from sei_provider import lake
-from sei_provider.lake import CsvError, HeaderError, StagingError
+from sei_provider.lake import CsvError, HeaderError, StagingError, TooManyError
+from sei_provider.lake.staging import quarantine
 
 JAN = "2026-01-01"
 HEAD = "Developer,E-Mail Address,Team,Team_Hierarchy,Start_Date,PR_MERGED\n"
@@ -190,6 +191,25 @@ def test_rows_put_aside_do_not_wait_in_memory_whatever_their_size(bench):
     file = pq.ParquetFile(BytesIO(data))
     assert file.metadata.num_rows == 50
     assert max(file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)) <= 12
+
+
+def test_a_file_of_nothing_but_bad_rows_is_read_no_further_than_the_quarantine_takes(bench, monkeypatch):
+    monkeypatch.setattr(quarantine, "MAX_ROWS_ASIDE", 50)
+    bad = [team_row(f"Eng/{number}", JAN, "N/A") for number in range(51)]
+    bench.export("team:1", [*bad[:50], team_row("Eng/good", JAN, 4)], age=1)
+    assert len(aside(bench)) == 50
+    with pytest.raises(TooManyError, match=r"more than 50 rows do not fit.*line 52"):
+        bench.export("team:2", [*bad, team_row("Ops/good", JAN, 4)], age=2)
+    assert len(aside(bench)) == 50
+
+
+@pytest.mark.parametrize("path", ["/".join("ab" for _ in range(100_000)), "x" * 300_000], ids=["deep", "long"])
+def test_a_bad_row_of_an_endless_hierarchy_is_one_of_an_unknown_team(bench, path):
+    bench.export("team:1", [team_row("Eng/good", JAN, 4), team_row(path, JAN, "N/A")], age=1)
+    assert bench.owners() == {"Eng/good": ["exp_1"]}
+    ((entry,),) = lake.ledger(bench.lake, bench.table).values()
+    assert entry["quarantined"] == 1
+    assert len(str(entry)) < 10_000
 
 
 def test_an_unknown_choice_and_a_folder_outside_staging_are_refused(bench):

@@ -13,8 +13,8 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sei_provider.lake.bounds import MAX_HIERARCHY_CHARS
-from sei_provider.lake.errors import CsvError
+from sei_provider.lake.bounds import MAX_HIERARCHY_CHARS, MAX_ROWS_ASIDE
+from sei_provider.lake.errors import CsvError, TooManyError
 from sei_provider.lake.model import Slice
 from sei_provider.lake.staging.csv_records import Record
 from sei_provider.lake.staging.csv_validation import looks_like
@@ -82,7 +82,13 @@ class Quarantine:
         self.close()
 
     def add(self, record: Record, fault: CsvError) -> None:
-        """Keep one row, unless it names a person who was erased."""
+        """Keep one row, unless it names a person who was erased. Raises `TooManyError` if they are too many."""
+        if self.count >= MAX_ROWS_ASIDE:
+            msg = (
+                f"more than {MAX_ROWS_ASIDE:,} rows do not fit, so the file was read no further: the last is at line "
+                f"{fault.line}. See the first ones with on_bad_value='fail'"
+            )
+            raise TooManyError(msg)
         if self._erased and any(map(self._erased.match, record.cells)):
             return
         row = _put_aside(record, fault, self._columns)
