@@ -21,6 +21,8 @@ FLOORS: Mapping[str, Sequence[Sequence[str]]] = {
     "sei_provider": (
         ("metrics", "plural", "printable"),
         ("api", "lake"),
+        ("lineage_facets",),
+        ("lineage",),
         ("sandbox", "hooks"),
         ("links", "triggers"),
         ("operators", "cli", "plugin"),
@@ -52,8 +54,8 @@ FLOORS: Mapping[str, Sequence[Sequence[str]]] = {
 """From below: no module imports anything of a floor above its own."""
 
 STRANGERS: Mapping[str, Sequence[str]] = {
-    "sei_provider.api": ("pandas", "pyarrow", "sei_provider.lake", "sei_provider.metrics"),
-    "sei_provider.lake": ("httpx", "sei_provider.api", "sei_provider.metrics"),
+    "sei_provider.api": ("pandas", "pyarrow", "sei_provider.lake", "sei_provider.lineage", "sei_provider.metrics"),
+    "sei_provider.lake": ("httpx", "sei_provider.api", "sei_provider.lineage", "sei_provider.metrics"),
     "sei_provider.sandbox": ("httpx", "pandas", "pyarrow", "sei_provider"),
     "sei_provider.triggers": ("sei_provider.operators", "sei_provider.sensors"),
     "sei_provider": ("dev", "bench", "tests"),
@@ -67,7 +69,18 @@ LENDS: Mapping[str, Sequence[str]] = {
 }
 """Exceptions: modules of a stranger that a package does import."""
 
-AIRFLOWS_SIDE = ("cli", "hooks", "links", "operators", "plugin", "sensors", "testing", "triggers")
+AIRFLOWS_SIDE = (
+    "cli",
+    "hooks",
+    "lineage",
+    "links",
+    "metrics",
+    "operators",
+    "plugin",
+    "sensors",
+    "testing",
+    "triggers",
+)
 """The only parts of the provider that import Airflow."""
 
 

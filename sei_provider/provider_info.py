@@ -43,6 +43,13 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "extra-links": ["sei_provider.links.SeiExportLink"],
+        "asset-uris": [
+            {
+                "schemes": ["sei"],
+                "handler": "sei_provider.lineage.sanitize_uri",
+                "to_openlineage_converter": "sei_provider.lineage.convert_asset_to_openlineage",
+            }
+        ],
         "cli": ["sei_provider.cli.definition.get_sei_cli_commands"],
         "connection-types": [
             {

@@ -16,7 +16,7 @@ from sei_provider.plural import plural
 from tests.public_surface import PINNED, lines
 
 PACKAGE = Path(sei_provider.__file__).parent
-HEAVY = {"httpx", "pandas", "pyarrow", "pyrate_limiter", "stamina"}
+HEAVY = {"httpx", "openlineage", "pandas", "pyarrow", "pyrate_limiter", "stamina"}
 
 
 def test_what_is_public_is_what_is_pinned() -> None:

@@ -23,6 +23,7 @@ from sei_provider.hooks.connection import base_url, check_extra, parse_extra
 from sei_provider.hooks.redis_address import redis_url
 from sei_provider.lake.errors import LakeError
 from sei_provider.lake.personal_key import MAKE_A_KEY, require_strong_key
+from sei_provider.lineage import DatasetName, report_dataset
 from sei_provider.metrics import observer
 
 if TYPE_CHECKING:
@@ -150,6 +151,11 @@ class SeiHook(BaseHook):
         names = ("account", "organization", "project")
         values = (extra.get(key) for key in ("account_identifier", "org_identifier", "project_identifier"))
         return {name: str(value) if value else None for name, value in zip(names, values, strict=True)}
+
+    def get_dataset(self, report: str) -> DatasetName:
+        """Return a report of the connection's project as a data set of OpenLineage (see `lineage.report_dataset`)."""
+        connection, _ = self._resolved
+        return report_dataset(base_url(connection), self.get_origin(), report)
 
     def get_personal_data_key(self) -> bytes:
         """Return the key for hashing names and e-mail addresses: the extra `personal_data_secret`.

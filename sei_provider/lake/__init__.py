@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from sei_provider.lake.tables.publish import publish
     from sei_provider.lake.tables.retire import retire
     from sei_provider.lake.tables.retype import Retyped, retype
+    from sei_provider.lake.tables.stored_schema import has_table
     from sei_provider.lake.tables.table import read_table
 
 __all__ = [
@@ -94,6 +95,7 @@ __all__ = [
     "default_table",
     "discard",
     "erase",
+    "has_table",
     "incomplete",
     "keep",
     "lake_path",
@@ -122,6 +124,7 @@ _LOADED_WHEN_NAMED = {
     "discard": "staging.manifests",
     "erase": "tables.erase",
     "incomplete": "tables.freshness",
+    "has_table": "tables.stored_schema",
     "keep": "staging.raw",
     "lake_path": "storage.store",
     "ledger": "tables.ledger",

@@ -13,7 +13,6 @@ from airflow.providers.common.compat.sdk import (  # whose place differs between
     AirflowFailException,
     AirflowTaskTimeout,
 )
-from airflow.sdk import BaseOperator
 
 from sei_provider import lake as sei_lake
 from sei_provider.api.errors import SeiError, SeiInputError
@@ -23,7 +22,6 @@ from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.api.scopes import parse_batch
 from sei_provider.api.validation import parse_end, parse_range, parse_start
 from sei_provider.hooks.dag_zone import dag_zone
-from sei_provider.hooks.permanent import no_retry_if_permanent
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.lake.column_mapping import ColumnMapping
 from sei_provider.operators._arguments import (
@@ -42,8 +40,8 @@ from sei_provider.operators._arguments import (
     optional,
     request_arguments,
 )
-from sei_provider.operators._missing import ASKED, ERROR, MEND_AND_CLEAR, RETRY_OR_CLEAR, Missing, asked_by, sum_up
-from sei_provider.operators._secrets import refuse_secrets
+from sei_provider.operators._lineage import StagingOperator
+from sei_provider.operators._missing import ASKED, MEND_AND_CLEAR, RETRY_OR_CLEAR, Missing, asked_by, sum_up
 from sei_provider.operators._splitting import request_ranges
 from sei_provider.operators._staging import Stager, is_staged, manifests_of, table_of
 from sei_provider.operators._state import BatchState, TaskCheckpoint
@@ -72,7 +70,7 @@ class SeiPermanentExportError(SeiExportError, AirflowFailException):
     """Every later try would fail in the same way, so Airflow makes none: a person has to correct something."""
 
 
-class SeiBatchOperator(BaseOperator):
+class SeiBatchOperator(StagingOperator):
     """Base of the tasks that request one report of a batch of scopes from SEI.
 
     :param report: The report's name, in any case.
@@ -223,6 +221,7 @@ class SeiBatchOperator(BaseOperator):
         """Return one request per scope, each scope once, over whole periods up to the day of the run."""
         start, end = parse_range(self.start, self.end, dag_zone(context.get("dag") or self.get_dag()))
         asked = self._request(_ANY_SCOPE, start, end)
+        self._sources = [hook.get_dataset(asked.report)]
         ranges = [DateRange(start, end)]
         if REPORTS[asked.report].widens:
             calendar = hook.get_calendar()
@@ -262,26 +261,15 @@ class SeiBatchOperator(BaseOperator):
         )
 
     @contextmanager
-    def _refusing(self, context: Context) -> Iterator[None]:
-        """End the task at once if its arguments or its lake are wrong, and hand the reason on to the publish task."""
-        try:
-            refuse_secrets(self)
-            with no_retry_if_permanent():
-                yield
-        except AirflowFailException as error:
-            context["ti"].xcom_push(key=ERROR, value=str(error))
-            raise
-
-    @contextmanager
     def _handing_on_staged(self, context: Context, checkpoint: TaskCheckpoint) -> Iterator[None]:
         """Hand on what is staged, and the error, if one ends the work; make no retry if it is permanent."""
         try:
             yield
         except (Exception, AirflowTaskTimeout) as error:
             with suppress(sei_lake.LakeError, OSError):  # they would hide the error that ends the task
-                staged = list(sei_lake.staged(checkpoint.folder, published=True).values())
-                context["ti"].xcom_push(key="return_value", value=staged)
-            context["ti"].xcom_push(key=ERROR, value=str(error) or type(error).__name__)
+                self._handed_on = list(sei_lake.staged(checkpoint.folder, published=True).values())
+                context["ti"].xcom_push(key="return_value", value=self._handed_on)
+            self._end_with(context, str(error) or type(error).__name__)
             if isinstance(error, SeiError | sei_lake.LakeError) and error.is_permanent:
                 msg = f"{error}\n{MEND_AND_CLEAR}"
                 raise AirflowFailException(msg) from error
@@ -296,7 +284,7 @@ class SeiBatchOperator(BaseOperator):
         `stager` reads them now, as when `columns` has been corrected since. What is staged is handed on at once: a
         user who gives up what is left, by marking the task as failed, has the rest published.
         """
-        context["ti"].xcom_push(key=ASKED, value={**asked_by(requests, table_of(requests[0]))})
+        context["ti"].xcom_push(key=ASKED, value={**asked_by(requests, table_of(requests[0]), self._sources[0])})
         if checkpoint.is_first_try:  # what lies there is a deleted run's of the same id
             sei_lake.discard(checkpoint.folder)
         staged = {} if checkpoint.is_first_try else sei_lake.resume(checkpoint.folder)
@@ -334,7 +322,7 @@ class SeiBatchOperator(BaseOperator):
         stager: Stager,
     ) -> list[Manifest]:
         """Return the manifests; if scopes failed, push them and raise an error that names these scopes."""
-        manifests = manifests_of(requests, state, stager)
+        self._handed_on = manifests = manifests_of(requests, state, stager)
         failed = [manifest for manifest in manifests if manifest["error"]]
         self.log.info(
             "Staged %s of %s; %s failed",
@@ -350,6 +338,7 @@ class SeiBatchOperator(BaseOperator):
             for lack, manifest in zip(lacks, failed, strict=True):
                 lack |= {"table": manifest["table"], "start": manifest["start"], "end": manifest["end"]}
         msg = f"{len(failed)} of {plural(len(requests), 'scope')} of the {self.report} export failed: {sum_up(lacks)}"
+        self._ended_by = msg
         if state.is_permanent_failure:
             raise SeiPermanentExportError("\n".join([msg, MEND_AND_CLEAR]))
         raise SeiExportError("\n".join([msg, RETRY_OR_CLEAR]))

@@ -44,9 +44,11 @@ class Asked(TypedDict):
     end: str
     scopes: list[str]
     """Labels as in manifests: `team:456`, `org:Engineering`."""
+    source: NotRequired[list[str]]
+    """The report as a data set of OpenLineage: namespace and name."""
 
 
-def asked_by(requests: Sequence[ExportRequest], table: str) -> Asked:
+def asked_by(requests: Sequence[ExportRequest], table: str, source: tuple[str, str]) -> Asked:
     """Return what the requests of one task ask for: one range of each scope, in one request or one for each period."""
     return Asked(
         table=table,
@@ -54,6 +56,7 @@ def asked_by(requests: Sequence[ExportRequest], table: str) -> Asked:
         start=min(request.start for request in requests).isoformat(),
         end=max(request.end for request in requests).isoformat(),
         scopes=list(dict.fromkeys(request.scope.label for request in requests)),
+        source=[*source],
     )
 
 

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import (  # whose place differs between
 from airflow.sdk import BaseOperator
 
 from sei_provider.api.validation import quoted
+from sei_provider.lineage import of_check
 from sei_provider.operators._missing import NOT_RUN, Missing, flat, sum_up
 from sei_provider.operators._upstream import sources_of, upstream_states
 from sei_provider.operators.publish import SeiPublishOperator
@@ -19,6 +20,7 @@ from sei_provider.plural import plural
 from sei_provider.triggers.export import few
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
 
@@ -36,6 +38,8 @@ class SeiCheckOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("published",)
     ui_color = "#f6e3c5"
+    _landed: Sequence[Mapping[str, Any]] = ()
+    """The results that lineage tells of."""
 
     def __init__(self, *, published: Any, trigger_rule: str = "all_done", **kwargs: Any) -> None:
         super().__init__(trigger_rule=trigger_rule, **kwargs)
@@ -65,10 +69,22 @@ class SeiCheckOperator(BaseOperator):
                 "What to do: its log says why; mend that, then clear it with what is downstream of it"
             )
             raise AirflowFailException(msg)
+        self._landed = landed
         self._warn_of_unknown_columns(landed)
         if missing := [lack for result in landed for lack in result["missing"]]:
             raise AirflowFailException(_message(missing))
         self.log.info("All that was asked for is in the lake")
+
+    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Return the tables as inputs, each with the assertion that it is complete, for OpenLineage's provider."""
+        return of_check(
+            [month for result in self._landed for month in result["published"]],
+            [lack for result in self._landed for lack in result["missing"]],
+        )
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """As above."""
+        return self.get_openlineage_facets_on_complete(task_instance)
 
     def _warn_of_unknown_columns(self, results: Sequence[Mapping[str, Any]]) -> None:
         by_table: dict[str, set[str]] = {}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from os import PathLike
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException  # whose place differs between 3.1 and 3.3
@@ -15,6 +16,7 @@ from airflow.sdk import BaseOperator
 from sei_provider import lake as sei_lake
 from sei_provider import metrics
 from sei_provider.lake.model import ALL_TREES, checked_table_name
+from sei_provider.lineage import DatasetName, of_publish
 from sei_provider.operators._arguments import (
     argument_errors,
     check_flag,
@@ -39,6 +41,7 @@ from sei_provider.plural import plural
 from sei_provider.triggers.export import few
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
     from sei_provider.lake import Manifest, Published
@@ -80,6 +83,10 @@ class SeiPublishOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("staged", "expected", "lake", "table")
     ui_color = "#cfe8d5"
+    _sources: Sequence[DatasetName] = ()
+    _result: Mapping[str, Any] = MappingProxyType({"published": (), "missing": ()})
+    _new_tables: Collection[str] = ()
+    """What lineage tells of this try: what the exports before it read, its result, and tables that it has made."""
 
     def __init__(
         self,
@@ -124,9 +131,13 @@ class SeiPublishOperator(BaseOperator):
         if exports and all(export.state in NOT_RUN for export in exports) and any(flat(self.expected)):
             msg = "all export tasks before this one were skipped"
             raise AirflowSkipException(msg)
+        asked = [export.asked for export in exports if export.asked]
+        self._sources = [DatasetName(*each["source"]) for each in asked if "source" in each]
         with argument_errors():
             lake = open_lake(str(self.lake))
             missing = find_missing(self.expected, manifests, exports)
+        tables = {self.table or each["table"] for each in manifests if each["error"] is None}
+        self._new_tables = {table for table in tables if not sei_lake.has_table(lake, table)}
         refused: list[Missing] = []
         lost_readings: list[Missing] = []
         not_landed: set[int] = set()
@@ -172,7 +183,20 @@ class SeiPublishOperator(BaseOperator):
         states = _scopes_by_state(lake, of_reports) if self.outlets else {}
         for asset in self.outlets:
             _describe(context["outlet_events"][asset], of_reports, missing, states)
-        return {"published": published, "missing": missing}
+        self._result = {"published": published, "missing": missing}
+        return {**self._result}
+
+    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Return the reports as inputs and the tables as outputs, with schema and rows, for OpenLineage's provider."""
+        from sei_provider.hooks.lake import open_lake
+
+        return of_publish(
+            open_lake(str(self.lake)), self._sources, **self._result, new=self._new_tables, address=str(self.lake)
+        )
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """As above, of what was done before the error."""
+        return self.get_openlineage_facets_on_complete(task_instance)
 
     def _readings_not_made(self, context: Context) -> Iterator[Missing]:
         """Name the tasks before this one that were to read the org trees and failed."""

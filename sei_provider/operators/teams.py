@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from sei_provider import lake as sei_lake
 from sei_provider.api.errors import SeiInputError
 from sei_provider.hooks.permanent import no_retry_if_permanent
@@ -24,6 +22,7 @@ from sei_provider.operators._arguments import (
     one_of,
     optional,
 )
+from sei_provider.operators._lineage import StagingOperator
 from sei_provider.operators._secrets import refuse_secrets
 from sei_provider.operators._staging import download_folder, spool
 from sei_provider.operators._state import TaskCheckpoint
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from sei_provider.lake.staging.pii import PersonalData
 
 
-class SeiTeamsOperator(BaseOperator):
+class SeiTeamsOperator(StagingOperator):
     """Read the org trees from SEI and stage them in the lake, as one slice.
 
     Put one such task before the exports of a run and one after them, and give the results of both to
@@ -89,6 +88,8 @@ class SeiTeamsOperator(BaseOperator):
         self._check_arguments(rendered=True)
         hook = SeiHook(self.sei_conn_id)
         with no_retry_if_permanent():
+            read = ["org_trees"] if self.developers is None else ["org_trees", "developers"]
+            self._sources = [hook.get_dataset(each) for each in read]
             checkpoint = TaskCheckpoint(context, str(self.lake))
             sei_lake.discard(checkpoint.folder)
             started_at = datetime.now(UTC)
@@ -105,6 +106,7 @@ class SeiTeamsOperator(BaseOperator):
                 single_writer=self.single_writer,
             )
             manifests = [manifest, *self._developers(context, hook, checkpoint)]
+        self._handed_on = manifests
         trees = len({team.tree for team in teams})
         self.log.info("Read %s of %s", plural(len(teams), "team"), plural(trees, "org tree"))
         return manifests

@@ -73,6 +73,7 @@ def test_what_it_asks_for_is_told_before_any_call(sandbox: SandboxControl, lake:
         "start": "2026-01-01",
         "end": "2026-02-28",
         "scopes": ["team:11", "team:12", "team:13"],
+        "source": [sandbox.base_url.replace("http:", "sei:"), "acme/web/sprint"],
     }
     assert pushed[0] == ("asked", asked, 0)
 

@@ -25,6 +25,11 @@ def known_table(root: LakePath, table: str) -> TableSchema:
     return schema
 
 
+def has_table(root: LakePath, table: str) -> bool:
+    """Tell whether the lake has a table of this name, by one read."""
+    return bool(read_schema(table_folder(root, table)).columns)
+
+
 def table_names(root: LakePath) -> list[str]:
     """Return the names of the tables of a lake."""
     return [name for name in names(root) if is_table_name(name) and read_schema(root / name).columns]
