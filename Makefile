@@ -14,8 +14,8 @@ IMAGE_EXTRAS := pandas,redis,s3,sandbox
 # The Airflow of constraints.txt, and the older ones that the suite's Airflow part runs on too, oldest first.
 NEWEST := 3.3.2
 OLDER := 3.1.8 3.2.2
-AIRFLOW_PART := tests/hooks tests/operators tests/triggers tests/cli tests/dags tests/plugin tests/whole \
-	tests/test_package.py
+AIRFLOW_PART := tests/hooks tests/operators tests/triggers tests/cli tests/dags tests/plugin tests/sensors \
+	tests/whole tests/test_package.py
 LIBRARY_PART := tests/api tests/lake tests/sandbox
 # Three workers for two cores, because that of the real Airflow waits most of the time; what needs it is one group, so
 # there is one Airflow.
