@@ -22,6 +22,7 @@ DAGS = Path(__file__).parents[2] / "dags"
 NIGHT = datetime(2026, 3, 18, 3, 0, tzinfo=UTC)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sei_lake")
 def test_it_is_green_after_a_whole_night_and_mails_what_another_one_lacks(
     sei_sandbox: SandboxControl, sei_dag: Callable[..., DAG], monkeypatch: pytest.MonkeyPatch

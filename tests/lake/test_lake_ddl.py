@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlglot
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lake_bench import team_row
 from sqlglot import exp
@@ -253,8 +253,12 @@ def tables(draw):
     return columns, held, rows
 
 
+EVERY_HOSTILE = tuple(Column(name, name, "string") for name in HOSTILE)
+
+
 @pytest.mark.fuzz
 @settings(max_examples=examples(12), deadline=None)
+@example((EVERY_HOSTILE, {1: EVERY_HOSTILE, 2: EVERY_HOSTILE[:3]}, {1: [{"select": "x", 'a"b': "y"}], 2: [{"1": "'"}]}))
 @given(tables())
 def test_any_columns_come_back_as_pyarrow_reads_them(drawn):
     columns, held, rows = drawn

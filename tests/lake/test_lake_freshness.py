@@ -51,10 +51,13 @@ def test_an_export_that_was_made_before_the_day_was_over_is_early_whatever_its_r
     assert told(bench) == [("team:1", "2026-01-01", "2026-01-20", "early")]
 
 
-def test_the_figures_that_a_month_shows_count_and_not_what_once_was_exported(bench):
-    bench.export("team:1", [], age=made(date(2026, 1, 10)), end="2026-01-31")  # reaches further, so its rows stay
-    bench.export("team:1", [], age=made(date(2026, 1, 21)), end="2026-01-20")
-    assert told(bench) == [("team:1", "2026-01-01", "2026-01-20", "early")]
+def test_the_figures_that_a_week_shows_count_and_not_what_was_exported_last(bench):
+    bench.granularity = "weekly"
+    # Reaches further into the week of the 19th, so that week keeps its rows; those of the week before are the newer's.
+    bench.export("team:1", [], age=made(JAN_20), start="2026-01-05", end="2026-02-01")
+    bench.export("team:1", [], age=made(date(2026, 1, 21)), start="2026-01-12", end="2026-01-20")
+    assert told(bench) == [("team:1", "2026-01-19", "2026-01-20", "early")]
+    assert told(bench, start=date(2026, 1, 12), end=date(2026, 1, 18)) == []
 
 
 def test_a_day_is_over_by_the_clock_of_the_zone(bench):
