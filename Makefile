@@ -44,7 +44,7 @@ help:
 	@echo "make distributed  docker-compose.yaml's services as processes; one worker and one triggerer are killed"
 	@echo "make requests     how many requests 1,000 exports take, at the speed the key allows (16 minutes)"
 	@echo "make nightly      200 and 1,000 exports beside a plain asyncio script, as ratios of one run; ARGS='--exports 200 --limit with --apart'"
-	@echo "make waiting      2,000 exports waiting in one triggerer: lag of its event loop, CPU"
+	@echo "make waiting      10,000 exports waiting in one triggerer: lag of its event loop, CPU; EXPORTS=2000"
 	@echo "make trace        how many functions and files of the provider one export goes through"
 	@echo "make arrows       which part imports which, and what breaks a rule"
 	@echo "make parse-time   what importing each example DAG costs"
@@ -71,7 +71,7 @@ nightly: $(READY)
 	$(BIN)/python -m bench.nightly $(ARGS)
 
 waiting: $(READY)
-	$(BIN)/python -m bench.waiting
+	$(BIN)/python -m bench.waiting $(EXPORTS)
 
 parse-time: $(READY)
 	$(BIN)/python -m bench.parse_time

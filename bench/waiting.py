@@ -1,7 +1,9 @@
-"""`make waiting`: lag, CPU and requests of one triggerer in which 2,000 exports wait.
+"""`make waiting`: lag, CPU and requests of one triggerer in which 10,000 exports wait, or as many as are asked for.
 
-The triggerer is Airflow's own, with the triggers of 20 deferred tasks; nothing else of Airflow runs. The sandbox is a
-process of its own, and its exports do not end.
+    python -m bench.waiting [EXPORTS]
+
+The triggerer is Airflow's own, with a trigger for each hundred exports; nothing else of Airflow runs. The sandbox is a
+process of its own, and its exports do not end. A third of the exports is of each report.
 """
 
 from __future__ import annotations
@@ -27,8 +29,9 @@ from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.triggers.export import Polling, SeiExportTrigger
 
-BATCHES = {"productivity": 7, "sprint": 7, "business_alignment": 6}
-"""Number of triggers for each report; the last report has no list, so its exports are polled one by one."""
+EXPORTS = 10_000
+REPORTS = ("productivity", "sprint", "business_alignment")
+"""The last has no list, so its exports are polled one by one."""
 BATCH = 100
 PER_MINUTE = 400
 SECONDS = 60.0
@@ -41,7 +44,7 @@ def main() -> int:
     """Measure and print; 0 if every trigger still waited at the end and asked nothing but what it should."""
     try:
         with tempfile.TemporaryDirectory(prefix="sei-waiting-") as folder:
-            return _measure(Path(folder))
+            return _measure(Path(folder), int(sys.argv[1]) if sys.argv[1:] else EXPORTS)
     except StackError as error:
         print(error, file=sys.stderr)
         return 1
@@ -56,13 +59,15 @@ class Use:
     memory: int
 
 
-def _measure(folder: Path) -> int:
+def _measure(folder: Path, exports: int) -> int:
+    triggers = -(-exports // BATCH)
+    batches = {report: (triggers + 2 - number) // 3 for number, report in enumerate(REPORTS)}
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     environment |= {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1", "TMPDIR": str(folder)}
-    exports = sum(BATCHES.values()) * BATCH
+    exports = triggers * BATCH
     started: list[BackgroundProcess] = []
     try:
-        teams = str(max(BATCHES.values()) * BATCH)
+        teams = str(max(batches.values()) * BATCH)
         process, url = start_sandbox(
             *("--port", "0", "--teams", teams, "--seconds", "86400"),
             environment=environment,
@@ -70,7 +75,7 @@ def _measure(folder: Path) -> int:
         )
         started.append(process)
         sandbox = SandboxControl(url)
-        waiting = _make_exports(sandbox)
+        waiting = _make_exports(sandbox, batches)
         environment |= _airflow(folder, sandbox)
         with metadata(environment) as database:
             deadline = time.time() + 3600
@@ -97,7 +102,7 @@ def _measure(folder: Path) -> int:
             still = sum(database.task(f"batch-{number}")["state"] == "deferred" for number in range(len(waiting)))
     finally:
         stop_all(started)
-    mix = ", ".join(f"{number * BATCH:,} {report}" for report, number in BATCHES.items())
+    mix = ", ".join(f"{number * BATCH:,} {report}" for report, number in batches.items())
     print(f"{exports:,} exports ({mix}) in {len(waiting)} triggers of one triggerer, for {SECONDS:.0f} s")
     print(
         f"event loop: {lag['looks']:,} looks; late by {lag['p50'] * 1000:.1f} ms (p50), "
@@ -114,9 +119,9 @@ def _measure(folder: Path) -> int:
     return 0 if still == len(waiting) and set(asked) <= {"list", "status"} else 1
 
 
-def _make_exports(sandbox: SandboxControl) -> list[tuple[str, list[str]]]:
+def _make_exports(sandbox: SandboxControl, batches: dict[str, int]) -> list[tuple[str, list[str]]]:
     """Create all exports; return the report and export ids of each batch."""
-    teams = [team.id for team in Organisation(max(BATCHES.values()) * BATCH).leaves]
+    teams = [team.id for team in Organisation(max(batches.values()) * BATCH).leaves]
     with (
         SeiClient(
             base_url=sandbox.base_url,
@@ -139,7 +144,7 @@ def _make_exports(sandbox: SandboxControl) -> list[tuple[str, list[str]]]:
 
         return [
             (report, list(pool.map(lambda team, of=report: make(of, team), teams[first : first + BATCH])))
-            for report, number in BATCHES.items()
+            for report, number in batches.items()
             for first in range(0, number * BATCH, BATCH)
         ]
 
