@@ -14,9 +14,8 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     TaskDeferred,
 )
-from airflow.sdk import DAG, XComArg
-from airflow.sdk.bases.operator import BaseOperator
-from airflow.sdk.exceptions import AirflowRescheduleException
+from airflow.sdk import DAG, BaseOperator, XComArg
+from airflow.sdk.bases.sensor import AirflowRescheduleException  # whose place differs between 3.1 and 3.3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
