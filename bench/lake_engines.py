@@ -23,7 +23,7 @@ def by_lake(source: Path, target: Path) -> int:
     return stage(source, target, "org:Engineering", "exp_1")
 
 
-def stage(source: Path, lake: Path, scope: str, export_id: str) -> int:
+def stage(source: Path, lake: Path, scope: str, export_id: str, *, start: date = START, made: datetime = NOW) -> int:
     """Stage one made-up export."""
     from upath import UPath
 
@@ -33,16 +33,16 @@ def stage(source: Path, lake: Path, scope: str, export_id: str) -> int:
         table="developers",
         report="productivity",
         scope=scope,
-        start=START,
+        start=start,
         end=END,
         granularity="monthly",
         metrics=frozenset(METRICS),
-        definition={},
+        **{"definition" if "definition" in sei_lake.Slice.__annotations__ else "meaning": {}},  # as 751f940 calls it
     )
     folder = UPath(lake) / "_staging" / "bench"
     manifest = sei_lake.stage(
         source, folder=folder, slice=slice_, request=f"{hash(scope):x}".strip("-"), export_id=export_id,
-        created_at=NOW, run_id="bench", exported_at=NOW,
+        created_at=made, run_id="bench", exported_at=made,
     )  # fmt: skip
     with (lake / "manifests.jsonl").open("a") as file:
         file.write(json.dumps(manifest) + "\n")

@@ -108,8 +108,8 @@ def list_teams(args: Namespace) -> None:
 @suppress_logs_and_warning
 def show_coverage(args: Namespace) -> None:
     """Run `airflow sei coverage TABLE --lake LAKE`: print a row for each scope, a column for each month."""
-    from sei_provider import lake as sei_lake
     from sei_provider.hooks.lake import open_lake
+    from sei_provider.lake.tables.coverage import iter_coverage
 
     grid: dict[str, dict[str, Any]] = {}
     with _errors_as_lines():
@@ -117,7 +117,7 @@ def show_coverage(args: Namespace) -> None:
         if start and end and start > end:
             msg = f"--from {start} is after --to {end}"
             raise SeiInputError(msg)
-        for part in sei_lake.coverage(open_lake(_place(args.lake)), args.table, start=start, end=end):
+        for part in iter_coverage(open_lake(_place(args.lake)), args.table, start=start, end=end):
             row = grid.setdefault(part["scope"], {"scope": part["scope"]})
             shown = "-" if part["published_at"] is None else part["rows"]
             row[part["month"]] = f"{shown} stale" if part["stale"] else shown

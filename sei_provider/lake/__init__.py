@@ -46,10 +46,11 @@ if TYPE_CHECKING:
     from sei_provider.lake.staging.reading import reading_of
     from sei_provider.lake.staging.stage import stage, stage_chunk
     from sei_provider.lake.storage.store import lake_path
+    from sei_provider.lake.tables.coverage import ScopeCoverage, coverage
     from sei_provider.lake.tables.erase import erase, unerase
     from sei_provider.lake.tables.erase_objects import Erased
     from sei_provider.lake.tables.freshness import Incomplete, incomplete
-    from sei_provider.lake.tables.ledger import ScopeCoverage, coverage, ledger
+    from sei_provider.lake.tables.ledger import ledger
     from sei_provider.lake.tables.publish import publish
     from sei_provider.lake.tables.retire import retire
     from sei_provider.lake.tables.retype import Retyped, retype
@@ -119,8 +120,8 @@ _LOADED_WHEN_NAMED = {
     "FinishedExport": "staging.export_reader",
     "Incomplete": "tables.freshness",
     "Retyped": "tables.retype",
-    "ScopeCoverage": "tables.ledger",
-    "coverage": "tables.ledger",
+    "ScopeCoverage": "tables.coverage",
+    "coverage": "tables.coverage",
     "discard": "staging.manifests",
     "erase": "tables.erase",
     "incomplete": "tables.freshness",

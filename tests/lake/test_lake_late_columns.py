@@ -114,7 +114,7 @@ def test_a_month_put_under_an_older_schema_is_marked_by_who_put_it(bench, monkey
     export(bench, MONTHS[2], [team_row("Eng/A", f"{MONTHS[2]}")], 1)
     real, others = publishing.commit, []
 
-    def commit(before, changes, schema):
+    def commit(before, changes, schema, **options):
         if not others:
             others.append("widened")
             monkeypatch.setattr(publishing, "commit", real)
@@ -122,7 +122,7 @@ def test_a_month_put_under_an_older_schema_is_marked_by_who_put_it(bench, monkey
             monkeypatch.setattr(publishing, "locked", lambda _folder: nullcontext())
             export(bench, MONTHS[1], [team_row("Eng/A", f"{MONTHS[1]}", note="2.5")], 2)
             bench.header = header
-        return real(before, changes, schema)
+        return real(before, changes, schema, **options)
 
     monkeypatch.setattr(publishing, "commit", commit)
     export(bench, month, [team_row("Eng/A", f"{month}")], 3)

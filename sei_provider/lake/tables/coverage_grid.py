@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 
 from sei_provider.lake.bounds import MAX_HIERARCHY_CHARS, MAX_HIERARCHY_LEVELS
 from sei_provider.lake.periods import next_month, period_end, period_months
+from sei_provider.lake.tables.coverage import STALE_AFTER
 from sei_provider.lake.tables.coverage_summary import CoverageSummary
 from sei_provider.lake.tables.hierarchy import usual_parent
-from sei_provider.lake.tables.ledger import STALE_AFTER
 
 _GRACE = timedelta(days=1)
 """A month that ended yesterday counts as one to date, because the run of the night has not reached its end yet."""

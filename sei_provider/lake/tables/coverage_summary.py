@@ -24,10 +24,10 @@ from sei_provider.lake.model import run_id_of
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import MAX_WORKERS, fetch, lake_path, names, put_bytes, read
+from sei_provider.lake.tables.coverage import CoveringSlice, covered_scopes
 from sei_provider.lake.tables.footer import read_ledger_tables
 from sei_provider.lake.tables.hierarchy import usual_parent
 from sei_provider.lake.tables.layout import months, table_folder
-from sei_provider.lake.tables.ledger import CoveringSlice, asked_for, scope_coverage
 from sei_provider.lake.tables.stored_schema import read_schema
 
 log = logging.getLogger(__name__)
@@ -176,21 +176,22 @@ def _month(month: date, ledger: pa.Table, granularity: str, *, names_teams: bool
     by_scope: dict[str, list[tuple[CoveringSlice, int]]] = defaultdict(list)
     for number, (scope, *values) in enumerate(zip(*columns, strict=True)):
         by_scope[scope].append((CoveringSlice(*values), number))
+    covered = {row["scope"]: row for row in covered_scopes(ledger, month, granularity).to_pylist()}
     newest = {scope: max(held, key=lambda each: each[0].created_at) for scope, held in by_scope.items()}
     details = ledger.select(["export_id", "runs", "teams", "unusual_parents"])
     details = details.take(pa.array([number for _, number in newest.values()], pa.int64()))
     for (scope, (last, _)), detail in zip(newest.items(), details.to_pylist(), strict=True):
         entries = [entry for entry, _ in by_scope[scope]]
-        found = scope_coverage(scope, month, asked_for(month, entries), granularity)
+        found = covered.get(scope, {})
         path, above = _own_path(detail["teams"], detail["unusual_parents"]) if names_teams else (None, None)
         yield {
             "month": month,
             "scope": scope,
-            "published_at": found["published_at"],
+            "published_at": found.get("published_at"),
             "seen_at": max(entry.published_at for entry in entries),
-            "complete": found["complete"],
-            "rows": found["rows"],
-            "quarantined": found["quarantined"],
+            "complete": bool(found.get("complete")),
+            "rows": found.get("rows") or 0,
+            "quarantined": found.get("quarantined") or 0,
             "path": path,
             "above": above,
             "exports": len(entries),

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-RUN_BYTES = 32 << 20
+RUN_BYTES = 20 << 20
 """Rows held in memory before they are sorted and written to disk as one run."""
 MAX_ARRAYS = 20_000
 """Columns of all tables that wait in memory, about; more are joined into one table."""
-MERGE_FAN_IN = 16
+MERGE_FAN_IN = 24
 """Runs merged at a time. More are merged in rounds, so memory does not grow with their number."""
 _BLOCK_BYTES = 1 << 20
 """Rows of each run held in memory while runs are merged, about."""
 
+Order: TypeAlias = Callable[[pa.Table], pa.Table]
+"""Gives the columns to sort rows by, the first of them first, nulls last."""
+
+
+def release_unused() -> None:
+    """Give back the memory that Arrow has freed but kept: a quarter of the peak."""
+    pa.default_memory_pool().release_unused()
+
 
 class ExternalSorter:
-    """Sort for more rows than memory holds: sorted runs on disk, merged block by block. Nulls come last."""
+    """Sort for more rows than memory holds: sorted runs on disk, merged block by block."""
 
-    def __init__(self, scratch: Path, by: Sequence[str]) -> None:
+    def __init__(self, scratch: Path, order: Order) -> None:
         self._scratch = scratch
-        self._by = by
-        self._order = [(name, "ascending") for name in by]
+        self._order = order
         self._waiting: list[pa.Table] = []
         self._size = 0
         self._arrays = 0
@@ -44,36 +52,40 @@ class ExternalSorter:
         if self._size >= RUN_BYTES:
             self._spill()
 
-    def pieces(self) -> Iterator[pa.Table]:
-        """Yield all rows in order, in pieces that fit into memory; nothing if there are no rows."""
-        if not self._runs:
-            if self._waiting:
-                yield self._sorted()
-            return
-        self._spill()
+    def pieces(self, run: Iterable[pa.Table] = ()) -> Iterator[pa.Table]:
+        """Yield all rows in order, in pieces that fit into memory; nothing if there are no rows.
+
+        `run` are more rows, which are in order already, in pieces that fit into memory: they are read once, and neither
+        sorted nor written to disk.
+        """
+        if self._runs:
+            self._spill()
         while len(self._runs) > MERGE_FAN_IN:
             some, self._runs = self._runs[:MERGE_FAN_IN], self._runs[MERGE_FAN_IN:]
-            self._write(self._merged(some))
-            for run in some:
-                run.unlink()
-        yield from self._merged(self._runs)
+            self._write(self._merged([_blocks(one) for one in some]))
+            for one in some:
+                one.unlink()
+        waiting = [iter([self._sorted()])] if self._waiting else []
+        yield from self._merged([iter(run), *waiting, *(_blocks(one) for one in self._runs)])
 
-    def _merged(self, runs: Sequence[Path]) -> Iterator[pa.Table]:
-        heads = [_Head(run, self._by) for run in runs]
+    def _merged(self, runs: Iterable[Iterator[pa.Table]]) -> Iterator[pa.Table]:
+        heads = [head for head in (_Head(run, self._order) for run in runs) if not head.ended]
         while heads:
             # No later block of a run has a row before its head's last, so all rows up to the least of these are here.
             bound = min(head.last for head in heads)
-            yield pa.concat_tables([head.up_to(bound) for head in heads]).sort_by(self._order)
+            parts = [part for part in (head.up_to(bound) for head in heads) if len(part)]
+            yield parts[0] if len(parts) == 1 else _sort(pa.concat_tables(parts), self._order)
             heads = [head for head in heads if not head.ended]
 
     def _sorted(self) -> pa.Table:
         rows = pa.concat_tables(self._waiting)
         self._waiting, self._size, self._arrays = [], 0, 0
-        return rows.sort_by(self._order)
+        return _sort(rows, self._order)
 
     def _spill(self) -> None:
         if self._waiting:
             self._write(iter([self._sorted()]))
+            release_unused()
 
     def _write(self, pieces: Iterator[pa.Table]) -> None:
         path = self._scratch / f"run-{self._written}"
@@ -86,13 +98,14 @@ class ExternalSorter:
 
 
 class _Head:
-    """Next block of a run. A run has at least one."""
+    """Next block of a run, which has rows unless the run has ended."""
 
-    def __init__(self, run: Path, by: Sequence[str]) -> None:
-        self._by = by
-        self._blocks = _blocks(run)
-        self._rows = next(self._blocks)
+    def __init__(self, run: Iterator[pa.Table], order: Order) -> None:
+        self._run = run
+        self._order = order
+        self._rows = self._columns = pa.table({})
         self.ended = False
+        self._advance()
 
     @property
     def last(self) -> tuple[Any, ...]:
@@ -101,17 +114,29 @@ class _Head:
     def up_to(self, bound: tuple[Any, ...]) -> pa.Table:
         """Take the rows of this block up to and including `bound`."""
         rows, low, high = self._rows, 0, len(self._rows)
+        if self._key(high - 1) <= bound:
+            self._advance()
+            return rows
         while low < high:
             middle = (low + high) // 2
             low, high = (middle + 1, high) if self._key(middle) <= bound else (low, middle)
-        rest = rows.slice(low) if low < len(rows) else next(self._blocks, None)
-        self.ended = rest is None
-        self._rows = rest
+        self._rows, self._columns = rows.slice(low), self._columns.slice(low)
         return rows.slice(0, low)
 
+    def _advance(self) -> None:
+        found = next((rows for rows in self._run if len(rows)), None)
+        self.ended = found is None
+        if found is not None:
+            self._rows, self._columns = found, self._order(found).combine_chunks()
+
     def _key(self, row: int) -> tuple[Any, ...]:
-        cells = (self._rows[name][row].as_py() for name in self._by)
+        cells = (column[row].as_py() for column in self._columns.columns)
         return tuple((cell is None, cell if cell is not None else 0) for cell in cells)
+
+
+def _sort(rows: pa.Table, order: Order) -> pa.Table:
+    columns = order(rows).combine_chunks()
+    return rows.take(pc.sort_indices(columns, sort_keys=[(name, "ascending") for name in columns.schema.names]))
 
 
 def _blocks(run: Path) -> Iterator[pa.Table]:

@@ -6,10 +6,10 @@ processed in pieces and sorted on disk: a month may exceed memory.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,14 @@ import pyarrow.compute as pc
 
 from sei_provider.lake.model import SliceKey, Superseded, Superseding
 from sei_provider.lake.periods import next_month, sprint_name
-from sei_provider.lake.tables.external_sort import ExternalSorter
-from sei_provider.lake.tables.hierarchy import depths_and_leaves
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
-from sei_provider.lake.tables.month_schema import cast_to_schema
+from sei_provider.lake.tables.month_rows import MonthRows, ReadTables
 from sei_provider.lake.tables.ownership import Owners, RowPlace, prune
+from sei_provider.lake.tables.restatement import Figures
+from sei_provider.lake.tables.row_keys import factorize
 
 _MAX_NAMED = 10
 _CLOCK_TOLERANCE = timedelta(minutes=5)
-
-_SORTED_BY = ("team_hierarchy", "team", "start_date", "sprint", "developer", "developer_email")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,38 +35,35 @@ class Merged:
     ledger: list[LedgerEntry]
     rows: int
     superseded: list[Superseded]
-    _sorter: ExternalSorter
-    _teams: frozenset[tuple[str, str]]
+    figures: tuple[Figures, Figures] | None
+    """Figures that the month had and those that it has now, of the teams and periods that rows of new slices, or rows
+    that went, belong to. Complete once all pieces were taken."""
+    _rows: MonthRows
 
     def pieces(self) -> Iterator[pa.Table]:
         """Yield the rows sorted, once, with `team_depth` and `is_leaf`, which depend on all teams of the month."""
-        known = depths_and_leaves(self._teams)
-        for rows in self._sorter.pieces():
-            codes, teams = factorize(rows, ["team", "team_hierarchy"])
-            for name, values in (
-                ("team_depth", pa.array([known[team][0] for team in teams], pa.int32())),
-                ("is_leaf", pa.array([known[team][1] for team in teams], pa.bool_())),
-            ):
-                index = rows.schema.get_field_index(name)
-                rows = rows.set_column(index, rows.schema.field(index), values.take(codes))  # noqa: PLW2901
-            yield rows
+        return self._rows.pieces(self.figures)
 
 
 def merge(
     before: Sequence[LedgerEntry],
     new: Sequence[LedgerEntry],
-    tables: Iterable[pa.Table],
+    stored: ReadTables | None,
+    staged: Iterable[pa.Table],
     *,
     schema: pa.Schema,
     granularity: str,
     month: date,
     scratch: Path,
     moving_on: frozenset[tuple[str, str]] = frozenset(),
+    figures: bool = False,
 ) -> Merged:
     """Merge new slices into a month by the owner rule (DESIGN, decision 12).
 
-    `tables` are the rows that are there and those of the new slices. Idempotent: a slice that the ledger holds already
-    changes nothing, and must bring no rows.
+    `stored` reads the rows that are there, None if there are none, and `staged` are those of the new slices. What is
+    stored is read twice: first the columns that decide, and all of them once the pieces of the result are taken. It is
+    neither sorted nor held in memory if it is in order, as publish has left it. Idempotent: a slice that the ledger
+    holds already changes nothing, and must bring no rows.
 
     The rows of sprints that are `moving_on` to a month that is put later stay, so that a reader, or a death in between,
     finds them twice but never nowhere. The new slices then stand in the ledger without their runs, so that they still
@@ -80,16 +75,11 @@ def merge(
         joined[entry.identity] = held.joined(entry) if held else entry
     owners = Owners(joined.values(), granularity)
     fresh = {entry.identity for entry in new}
-    judge = _Judge(owners, joined.values(), fresh, moving_on, sprints=granularity == "sprint")
-    sorter = ExternalSorter(scratch, [name for name in _SORTED_BY if name in schema.names])
-    teams: set[tuple[str, str]] = set()
-    stayed: Counter[SliceKey] = Counter()
-    for table in tables:
-        rows = cast_to_schema(table, schema)
-        rows = rows.filter(judge.survive(rows))
-        stayed += _counts(rows)
-        teams.update(factorize(rows, ["team", "team_hierarchy"])[1] if len(rows) else ())
-        sorter.add(rows)
+    judge = _Judge(owners, joined.values(), fresh, moving_on)
+    rows = MonthRows(schema, judge, stored, scratch, sprints=granularity == "sprint")
+    for table in staged:
+        rows.add(table)
+    came, stayed = rows.count()
     counted = [replace(entry, rows=stayed[entry.slice_key]) for entry in joined.values()]
     last = next_month(month) - timedelta(days=1)
     if moving_on:
@@ -103,17 +93,25 @@ def merge(
         superseded=[
             lost
             for entry in (joined[entry.identity] for entry in new)
-            if (lost := judge.superseded(entry, stayed[entry.slice_key], month, held=entry.identity in rest))
+            if (
+                lost := judge.superseded(
+                    entry, came[entry.slice_key], stayed[entry.slice_key], month, held=entry.identity in rest
+                )
+            )
         ],
-        _sorter=sorter,
-        _teams=frozenset(teams),
+        figures=(Figures(schema), Figures(schema)) if figures else None,
+        _rows=rows,
     )
 
 
 def of_slices(rows: pa.Table, wanted: set[SliceKey], month: date) -> pa.Table:
     """Return the rows of some slices that start in a month."""
-    rows = rows.filter(pc.equal(pc.floor_temporal(rows["start_date"], unit="month"), month))
+    inside = pc.equal(pc.floor_temporal(rows["start_date"].unique(), unit="month"), month)
+    if not pc.all(inside, skip_nulls=False).as_py():
+        rows = rows.filter(pc.equal(pc.floor_temporal(rows["start_date"], unit="month"), month))
     codes, keys = factorize(rows, ["_scope", "_export_id", "_exported_at"])
+    if wanted.issuperset(keys):
+        return rows
     return rows.filter(pa.array([key in wanted for key in keys], pa.bool_()).take(codes))
 
 
@@ -126,26 +124,19 @@ class _Judge:
         entries: Iterable[LedgerEntry],
         new: set[tuple[str, str, str]],
         moving_on: frozenset[tuple[str, str]],
-        *,
-        sprints: bool,
     ) -> None:
         self._owners = owners
         self._by_slice_key = {entry.slice_key: entry for entry in entries}
         self._new = new
-        self._names = ["_scope", "_export_id", "_exported_at", "team", "team_hierarchy", "start_date"]
-        self._names += ["end_date", "sprint"] if sprints else []
-        self._came: Counter[SliceKey] = Counter()
         self._moving_on = moving_on
         self._lost_to: dict[SliceKey, set[tuple[LedgerEntry, bool]]] = defaultdict(set)
 
-    def survive(self, rows: pa.Table) -> pa.Array:
-        """Return the mask of surviving rows. The rule is applied once per key, because many rows share one."""
-        self._came += _counts(rows)
-        codes, keys = factorize(rows, [name for name in self._names if name in rows.schema.names])
-        return pa.array([self._survives(*key) for key in keys], pa.bool_()).take(codes)
+    def is_new(self, slice_key: SliceKey) -> bool:
+        entry = self._by_slice_key.get(slice_key)
+        return entry is not None and entry.identity in self._new
 
-    def _survives(self, scope: str, export: str, staged_at: datetime, *place: Any) -> bool:
-        entry = self._by_slice_key.get((scope, export, staged_at))
+    def survives(self, slice_key: SliceKey, place: tuple[Any, ...]) -> bool:
+        entry = self._by_slice_key.get(slice_key)
         if entry is None:  # the slice was staged again since
             return False
         team, path, *period = place
@@ -158,9 +149,9 @@ class _Judge:
         self._lost_to[entry.slice_key] |= others
         return not others
 
-    def superseded(self, entry: LedgerEntry, stayed: int, month: date, *, held: bool) -> Superseded | None:
+    def superseded(self, entry: LedgerEntry, came: int, stayed: int, month: date, *, held: bool) -> Superseded | None:
         """Return what has become of a new slice whose rows other exports superseded, or that was forgotten."""
-        came, others = self._came[entry.slice_key], self._lost_to[entry.slice_key]
+        others = self._lost_to[entry.slice_key]
         if stayed == came and held:
             return None
         if not others:  # an empty answer: what covers its range counts
@@ -193,25 +184,3 @@ def _clock_went_back(entry: LedgerEntry, other: LedgerEntry) -> bool:
     if entry.staged_at is None or other.staged_at is None or other.created_at <= entry.created_at:
         return False
     return entry.staged_at - other.staged_at > _CLOCK_TOLERANCE
-
-
-def factorize(rows: pa.Table, names: Sequence[str]) -> tuple[pa.Array, list[tuple[Any, ...]]]:
-    """Encode the distinct combinations of some columns: the code of each row, and the combination of each code."""
-    combinations: list[tuple[Any, ...]] = [()] if len(rows) else []
-    codes = pa.repeat(pa.scalar(0, pa.int64()), len(rows))
-    for name in names:
-        column = rows[name].combine_chunks().dictionary_encode(null_encoding="encode")
-        values = column.dictionary.to_pylist()
-        mixed = pc.add(pc.multiply(codes, len(values)), column.indices.cast(pa.int64())).dictionary_encode()
-        pairs = (divmod(code, len(values)) for code in mixed.dictionary.to_pylist())
-        combinations = [(*combinations[first], values[second]) for first, second in pairs]
-        codes = mixed.indices.cast(pa.int64())
-    return codes, combinations
-
-
-def _counts(rows: pa.Table) -> Counter[SliceKey]:
-    counted = rows.group_by(["_scope", "_export_id", "_exported_at"]).aggregate([([], "count_all")])
-    columns = (counted[name].to_pylist() for name in counted.schema.names)
-    return Counter(
-        {(scope, export, staged_at): count for scope, export, staged_at, count in zip(*columns, strict=True)}
-    )

@@ -10,11 +10,9 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
-import pyarrow as pa
 import stamina
 
 from sei_provider.lake.columns import TEAM_ID
@@ -39,7 +37,7 @@ from sei_provider.lake.tables.coverage_summary import refresh_summary
 from sei_provider.lake.tables.layout import FORMAT, months, table_folder
 from sei_provider.lake.tables.ledger import AlreadyPublished
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
-from sei_provider.lake.tables.merge import merge, of_slices
+from sei_provider.lake.tables.merge import Merged, merge, of_slices
 from sei_provider.lake.tables.month_schema import arrow_schema
 from sei_provider.lake.tables.org_trees import publish_readings
 from sei_provider.lake.tables.plan import (
@@ -54,7 +52,6 @@ from sei_provider.lake.tables.plan import (
     sprints_moving_on,
     within_footer,
 )
-from sei_provider.lake.tables.restatement import Figures
 from sei_provider.lake.tables.schema import PERSONAL_DATA, TableSchema
 from sei_provider.lake.tables.stored_policy import with_stored_policy
 from sei_provider.lake.tables.stored_schema import read_schema
@@ -136,21 +133,6 @@ class _Plan:
     """Months to rewrite at once, whose columns are not those of the schema."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """New content of a month, whose figures are added up as it is written."""
-
-    content: Content
-    figures: Figures
-
-    @property
-    def ledger(self) -> Sequence[LedgerEntry]:
-        return self.content.ledger
-
-    def pieces(self) -> Iterable[pa.Table]:
-        return self.figures.counting(self.content.pieces())
-
-
 def _publish_table(
     root: LakePath, table: str, slices: Sequence[_Staged], published_at: datetime, trees: OrgTrees
 ) -> Batch:
@@ -190,7 +172,7 @@ def _is_settled(batch: Batch) -> bool:
     before = snapshot(batch.folder)
     plan = _plan(batch, before)
     with closing(_changes(batch, before, plan)) as changes:
-        put = commit(before, changes, plan.schema)
+        put = commit(before, changes, plan.schema, damaged=before.damaged)
     if not put and plan.schema == before.schema:
         return True
     return not (
@@ -262,57 +244,54 @@ def _changes(batch: Batch, before: Snapshot, plan: _Plan) -> Generator[tuple[dat
             continue
         with scratch_folder() as scratch:
             try:
-                content, superseded, figures = _content(batch, before, plan, month, scratch)
+                content, superseded = _content(batch, before, plan, month, scratch)
             except DamagedObjectError as error:
-                batch.refused |= {entry.export: error for entry in fresh}
-                continue
-            after = Figures(arrow_schema(plan.schema))
+                before.damaged[month] = error
+                content, superseded = None, []
             if content is not None:
-                yield month, _Counted(content, after) if figures else content
+                yield month, content
+            if month in before.damaged:
+                batch.refused |= {entry.export: before.damaged[month] for entry in fresh}
+                continue
             if month in plan.visited:
-                ledger = before.ledger(month) if content is None else content.ledger
-                batch.note(month, ledger, superseded)
-            if figures and content is not None:
+                batch.note(month, before.ledger(month) if content is None else content.ledger, superseded)
+            if isinstance(content, Merged) and content.figures:
+                then, now = content.figures
                 names_teams = plan.schema.definition.get("report") != "contributor_report"
-                batch.note_restated(month, figures.restated_by(after, names_teams=names_teams))
+                batch.note_restated(month, then.restated_by(now, names_teams=names_teams))
 
 
 def _content(
     batch: Batch, before: Snapshot, plan: _Plan, month: date, scratch: Path
-) -> tuple[Content | None, list[Superseded], Figures | None]:
-    """Return the new content of a month, None if it stays as it is, and the slices that are superseded there.
-
-    Also the figures that it has now, if it is over.
-    """
+) -> tuple[Content | None, list[Superseded]]:
+    """Return the new content of a month, None if it stays as it is, and the slices that are superseded there."""
     target, fresh = arrow_schema(plan.schema), plan.visited.get(month, ())
     current = before.rows(month, scratch)
     if current:
         current.require_castable(target)
     if not fresh and current:
-        for _ in current.tables():  # a damaged month is found before its put begins
-            pass
-        return Rewritten(current, target), [], None
+        return Rewritten(current, target), []
     held = current.ledger if current else ()
     own = ({entry.slice_key for entry in fresh} & batch.staged.files.keys()) - {entry.slice_key for entry in held}
     with_rows = {key for key in own if month in batch.staged.files[key].months}
     ids = batch.team_ids if plan.schema.has_team_id else {}
     pieces = (with_team_ids(of_slices(rows, own, month), ids) for rows in batch.staged.pieces(with_rows, month=month))
     rows = (cast_columns(piece, plan.schema) for piece in pieces)
-    figures = Figures(target) if current and next_month(month) <= batch.published_at.date() else None
-    now = current.tables() if current else iter(())
     merged = merge(
         held,
         fresh,
-        chain(figures.counting(now) if figures else now, rows),
+        current.tables if current else None,
+        rows,
         schema=target,
         granularity=str(plan.schema.definition.get("granularity")),
         month=month,
         moving_on=sprints_moving_on(month, plan.visited, held),
         scratch=scratch,
+        figures=current is not None and next_month(month) <= batch.published_at.date(),
     )
     is_same = current is not None and tuple(merged.ledger) == held and month not in plan.outdated
     of_batch = [lost for lost in merged.superseded if (lost["scope"], lost["export_id"]) in batch.exports]
-    return None if is_same else merged, of_batch, figures
+    return None if is_same else merged, of_batch
 
 
 def _open(

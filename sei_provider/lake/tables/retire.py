@@ -55,7 +55,8 @@ def _retired(before: Snapshot, scope: str, retired_at: datetime) -> Iterator[tup
                     merge(
                         current.ledger,
                         _empty(held, retired_at),
-                        current.tables(),
+                        current.tables,
+                        (),
                         schema=arrow_schema(before.schema),
                         granularity=granularity,
                         month=month,

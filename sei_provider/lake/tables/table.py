@@ -6,10 +6,12 @@ would come behind these two calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import base64
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -25,13 +27,18 @@ from sei_provider.lake.staging.staged_file import DICTIONARY_BYTES, by_bytes
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import fetch, lake_path, put, read, remove_each
+from sei_provider.lake.tables.external_sort import release_unused
 from sei_provider.lake.tables.footer import NO_FOOTER, Footer, footer_entries, footer_of, read_footers
 from sei_provider.lake.tables.layout import OLD_NAMES, months, object_path, table_folder
 from sei_provider.lake.tables.ledger_entry import LedgerEntry, parents_of
 from sei_provider.lake.tables.month_schema import arrow_schema, cast_to_schema, conflicting, is_newer, require_castable
+from sei_provider.lake.tables.row_keys import SHARED
 from sei_provider.lake.tables.schema import TableSchema
 from sei_provider.lake.tables.stored_schema import fetch_schema, known_table, put_schema
 from sei_provider.lake.tables.teams import read_teams
+
+_ARROW_SCHEMA = b"ARROW:schema"
+"""Footer entry by which Arrow keeps the schema of a table: metadata of fields and time zones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +49,22 @@ class Partition:
     file: Path
     ledger: tuple[LedgerEntry, ...]
 
-    def tables(self) -> Iterator[pa.Table]:
-        """Yield the rows, one row group at a time."""
+    def tables(self, columns: Collection[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the rows, one row group at a time, or some of their columns, as far as there are such.
+
+        Text that many rows share is dictionary-encoded then.
+        """
         with pq.ParquetFile(self.file) as file:
+            schema, metadata = file.schema_arrow, file.metadata
+        names = None if columns is None else [name for name in schema.names if name in columns]
+        shared = [name for name in names or () if name in SHARED and pa.types.is_string(schema.field(name).type)]
+        with pq.ParquetFile(self.file, metadata=metadata, read_dictionary=shared) as file:
             for number in range(file.num_row_groups):
                 with parsing(self.path):
-                    rows = file.read_row_group(number)
+                    rows = file.read_row_group(number, columns=names, use_threads=False)
                 yield rows
+                del rows
+                release_unused()
 
     def require_castable(self, schema: pa.Schema) -> None:
         """Raise `SchemaError` if a value does not fit the type of its column, because a retype was interrupted."""
@@ -143,10 +159,17 @@ def snapshot(folder: LakePath) -> Snapshot:
     return Snapshot(folder, existing, schema, version)
 
 
-def commit(before: Snapshot, changes: Iterable[tuple[date, Content]], schema: TableSchema) -> list[date]:
+def commit(
+    before: Snapshot,
+    changes: Iterable[tuple[date, Content]],
+    schema: TableSchema,
+    *,
+    damaged: dict[date, DamagedObjectError] | None = None,
+) -> list[date]:
     """Put the schema if it differs from the snapshot's, then each changed month, rows and ledger in one atomic put.
 
-    Return the months put. `changes` is consumed month by month, so that a month may be merged just before its put.
+    Return the months put. `changes` is consumed month by month, so that a month may be merged just before its put. With
+    `damaged`, a month whose stored rows cannot be parsed is put there and stays as it is; otherwise it is an error.
     Raises `ConflictError` if somebody committed since the snapshot was taken. The months before the one in conflict are
     put then: plan again from a new snapshot.
     """
@@ -157,8 +180,14 @@ def commit(before: Snapshot, changes: Iterable[tuple[date, Content]], schema: Ta
     done = []
     for month, content in changes:
         with scratch_folder() as scratch:
-            put_month(before.folder, month, content, schema=schema, if_match=before.version(month), scratch=scratch)
-        done.append(month)
+            try:
+                put_month(before.folder, month, content, schema=schema, if_match=before.version(month), scratch=scratch)
+            except DamagedObjectError as error:
+                if damaged is None:
+                    raise
+                damaged[month] = error
+            else:
+                done.append(month)
     return done
 
 
@@ -227,10 +256,16 @@ def put_month(
     Raises `ConflictError` if the month no longer has the version `if_match`.
     """
     file, target = scratch / "after", arrow_schema(schema)
-    with pq.ParquetWriter(file, target, compression="zstd", dictionary_pagesize_limit=DICTIONARY_BYTES) as writer:
-        for group in by_bytes(content.pieces()):
-            writer.write_table(group, row_group_size=max(1, len(group)))
-        writer.add_key_value_metadata(footer_entries(content.ledger, schema))
+    groups = by_bytes(content.pieces())
+    first = next(groups, target.empty_table())
+    # Text may come dictionary-encoded, which saves half of the work. The schema that readers go by says plain text.
+    told = {_ARROW_SCHEMA: base64.b64encode(target.serialize())}
+    options: dict[str, Any] = {"compression": "zstd", "dictionary_pagesize_limit": DICTIONARY_BYTES}
+    with pq.ParquetWriter(file, first.schema, store_schema=False, **options) as writer:
+        for group in chain([first] if len(first) else [], groups):
+            writer.write_table(group.unify_dictionaries(), row_group_size=max(1, len(group)))
+            release_unused()
+        writer.add_key_value_metadata(told | footer_entries(content.ledger, schema))
     put(object_path(folder, month), file, if_match=if_match)
 
 

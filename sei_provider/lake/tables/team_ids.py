@@ -15,7 +15,7 @@ from sei_provider.lake.columns import TEAM_ID, personal_columns
 from sei_provider.lake.model import SliceKey, TreeTeam
 from sei_provider.lake.staging.org_trees import TreeReading
 from sei_provider.lake.staging.staged_footer import StagedFile
-from sei_provider.lake.tables.merge import factorize
+from sei_provider.lake.tables.row_keys import factorize
 from sei_provider.lake.tables.teams import KnownTeam
 
 TeamIds = Mapping[tuple[str, str], str]

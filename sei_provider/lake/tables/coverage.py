@@ -1,0 +1,219 @@
+"""Coverage: which scopes and months the ledgers of a table cover, and whether they are complete. Reads no rows.
+
+Works by month and in columns: a table of ten years and 5,000 scopes has 600,000 pairs of scope and month.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from typing import NamedTuple, TypedDict
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sei_provider.lake.periods import next_month, period_end, period_months
+from sei_provider.lake.storage.backend import Lake, LakePath
+from sei_provider.lake.storage.store import lake_path
+from sei_provider.lake.tables.footer import read_ledger_tables
+from sei_provider.lake.tables.layout import months, table_folder
+from sei_provider.lake.tables.ledger import include
+from sei_provider.lake.tables.row_keys import factorize
+from sei_provider.lake.tables.stored_schema import known_table
+
+STALE_AFTER = timedelta(days=7)
+"""Time without a slice after which a scope counts as exported no more, if others had one since."""
+_MONTHS_AT_ONCE = 12
+_SCOPES_AT_ONCE = 100
+
+
+class ScopeCoverage(TypedDict):
+    """Coverage of one month by one scope."""
+
+    scope: str
+    month: str
+    """`YYYY-MM`. Counts the periods that start in it, also weeks and sprints that end in the next month."""
+    published_at: datetime | None
+    """Last time at which a slice of the scope with days of this month was published; None if none was."""
+    complete: bool
+    """True if the scope was asked for every period that starts in the month, to the period's last day, and that day was
+    over (UTC) when SEI made the export; false for a month to date. Sprints: whether every day of the month was."""
+    rows: int
+    """Rows of the month that the scope owns now; 0 if its answer was empty, or a newer export of another scope owns
+    them."""
+    quarantined: int
+    """Rows of these slices, of any month, that went to quarantine when they were staged."""
+    stale: bool
+    """True if rows of it are a scope's that is exported no more: nothing of the scope, in any month, was published in
+    the last week in which anything of the table was. `retire` removes such rows."""
+
+
+class CoveringSlice(NamedTuple):
+    """Columns of a ledger that coverage is made of, beside the scope."""
+
+    start: date
+    end: date
+    created_at: datetime
+    published_at: datetime
+    rows: int
+    quarantined: int
+
+
+def coverage(
+    lake: Lake,
+    table: str,
+    *,
+    scopes: Collection[str] | None = None,
+    start: date | None = None,
+    end: date | None = None,
+) -> list[ScopeCoverage]:
+    """Return, by scope and month, when each was published, whether it is complete and how many rows it has.
+
+    `scopes` (`team:456`, `org:Engineering`) defaults to every scope in the table's ledgers, `start` and `end` to its
+    first and last month; only months in which a period of the table's granularity can start are listed. Raises
+    `UnknownTableError`.
+    """
+    return list(iter_coverage(lake, table, scopes=scopes, start=start, end=end))
+
+
+def iter_coverage(
+    lake: Lake,
+    table: str,
+    *,
+    scopes: Collection[str] | None = None,
+    start: date | None = None,
+    end: date | None = None,
+) -> Iterator[ScopeCoverage]:
+    """Yield what `coverage` returns: 600,000 of them take several times the memory of their ledgers."""
+    root = lake_path(lake)
+    granularity = str(known_table(root, table).definition.get("granularity"))
+    folder = table_folder(root, table)
+    existing = months(folder)
+    if not existing:
+        return
+    first, last = start or existing[0], end or next_month(existing[-1]) - timedelta(days=1)
+    listed = list(period_months(first.replace(day=1), last, granularity))
+    covered: dict[date, pa.Table] = {}
+    published = pa.table({"scope": pa.array([], pa.string()), "last": pa.array([], pa.timestamp("us", "UTC"))})
+    for ledger, month in _ledgers(folder, existing):
+        published = _last_published(published, ledger)
+        if month in listed:
+            covered[month] = covered_scopes(ledger, month, granularity)
+    last_published = dict(zip(*(column.to_pylist() for column in published.columns), strict=True))
+    newest = max(last_published.values(), default=None)
+    stale = {scope for scope, last in last_published.items() if newest and last < newest - STALE_AFTER}
+    wanted = sorted(last_published if scopes is None else set(scopes))
+    columns = [_Month(month, covered.pop(month, None), wanted) for month in listed]
+    for begin in range(0, len(wanted), _SCOPES_AT_ONCE):
+        some = wanted[begin : begin + _SCOPES_AT_ONCE]
+        by_month = [column.of_scopes(begin, some) for column in columns]
+        for by_scope in zip(*by_month, strict=True):
+            for one in by_scope:
+                one["stale"] = one["scope"] in stale and one["rows"] > 0
+                yield one
+
+
+class _Month:
+    """Coverage of one month, in columns, a row for each of some scopes."""
+
+    def __init__(self, month: date, covered: pa.Table | None, scopes: Sequence[str]) -> None:
+        self._month = f"{month:%Y-%m}"
+        self._rows: pa.Table | None = None
+        if covered is not None:
+            published = covered["published_at"].combine_chunks().dictionary_encode()
+            self._moments = published.dictionary.to_pylist()
+            covered = covered.set_column(
+                covered.schema.get_field_index("published_at"), "published_at", published.indices
+            )
+            rows = pc.index_in(pa.array(scopes, pa.string()), value_set=covered["scope"].combine_chunks())
+            self._rows = covered.drop_columns(["scope"]).take(rows)
+
+    def of_scopes(self, begin: int, scopes: Sequence[str]) -> Iterator[ScopeCoverage]:
+        """Yield the coverage by scopes, the first of which is at `begin`."""
+        if self._rows is None:
+            for scope in scopes:
+                yield self._one(scope, None, complete=False, rows=0, quarantined=0)
+            return
+        some = self._rows.slice(begin, len(scopes))
+        columns = (some[name].to_pylist() for name in ("published_at", "complete", "rows", "quarantined"))
+        for scope, moment, complete, rows, quarantined in zip(scopes, *columns, strict=True):
+            published = None if moment is None else self._moments[moment]
+            yield self._one(scope, published, complete=bool(complete), rows=rows or 0, quarantined=quarantined or 0)
+
+    def _one(
+        self, scope: str, published_at: datetime | None, *, complete: bool, rows: int, quarantined: int
+    ) -> ScopeCoverage:
+        return {
+            "scope": scope,
+            "month": self._month,
+            "published_at": published_at,
+            "complete": complete,
+            "rows": rows,
+            "quarantined": quarantined,
+            "stale": False,
+        }
+
+
+def _ledgers(folder: LakePath, existing: Sequence[date]) -> Iterator[tuple[pa.Table, date]]:
+    columns = ["scope", *CoveringSlice._fields]
+    for first in range(0, len(existing), _MONTHS_AT_ONCE):
+        ledgers = read_ledger_tables(folder, existing[first : first + _MONTHS_AT_ONCE], columns)
+        for month in list(ledgers):
+            yield ledgers.pop(month), month
+
+
+def _last_published(known: pa.Table, ledger: pa.Table) -> pa.Table:
+    rows = ledger.select(["scope", "published_at"]).rename_columns(known.schema.names)
+    return (
+        pa.concat_tables([known, rows])
+        .group_by("scope")
+        .aggregate([("last", "max")])
+        .rename_columns(known.schema.names)
+    )
+
+
+def covered_scopes(ledger: pa.Table, month: date, granularity: str) -> pa.Table:
+    """Return `published_at`, `rows`, `quarantined` and `complete` of a month for each scope that asked for days of it.
+
+    `ledger` is that of the month, with at least `scope` and the columns of `CoveringSlice`.
+    """
+    # A sprint that began in this month may belong to a slice that did not ask for the month itself.
+    asked = ledger.filter(pc.and_(pc.less(ledger["start"], next_month(month)), pc.greater_equal(ledger["end"], month)))
+    sums = asked.group_by("scope").aggregate([("published_at", "max"), ("rows", "sum"), ("quarantined", "sum")])
+    sums = sums.select(["scope", "published_at_max", "rows_sum", "quarantined_sum"])
+    sums = sums.rename_columns(["scope", "published_at", "rows", "quarantined"])
+    days_over = pc.subtract(asked["created_at"].cast(pa.date32()).cast(pa.int32()), pa.scalar(1, pa.int32())).cast(
+        pa.date32()
+    )
+    over = pa.table({"start": asked["start"], "end": pc.min_element_wise(asked["end"], days_over)})
+    codes, ranges = factorize(over, ["start", "end"])
+    by_scope: dict[str, list[int]] = defaultdict(list)
+    for scope, code in zip(asked["scope"].to_pylist(), codes.to_pylist(), strict=True):
+        by_scope[scope].append(code)
+    known: dict[frozenset[int], bool] = {}
+    complete = []
+    for scope in sums["scope"].to_pylist():
+        key = frozenset(by_scope[scope])
+        if key not in known:
+            known[key] = _is_complete([ranges[code] for code in key], month, granularity)
+        complete.append(known[key])
+    return sums.append_column("complete", pa.array(complete, pa.bool_()))
+
+
+def _is_complete(over: Collection[tuple[date, date]], month: date, granularity: str) -> bool:
+    """Return whether every period that starts in the month belongs to an export that was made when all of it was over.
+
+    `over` are the ranges that exports asked for, up to the last day that was over then. An export that reaches a
+    period's last day owns it, before any that does not.
+    """
+    last_day = next_month(month) - timedelta(days=1)
+    if granularity in {"monthly", "quarterly"}:
+        last_day = period_end(month, granularity)
+        return any(start <= month and last_day <= end for start, end in over)
+    if granularity == "weekly" and over:
+        # Requests are widened to whole weeks, so each starts with one (DESIGN, decision 4).
+        first = month + timedelta(days=(min(start for start, _ in over) - month).days % 7)
+        weeks = (first + timedelta(days=days) for days in range(0, (last_day - first).days + 1, 7))
+        return all(any(start <= week and period_end(week, granularity) <= end for start, end in over) for week in weeks)
+    return include(over, month, last_day)
