@@ -80,6 +80,7 @@ bench-lake: $(READY)
 	$(BIN)/python -m bench.lake $(if $(AGAINST),--against $(AGAINST))
 	$(BIN)/python -m bench.wide $(if $(AGAINST),--against $(AGAINST))
 	$(BIN)/python -m bench.lake_months $(if $(AGAINST),--against $(AGAINST))
+	$(if $(AGAINST),,$(BIN)/python -m bench.store_calls)
 
 # The loop of work: of the generated cases a quarter; `make test` tries them all.
 check: lint

@@ -252,7 +252,10 @@ class ExportBatch:
                 )
 
             def downloaded() -> Iterator[tuple[Path, ExportRequest, Export]]:
-                for request, file in self.turns.map(download, requests, unfinished=len(self.state.exports)):
+                unfinished = len(self.state.exports)
+                for request, file in self.turns.map(
+                    download, requests, unfinished=unfinished, when_idle=self.stager.stage_old
+                ):
                     if isinstance(file, SeiError):
                         self._fail_file(request, file, str(file))
                         self._forget_export(request, "unusable")

@@ -18,9 +18,14 @@ from sei_provider.api.reports import REPORTS
 from sei_provider.api.request import ExportRequest
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from sei_provider.api.export import Export
     from sei_provider.lake import Manifest
     from sei_provider.operators._state import BatchState
+
+    File: TypeAlias = tuple[Path, ExportRequest, Export]
+    """A downloaded file, what was requested, and the export."""
 
 _CHUNK_FILES = 25
 _CHUNK_BYTES = 64 << 20
@@ -51,7 +56,7 @@ def spool(path: Path, download: Callable[[IO[bytes]], object]) -> Path:
     return path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Stager:
     """Stages the files of one task: into which folder, for which run, and how."""
 
@@ -67,6 +72,11 @@ class Stager:
     """Further arguments of `lake.stage`."""
     staged: dict[str, Manifest] = field(default_factory=dict, init=False)
     """Manifests of what this process has staged, by the request's fingerprint."""
+    _waiting: list[File] = field(default_factory=list, init=False)
+    """Files of the next chunk."""
+    _since: float = field(default=0.0, init=False)
+    """When the first of them came."""
+    _results: list[tuple[ExportRequest, Export, sei_lake.LakeError | None]] = field(default_factory=list, init=False)
 
     @property
     def download_limit(self) -> dict[str, int]:
@@ -79,34 +89,43 @@ class Stager:
         """How this stager reads a file, as the manifests of what it stages say it."""
         return sei_lake.reading_of(**self.options)
 
-    def stage_each(
-        self, files: Iterable[tuple[Path, ExportRequest, Export]]
-    ) -> Iterator[tuple[ExportRequest, Export, sei_lake.LakeError | None]]:
+    def stage_each(self, files: Iterable[File]) -> Iterator[tuple[ExportRequest, Export, sei_lake.LakeError | None]]:
         """Stage files chunk by chunk and remove them; yields each with the error that keeps it out of the lake.
 
-        A chunk is staged once it has 25 files or 64 MB, or a file comes 30 seconds after its first: a death loses what
-        was downloaded since. Raises an error that would keep every other file out as well, such as a full disk; if
-        `files` raises a `SeiError`, what came before is staged all the same.
+        A chunk is staged once it has 25 files or 64 MB, or 30 seconds after its first file, so that a death loses no
+        more. Raises an error that would keep every other file out as well, such as a full disk; if `files` raises a
+        `SeiError`, what came before is staged all the same.
         """
-        waiting: list[tuple[Path, ExportRequest, Export]] = []
-        size, since = 0, 0.0
         try:
             for file in files:
-                since = since if waiting else time.monotonic()
-                waiting.append(file)
-                size += file[0].stat().st_size
-                if len(waiting) == _CHUNK_FILES or size >= _CHUNK_BYTES or time.monotonic() - since >= _CHUNK_SECONDS:
-                    chunk, waiting, size = waiting, [], 0
-                    yield from self._stage(chunk)
+                self._since = self._since if self._waiting else time.monotonic()
+                self._waiting.append(file)
+                size = sum(path.stat().st_size for path, *_ in self._waiting)
+                if len(self._waiting) >= _CHUNK_FILES or size >= _CHUNK_BYTES:
+                    self._stage_waiting()
+                self.stage_old()
+                yield from self._take_results()
         except SeiError:
             with suppress(sei_lake.LakeError, OSError):  # they would hide the error that ends the task
-                self._stage(waiting)
+                self._stage_waiting()
             raise
-        yield from self._stage(waiting)
+        self._stage_waiting()
+        yield from self._take_results()
 
-    def _stage(
-        self, files: Sequence[tuple[Path, ExportRequest, Export]]
-    ) -> list[tuple[ExportRequest, Export, sei_lake.LakeError | None]]:
+    def stage_old(self) -> None:
+        """Stage what has waited for 30 seconds; for the time in which `stage_each` waits for a file."""
+        if self._waiting and time.monotonic() - self._since >= _CHUNK_SECONDS:
+            self._stage_waiting()
+
+    def _stage_waiting(self) -> None:
+        files, self._waiting = self._waiting, []
+        self._results += self._stage(files)
+
+    def _take_results(self) -> list[tuple[ExportRequest, Export, sei_lake.LakeError | None]]:
+        found, self._results = self._results, []
+        return found
+
+    def _stage(self, files: Sequence[File]) -> list[tuple[ExportRequest, Export, sei_lake.LakeError | None]]:
         """Stage the files of one chunk, and remove them."""
         errors: dict[str, sei_lake.LakeError] = {}
         finished: list[sei_lake.FinishedExport] = []

@@ -84,7 +84,7 @@ def _run_reports(client: SeiClient, requests: list[ExportRequest], state: BatchS
             return spool(folder / request.fingerprint, download), requested_at
 
         def answered() -> Iterator[tuple[Path, ExportRequest, Export]]:
-            for request, answer in map_concurrently(run, requests):
+            for request, answer in map_concurrently(run, requests, when_idle=stager.stage_old):
                 if isinstance(answer, SeiError):
                     metrics.count("sei.exports.failed", report=request.report)
                     state.fail(request, str(answer), permanent=answer.is_permanent)

@@ -16,7 +16,7 @@ from dev.airflow_client import FINAL_STATES
 from dev.expected import TABLES, rows_in, rows_sent
 from dev.processes import wait_until
 from dev.stack import Stack
-from sei_provider.lake import ledger
+from sei_provider.lake import ledger, staged
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 
@@ -99,7 +99,7 @@ class Run:
 
     def slices_staged(self) -> int:
         """Return the number of slices in staging that are complete with their manifest."""
-        return sum(name.endswith(".json") for name in self.staged())
+        return sum(len(staged(str(folder))) for folder in self.lake.glob("_staging/*"))
 
     def task_process(self, batch: int) -> psutil.Process:
         """The process that runs `execute` of a batch, a child of its worker."""
