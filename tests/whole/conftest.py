@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import shutil
 import time
@@ -16,6 +17,7 @@ import pytest
 from dev.stack import PROJECT, Stack
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
+from tests.statsd import StatsdServer
 
 TEAMS = 12
 TEAM_IDS = [team.id for team in Organisation(TEAMS).leaves]
@@ -31,8 +33,11 @@ EXAMPLES = ["sei_nightly", "sei_history", "sei_backfill", "sei_legacy_reports", 
 class Whole:
     """Airflow and sandbox together, as the tests need them."""
 
-    def __init__(self, stack: Stack, folder: Path) -> None:
+    def __init__(self, stack: Stack, folder: Path, statsd: StatsdServer, lineage: Path) -> None:
         self.stack = stack
+        self.statsd = statsd
+        self.lineage = lineage
+        """The file to which OpenLineage writes the events of the DAG `traced`."""
         self.airflow = stack.airflow
         self.sandbox = SandboxControl(stack.sandbox_url, key=stack.sandbox_key)
         self._lakes = (folder / f"lake-{number}" for number in itertools.count(1))
@@ -88,27 +93,40 @@ def _consumer_of_the_docs() -> str:
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+def whole(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Whole]:
     folder = tmp_path_factory.mktemp("whole")
+    lineage, environment = folder / "lineage.jsonl", {}
+    # OpenLineage is imported by every process of Airflow, so only for the tests that look at it.
+    if any(item.path.name == "test_lineage.py" for item in request.session.items):
+        transport = {"type": "file", "log_file_path": str(lineage), "append": True}
+        environment["AIRFLOW__OPENLINEAGE__TRANSPORT"] = json.dumps(transport)
+        environment["AIRFLOW__OPENLINEAGE__SELECTIVE_ENABLE"] = "True"
     dags = folder / "dags"
     shutil.copytree(PROJECT / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(Path(__file__).parent / "dags", dags, dirs_exist_ok=True)
     (dags / f"{CONSUMER}.py").write_text(_consumer_of_the_docs(), encoding="utf-8")
-    with Stack(
-        folder / "airflow",
-        dags=dags,
-        lake=folder / "lake",
-        teams=TEAM_IDS,
-        sandbox_teams=TEAMS,
-        sandbox_seconds=2.0,
-        requests_per_minute=10_000,
-        parallelism=4,
-        # No DAG file changes here, so none need be read again.
-        environment={"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600"},
-    ) as stack:
-        stack.wait_for_dags(*DAGS, *ASKED, *EXAMPLES)
+    with (
+        StatsdServer() as statsd,
+        Stack(
+            folder / "airflow",
+            dags=dags,
+            lake=folder / "lake",
+            teams=TEAM_IDS,
+            sandbox_teams=TEAMS,
+            sandbox_seconds=2.0,
+            requests_per_minute=10_000,
+            parallelism=4,
+            # No DAG file changes here, so none need be read again.
+            environment={
+                "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
+                **statsd.environment,
+                **environment,
+            },
+        ) as stack,
+    ):
+        stack.wait_for_dags(*DAGS, *ASKED, *EXAMPLES, "traced")
         stack.airflow.unpause(*DAGS, "sei_scorecard")
-        yield Whole(stack, folder)
+        yield Whole(stack, folder, statsd, lineage)
 
 
 @pytest.fixture

@@ -138,6 +138,19 @@ def test_the_row_of_a_month_stands_in_its_partition(whole: Whole, nights: list[N
     assert set(march["month"].to_pylist()) == {"2026-03"}
 
 
+def test_the_nights_metrics_came_from_workers_and_triggerer(whole: Whole, nights: list[Night]) -> None:
+    counts, exports = whole.statsd.counts(), 2 * len(TABLES) * TEAMS
+    for report, table in TABLES.items():
+        assert whole.statsd.counts(report=report)["sei.exports.staged"] >= 2 * TEAMS
+        assert whole.statsd.counts(table=table)["sei.rows.published"] >= 2 * 2 * TEAMS
+        assert len(whole.statsd.times("sei.export_to_lake", table=table)) >= 2 * TEAMS
+    assert counts["sei.exports.created"] >= exports
+    made = Counter(request["user_agent"].split()[-1] for request in whole.sandbox.requests())
+    assert whole.statsd.counts(process="worker")["sei.requests"] >= 2 * exports
+    assert 2 * TEAMS <= whole.statsd.counts(process="triggerer")["sei.requests"] <= made["AsyncSeiClient"]
+    assert whole.stack.sandbox_key not in whole.statsd.text
+
+
 def test_mapped_tasks_have_readable_names(whole: Whole, nights: list[Night]) -> None:
     tasks = whole.airflow.task_instances("sei_nightly", nights[0].run_id)
     names = {task["rendered_map_index"] for task in tasks if task["map_index"] >= 0}
