@@ -5,6 +5,11 @@ for (const grid of document.querySelectorAll("table.grid")) {
   const rows = [...grid.tBodies[0].rows].map((row) => [...row.querySelectorAll("a")]).filter((row) => row.length);
   const links = rows.flat();
   links.forEach((link, number) => { link.tabIndex = number === 0 ? 0 : -1; });
+  grid.addEventListener("focusin", (event) => {
+    if (!links.includes(event.target)) return;
+    links.forEach((link) => { link.tabIndex = -1; });
+    event.target.tabIndex = 0;
+  });
   grid.addEventListener("keydown", (event) => {
     const row = rows.findIndex((each) => each.includes(document.activeElement));
     if (row < 0) return;
@@ -20,10 +25,7 @@ for (const grid of document.querySelectorAll("table.grid")) {
     if (!next) return;
     event.preventDefault();
     const link = next();
-    if (!link) return;
-    document.activeElement.tabIndex = -1;
-    link.tabIndex = 0;
-    link.focus();
+    if (link) link.focus();
   });
 }
 
