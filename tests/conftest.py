@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -25,10 +26,22 @@ AIRFLOW_DATABASE = "sei_airflow_database"
 REAL_AIRFLOW_SECONDS = 900
 """Time limit of a test with a real Airflow; the first of a session starts it."""
 
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - only the folder of pytest's own folders, which are their user's alone
+IN_MEMORY_BYTES = 4 << 30
+"""Free memory from which on it serves as the disk of tests."""
+
 # A time limit for each example would fail on a busy machine. What reproduces a failure is printed. `make test` tries
 # the same cases each time, so that a red run tells of the change under test; `make fuzz` tries new ones.
 settings.register_profile("sei", deadline=None, print_blob=True, derandomize=not is_fuzzing())
 settings.load_profile("sei")
+
+
+def pytest_configure() -> None:
+    """Put what tests write into memory if there is room: lakes, counts and Airflow's database wait for a disk often."""
+    if IN_MEMORY.is_dir() and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
+        disk = os.statvfs(IN_MEMORY)
+        if disk.f_bavail * disk.f_frsize >= IN_MEMORY_BYTES and not disk.f_flag & os.ST_NOEXEC:
+            os.environ["PYTEST_DEBUG_TEMPROOT"] = str(IN_MEMORY)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
