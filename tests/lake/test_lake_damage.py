@@ -92,6 +92,25 @@ def test_a_damaged_manifest_does_not_count_so_its_slice_is_exported_again(bench,
     assert [manifest["scope"] for manifest in found] == ([] if name == "{}" else ["team:1"])
 
 
+ODD = [1, -1, 10**400, 0.5, True, [], [1], {}, {"a": 1}, None, "", "x", "../x", "\0", "2026-13-99"]
+
+
+@pytest.mark.parametrize("name", ["{}", "published-{}"])
+@pytest.mark.parametrize(
+    "field",
+    ["scope", "start", "end", "table", "path", "rows", "export_id", "created_at", "error", "request", "reading"],
+)
+def test_a_manifest_with_anything_in_a_field_is_one_or_counts_not_and_the_others_land(bench, field, name):
+    bad = bench.stage("team:1", [team_row("Eng/A", JAN)], age=1)
+    good = bench.stage("team:2", [team_row("Eng/B", JAN)], age=2)
+    path = bench.path(bad)
+    for value in ODD:
+        written = json.dumps({**bad, field: value}).encode()
+        (path.parent / name.format(f"{path.stem}.json")).write_bytes(written)
+        assert all(isinstance(each["scope"], str) for each in lake.staged(path.parent, published=True).values())
+    assert bench.publish(good)
+
+
 @pytest.mark.parametrize("kind", sorted(DAMAGE.keys() - {"foreign"}))
 def test_a_person_is_erased_everywhere_else_before_damaged_objects_are_told(bench, kind):
     bench.header = "Developer,Team,Start_Date,PR_MERGED"

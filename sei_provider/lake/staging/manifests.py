@@ -98,6 +98,8 @@ def _is_manifest(value: object) -> bool:
         isinstance(value, dict)
         and value.keys() >= _NEEDED
         and all(isinstance(value[name], str | None) for name in ("path", "created_at", "export_id"))
+        and all(isinstance(value[name], str) for name in ("scope", "start", "end", "table"))
+        and isinstance(value.get("request", ""), str)
     )
 
 
