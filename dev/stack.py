@@ -176,7 +176,7 @@ class Stack:
         """Start one more of Airflow's processes, whose environment differs; the caller stops it."""
         command = [sys.executable, "-m", "airflow", *AIRFLOW_PROCESSES[name]]
         log = self._process_log(f"{name}-more")
-        return BackgroundProcess(name, command, environment=self.environment | settings, log=log)
+        return BackgroundProcess(name, command, environment={**self.environment, **settings}, log=log)
 
     def wait_for_dags(self, *dag_ids: str, seconds: float = START_SECONDS) -> None:
         """Wait until these DAGs can be run.
