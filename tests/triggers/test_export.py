@@ -64,7 +64,7 @@ async def test_where_the_limit_is_waited_for_it_leaves_the_next_turns_to_the_tas
     monkeypatch: pytest.MonkeyPatch, sandbox: SandboxControl
 ) -> None:
     ids = await asyncio.to_thread(made, sandbox, "11", "12")
-    connect(monkeypatch, sandbox.base_url, requests_per_minute=1)
+    connect(monkeypatch, sandbox.base_url, requests_per_minute=3)  # two have been made
     waiting = trigger(ids)
     waiting.resume_at = time.time() + 1
     event = await event_of(waiting)
