@@ -34,6 +34,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "sei.rate_limit_wait": Metric(
             "timer", ("conn_id", "process"), "One wait for the key's requests per minute, during which nothing was sent"
         ),
+        "sei.rate_limit_deferral": Metric(
+            "timer", ("report",), "One deferral of a task until the limit has turns for it; no worker is held meanwhile"
+        ),
         "sei.exports.created": Metric("counter", ("report",), "Exports that SEI made for us"),
         "sei.exports.reused": Metric("counter", ("report",), "Exports that SEI had made before and gave back"),
         "sei.exports.resumed": Metric("counter", ("report",), "Exports of an earlier try that a later one took up"),

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING, TypeVar
 
+from sei_provider import metrics
 from sei_provider.api.errors import SeiError, SeiTurnError
 from sei_provider.operators._state import map_concurrently
 from sei_provider.plural import plural
@@ -87,6 +88,7 @@ class Turns:
             finally:
                 self._client.turn_patience = math.inf
             if left and (wait := self._client.seconds_until(min(TURNS, len(left)))) > PATIENCE_SECONDS:
+                metrics.timing("sei.rate_limit_deferral", wait, report=requests[0].report)
                 self._resume_in(wait, len(left), self._deferrals(unfinished))
                 return
 

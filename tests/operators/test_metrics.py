@@ -11,17 +11,22 @@ from datetime import UTC, date, datetime
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from sei_provider import metrics
+from sei_provider.api.errors import SeiTurnError
 from sei_provider.api.rate_limit import FileLimit
+from sei_provider.api.request import ExportRequest, Scope
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.lake import Slice, read_table, stage
 from sei_provider.lake.storage.store import lake_path
 from sei_provider.operators._base import SeiExportError
+from sei_provider.operators._state import BatchState
+from sei_provider.operators._turns import Turns
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.testing import connect
 from sei_provider.triggers.export import SeiExportTrigger
@@ -133,6 +138,18 @@ def test_each_wait_for_the_keys_limit_is_timed_in_worker_and_triggerer(
     assert list(waits) == []
     assert statsd.times("sei.rate_limit_wait", conn_id="sei_default", process="worker") == [200, 100]
     assert statsd.times("sei.rate_limit_wait", conn_id="sei_default", process="triggerer") == [300]
+
+
+def test_a_deferral_until_the_limit_has_turns_is_timed(statsd: StatsdServer) -> None:
+    client: Any = SimpleNamespace(turn_patience=0.0, seconds_until=lambda _turns: 45.0)
+    request = ExportRequest(report="sprint", scope=Scope(team_id="11"), start=date(2026, 1, 1), end=date(2026, 1, 31))
+
+    def refused(_: ExportRequest) -> None:
+        msg = "no turn"
+        raise SeiTurnError(msg)
+
+    assert list(Turns(client, BatchState(), may_defer=True).map(refused, [request], unfinished=1)) == []
+    assert statsd.times("sei.rate_limit_deferral", report="sprint") == [45_000]
 
 
 def test_the_triggers_requests_are_counted(sandbox: SandboxControl, statsd: StatsdServer) -> None:
