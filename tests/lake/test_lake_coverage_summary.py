@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -21,6 +23,7 @@ from sei_provider.lake.storage.store import put_bytes, remove_each
 from sei_provider.lake.tables import coverage_summary
 from sei_provider.lake.tables.coverage_grid import State, coverage_grid
 from sei_provider.lake.tables.coverage_summary import (
+    CELLS,
     GRID_COLUMNS,
     read_summary,
     refresh_summary,
@@ -296,3 +299,35 @@ def other_step(bench, kind, scope, age):
             export(bench, f"team:{scope}", 1, 40, "rows", age)
         return True
     return False
+
+
+def _rewritten(summary, harm):
+    cells = summary.cells
+    where = cells.schema.get_field_index
+    if harm == "a thousand years":
+        return replace(summary, months=(date(1001, 1, 1), *summary.months))
+    if harm == "months twice":
+        return replace(summary, months=summary.months * 2)
+    if harm == "no first day":
+        return replace(summary, months=(date(2026, 1, 2),))
+    name = {"months as text": "month", "no scope": "scope", "no time": "seen_at", "rows as text": "rows"}[harm]
+    values = cells[name].cast(pa.string()) if "text" in harm else pa.nulls(len(cells), CELLS.field(name).type)
+    return replace(summary, cells=cells.set_column(where(name), name, values))
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        *("a thousand years", "months twice", "no first day"),
+        *("months as text", "no scope", "no time", "rows as text"),
+    ],
+)
+def test_a_summary_that_somebody_has_rewritten_is_damage_and_the_next_publish_mends_it(bench, harm):
+    bench.export("team:1", [team_row("Eng/1", JAN)], age=1)
+    good = read_summary(bench.lake, bench.table)
+    path = summary_path(bench.lake, bench.table)
+    put_bytes(path, coverage_summary._encoded(_rewritten(good, harm)))
+    with pytest.raises(lake.DamagedObjectError):
+        read_summary(bench.lake, bench.table)
+    bench.export("team:1", [team_row("Eng/1", JAN)], age=1)
+    assert read_summary(bench.lake, bench.table).months == good.months

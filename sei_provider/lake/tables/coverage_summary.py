@@ -37,6 +37,8 @@ _ABOUT = b"sei.coverage"
 _LEDGER_COLUMNS = ("scope", *CoveringSlice._fields, "export_id", "runs", "teams", "unusual_parents")
 _TIME = pa.timestamp("us", "UTC")
 _SHARED = ("scope", "path", "above")
+_NEVER_NULL = frozenset({"month", "scope", "seen_at", "complete", "rows", "quarantined"})
+_MOST_YEARS = 200
 CELLS = pa.schema(
     [
         ("month", pa.date32()),
@@ -259,10 +261,29 @@ def _decoded(path: LakePath, data: bytes, columns: Sequence[str] | None) -> Cove
         if about["format"] != _FORMAT:
             msg = f"format {about['format']}, not {_FORMAT}"
             raise ValueError(msg)
-        return CoverageSummary(
+        summary = CoverageSummary(
             report=str(about["report"]),
             granularity=str(about["granularity"]),
             months=tuple(date.fromisoformat(month) for month in about["months"]),
             damaged=frozenset(date.fromisoformat(month) for month in about["damaged"]),
             cells=cells.select(columns or CELLS.names),
         )
+        _check(summary)
+        return summary
+
+
+def _check(summary: CoverageSummary) -> None:
+    """Raise `ValueError` for values that this package writes in no summary, so that a page need not expect them."""
+    first_days = summary.months
+    if any(month.day != 1 for month in first_days) or list(first_days) != sorted(set(first_days)):
+        msg = "its months are not in order"
+        raise ValueError(msg)
+    if first_days and first_days[-1].year - first_days[0].year > _MOST_YEARS:
+        msg = f"its months are more than {_MOST_YEARS} years apart"
+        raise ValueError(msg)
+    for column in summary.cells.schema:
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        nulls = summary.cells[column.name].null_count if column.name in _NEVER_NULL else 0
+        if kind != CELLS.field(column.name).type or nulls:
+            msg = f"its column {column.name} is {column.type} with {nulls} nulls"
+            raise ValueError(msg)
