@@ -238,7 +238,7 @@ HISTORIES = st.tuples(
 TRIED: Counter[str] = Counter()
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(12))
 @given(history=HISTORIES)
 @example(
     history=("monthly", [("export", 1, 0, 31, "rows"), ("killed", 2), ("retire", 1), ("export", 1, 0, 31, "rows")])
