@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _CHUNK_FILES = 25
 _CHUNK_BYTES = 64 << 20
-_CHUNK_SECONDS = 30.0
+_CHUNK_SECONDS = 10.0
 
 
 @contextmanager
@@ -92,7 +92,7 @@ class Stager:
     def stage_each(self, files: Iterable[File]) -> Iterator[tuple[ExportRequest, Export, sei_lake.LakeError | None]]:
         """Stage files chunk by chunk and remove them; yields each with the error that keeps it out of the lake.
 
-        A chunk is staged once it has 25 files or 64 MB, or 30 seconds after its first file, so that a death loses no
+        A chunk is staged once it has 25 files or 64 MB, or 10 seconds after its first file, so that a death loses no
         more. Raises an error that would keep every other file out as well, such as a full disk; if `files` raises a
         `SeiError`, what came before is staged all the same.
         """
@@ -113,7 +113,7 @@ class Stager:
         yield from self._take_results()
 
     def stage_old(self) -> None:
-        """Stage what has waited for 30 seconds; for the time in which `stage_each` waits for a file."""
+        """Stage what has waited for 10 seconds; for the time in which `stage_each` waits for a file."""
         if self._waiting and time.monotonic() - self._since >= _CHUNK_SECONDS:
             self._stage_waiting()
 

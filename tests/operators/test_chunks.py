@@ -84,7 +84,7 @@ def test_what_was_downloaded_before_an_error_that_affects_all_is_staged(
     assert max(downloads(sandbox).values()) == 1
 
 
-def test_a_chunk_that_waits_is_staged_after_half_a_minute(
+def test_a_chunk_that_waits_is_staged_after_some_seconds(
     sandbox: SandboxControl, lake: Path, state: TaskState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_staging, "_CHUNK_SECONDS", 0.0)
