@@ -28,6 +28,7 @@ from sei_provider.lake.tables.coverage import CoveringSlice, covered_scopes
 from sei_provider.lake.tables.footer import read_ledger_tables
 from sei_provider.lake.tables.hierarchy import usual_parent
 from sei_provider.lake.tables.layout import months, table_folder
+from sei_provider.lake.tables.schema import TableSchema
 from sei_provider.lake.tables.stored_schema import read_schema
 
 log = logging.getLogger(__name__)
@@ -101,19 +102,20 @@ def read_summary(lake: Lake, table: str, *, columns: Sequence[str] | None = None
     return read(path, lambda data: _decoded(path, data.read(), columns))
 
 
-def refresh_summary(folder: LakePath, touched: Iterable[date] | None = None) -> bool:
+def refresh_summary(folder: LakePath, touched: Iterable[date] | None = None, schema: TableSchema | None = None) -> bool:
     """Bring the summary of a table up to its ledgers, and return whether that worked; hold `locked`.
 
     `touched` names the months whose ledgers may have changed; None reads all, as a summary that is lost, damaged, or
-    lacks months makes it do. Puts nothing if nothing differs. The months are put already and are the truth, so a
-    failure is a warning in the log and no error; the next publish of these months or maintenance mends it.
+    lacks months makes it do. `schema` is the table's; None reads it. Puts nothing if nothing differs. The months are
+    put already and are the truth, so a failure is a warning in the log and no error; the next publish of these months
+    or maintenance mends it.
     """
     try:
         for attempt in stamina.retry_context(
             on=ConflictError, attempts=20, timeout=None, wait_initial=0.05, wait_max=2
         ):
             with attempt:
-                _refresh(folder, touched)
+                _refresh(folder, touched, schema or read_schema(folder))
     except LakeError as error:
         log.warning(
             "the coverage summary of table %s is behind, all rows are there: %s. The next publish of these months or "
@@ -129,7 +131,7 @@ def put_summary(path: LakePath, summary: CoverageSummary, *, if_match: str) -> N
     put_bytes(path, _encoded(summary), if_match=if_match)
 
 
-def _refresh(folder: LakePath, touched: Iterable[date] | None) -> None:
+def _refresh(folder: LakePath, touched: Iterable[date] | None, schema: TableSchema) -> None:
     path = summary_path(folder.parent, folder.name)
     # The version comes first: who puts last has read the ledgers after the put before.
     with scratch_folder() as scratch:
@@ -140,7 +142,7 @@ def _refresh(folder: LakePath, touched: Iterable[date] | None) -> None:
                 before = _decoded(path, fetched.file.read_bytes(), None)
             except DamagedObjectError as error:
                 log.warning("%s", error)
-    existing, schema = months(folder), read_schema(folder)
+    existing = months(folder)
     stale = set(existing) if before is None or touched is None else {*touched} | {*existing}.difference(before.months)
     if before is not None:
         stale |= before.damaged

@@ -6,6 +6,7 @@ Paths and names only. Reads no object.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date
 
 from sei_provider.lake.model import checked_table_name
@@ -22,7 +23,8 @@ DEFINITION_KEY = b"sei.definition"
 """Footer entry of a month: the definition of its table, from which a lost schema is rebuilt."""
 
 _MONTH = re.compile(r"month=([1-9][0-9]{3})-(0[1-9]|1[0-2])")
-_DATA = "data.parquet"
+DATA = "data.parquet"
+"""Name of the object with the rows: of a month in its folder, of a table of teams in the table's own."""
 OLD_SCHEMA = "_schema.json"
 """Where 751f940 put the schema, in the table's folder."""
 OLD_NAMES = (OLD_SCHEMA, "_lock")
@@ -36,13 +38,18 @@ def table_folder(root: LakePath, table: str) -> LakePath:
 
 def months(folder: LakePath) -> list[date]:
     """Return the first days of the months that a table has folders for, in order; foreign names are passed over."""
-    found = (_MONTH.fullmatch(name) for name in names(folder))
+    return months_among(names(folder))
+
+
+def months_among(listed: Iterable[str]) -> list[date]:
+    """Return the first days of the months among the names in a table's folder."""
+    found = (_MONTH.fullmatch(name) for name in listed)
     return [date(int(match[1]), int(match[2]), 1) for match in found if match]
 
 
 def object_path(folder: LakePath, month: date) -> LakePath:
     """Return the path of a month's object."""
-    return folder / f"month={month:%Y-%m}" / _DATA
+    return folder / f"month={month:%Y-%m}" / DATA
 
 
 def schema_path(folder: LakePath) -> LakePath:
@@ -57,5 +64,5 @@ def foreign_names(folder: LakePath) -> list[str]:
         f"month={month:%Y-%m}/{name}"
         for month in months(folder)
         for name in names(folder / f"month={month:%Y-%m}")
-        if name != _DATA
+        if name != DATA
     ]

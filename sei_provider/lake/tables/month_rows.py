@@ -122,7 +122,7 @@ class MonthRows:
             if last is None or self._key_runs:
                 rows = cast_to_schema(table, pa.schema([self._own.field(name) for name in own]))
                 ordered = self._are_ordered(rows, keys)
-                first, now = self._cells(rows, keys, 0), self._cells(rows, keys, len(rows) - 1)
+                first, now = self._cells(rows, keys, 0), self._cells(rows, keys, len(keys) - 1)
                 if ordered and (last is None or last <= first):
                     self._key_runs.append(pc.run_end_encode(keys))
                 else:
@@ -176,7 +176,8 @@ class MonthRows:
         return keys
 
     def _survivors(self, rows: pa.Table, keys: pa.Array) -> pa.Table:
-        kept = rows.append_column(_KEY, keys)
+        # Not `append_column`: a table without columns, as the list of developers has under `drop`, knows no rows.
+        kept = pa.Table.from_arrays([*rows.columns, keys], schema=rows.schema.append(pa.field(_KEY, keys.type)))
         survive = pa.array(self._survive, pa.bool_())
         return kept if all(self._survive) else kept.filter(survive.take(keys))
 

@@ -57,7 +57,6 @@ from sei_provider.lake.tables.stored_policy import with_stored_policy
 from sei_provider.lake.tables.stored_schema import read_schema
 from sei_provider.lake.tables.table import Content, Rewritten, Snapshot, commit, snapshot
 from sei_provider.lake.tables.team_ids import OrgTrees, with_team_ids
-from sei_provider.lake.tables.teams import require_no_teams
 
 _Staged: TypeAlias = tuple[Manifest, LakePath]
 """A manifest, and the path that it names."""
@@ -158,7 +157,8 @@ def _publish_table(
             with attempt:
                 while not _is_settled(batch):
                     continue
-        refresh_summary(folder, batch.months)
+        if batch.schema is not None:
+            refresh_summary(folder, batch.months, batch.schema)
     return batch
 
 
@@ -170,6 +170,12 @@ def _is_settled(batch: Batch) -> bool:
     needs to wait.
     """
     before = snapshot(batch.folder)
+    if before.holds_teams:
+        msg = (
+            f"table {batch.folder.name} holds the teams: give the figures another one with table= of SeiPublishOperator"
+        )
+        batch.unfit |= dict.fromkeys((entry.export for entry in batch.entries.values()), TableDefinitionError(msg))
+        return True
     plan = _plan(batch, before)
     with closing(_changes(batch, before, plan)) as changes:
         put = commit(before, changes, plan.schema, damaged=before.damaged)
@@ -216,8 +222,6 @@ def _widened(batch: Batch, before: TableSchema) -> TableSchema:
         return schema
     for file in sorted(batch.staged.files.values(), key=lambda file: file.created_at):
         try:
-            if not schema.columns and not schema.definition:
-                require_no_teams(batch.folder)
             schema = schema.with_definition(file.slice)
         except TableDefinitionError as error:
             batch.unfit[file.slice.scope, file.export_id] = error

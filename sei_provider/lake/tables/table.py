@@ -26,10 +26,10 @@ from sei_provider.lake.periods import next_month
 from sei_provider.lake.staging.staged_file import DICTIONARY_BYTES, by_bytes
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
-from sei_provider.lake.storage.store import fetch, lake_path, put, read, remove_each
+from sei_provider.lake.storage.store import fetch, lake_path, names, put, read, remove_each
 from sei_provider.lake.tables.external_sort import release_unused
 from sei_provider.lake.tables.footer import NO_FOOTER, Footer, footer_entries, footer_of, read_footers
-from sei_provider.lake.tables.layout import OLD_NAMES, months, object_path, table_folder
+from sei_provider.lake.tables.layout import DATA, OLD_NAMES, months, months_among, object_path, table_folder
 from sei_provider.lake.tables.ledger_entry import LedgerEntry, parents_of
 from sei_provider.lake.tables.month_schema import arrow_schema, cast_to_schema, conflicting, is_newer, require_castable
 from sei_provider.lake.tables.row_keys import SHARED
@@ -111,6 +111,8 @@ class Snapshot:
     schema: TableSchema
     """Empty if the table does not exist."""
     schema_version: str
+    holds_teams: bool
+    """Whether it is a table of teams, which cannot hold figures too."""
     damaged: dict[date, DamagedObjectError] = field(default_factory=dict)
     """Months read so far whose objects cannot be parsed."""
     _footers: dict[date, Footer] = field(default_factory=dict)
@@ -154,9 +156,9 @@ class Snapshot:
 
 def snapshot(folder: LakePath) -> Snapshot:
     """Return the current version of a table. Months are read before the schema, which is put before data needs it."""
-    existing = tuple(months(folder))
+    listed = names(folder)
     schema, version = fetch_schema(folder)
-    return Snapshot(folder, existing, schema, version)
+    return Snapshot(folder, tuple(months_among(listed)), schema, version, holds_teams=DATA in listed)
 
 
 def commit(

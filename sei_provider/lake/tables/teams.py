@@ -22,7 +22,7 @@ from sei_provider.lake.staging.org_trees import TEAM_FIELDS, TreeReading
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
 from sei_provider.lake.storage.store import fetch, locked, put, read
-from sei_provider.lake.tables.layout import FORMAT, FORMAT_KEY, table_folder
+from sei_provider.lake.tables.layout import DATA, FORMAT, FORMAT_KEY, table_folder
 from sei_provider.lake.tables.schema import check_format
 from sei_provider.lake.tables.stored_schema import read_schema
 
@@ -53,7 +53,7 @@ class KnownTeam:
 
 def teams_path(root: LakePath, table: str) -> LakePath:
     """Return the path of the object that holds a table of teams."""
-    return table_folder(root, table) / "data.parquet"
+    return table_folder(root, table) / DATA
 
 
 def read_teams(root: LakePath, table: str) -> pa.Table | None:
@@ -61,13 +61,6 @@ def read_teams(root: LakePath, table: str) -> pa.Table | None:
     path = teams_path(root, table)
     with parsing(path):
         return read(path, pq.read_table)
-
-
-def require_no_teams(folder: LakePath) -> None:
-    """Raise `TableDefinitionError` if the table in a folder is one of teams, which cannot hold figures too."""
-    if read_teams(folder.parent, folder.name) is not None:
-        msg = f"table {folder.name} holds the teams: give the figures another one with table= of SeiPublishOperator"
-        raise TableDefinitionError(msg)
 
 
 def add_readings(root: LakePath, table: str, readings: Iterable[TreeReading]) -> dict[str, KnownTeam]:
