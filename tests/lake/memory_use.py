@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 from lake_bench import Bench, team_row
 
-from sei_provider.lake.staging import csv_records, staged_file
+from sei_provider.lake.staging import csv_records, month_writer, staged_file
 from sei_provider.lake.tables import external_sort
 
 
@@ -24,6 +24,7 @@ def main() -> None:
     csv_records.BLOCK_BYTES >>= 4
     staged_file.ROW_GROUP_BYTES >>= 4
     staged_file._KEPT_BYTES >>= 4
+    month_writer.ALONE_BYTES >>= 4
     external_sort.RUN_BYTES >>= 4
     external_sort._BLOCK_BYTES >>= 4
     bench = Bench(folder)

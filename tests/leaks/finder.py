@@ -97,6 +97,6 @@ class Finder:
                 continue
             place = f"{name}: {path.suffix or path.name}" if name == "lake" else name
             yield place, f"{path}\n{content.decode('latin-1')}"
-            if content.startswith(b"PAR1") and content.endswith(b"PAR1"):
+            if len(content) > 2 * len(b"PAR1") and content.startswith(b"PAR1") and content.endswith(b"PAR1"):
                 table = pq.read_table(io.BytesIO(content))
                 yield place, f"{table.schema.metadata}\n{table.to_pylist()}"
