@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from lake_bench import team_row
 from ownership_model import Entry, OwnerRule, Row
 
 from sei_provider.lake.tables import external_sort
@@ -224,6 +226,34 @@ def test_a_stored_month_is_sorted_again_only_if_it_is_not_in_order(monkeypatch, 
     rows = [row["team"] for piece in result.pieces() for row in piece.to_pylist()]
     assert rows == [f"Team {number}" for number in range(9)]
     assert sum(added) == sorted_rows
+
+
+def test_a_month_whose_rows_have_key_columns_only_is_merged_again_once_it_is_over(bench):
+    bench.header = "Squad Path,Team,Start_Date"
+    for age, name in enumerate(["b", "a", "b"], 1):
+        bench.export(f"team:{name}", [f"Eng/{name},{name},2026-01-01"], age=age)
+    assert bench.owners() == {"Eng/a": ["exp_2"], "Eng/b": ["exp_3"]}
+
+
+@pytest.mark.parametrize("team", ["Eng", None], ids=["team", "no team"])
+def test_a_month_that_another_program_wrote_anew_is_merged(bench, team):
+    """It may have row groups without rows, and a cell without its team, which staging never lets in."""
+    bench.export("team:1", [team_row("Eng", "2026-01-01"), team_row("Eng/1", "2026-01-01")], age=1)
+    path = bench.lake / bench.table / "month=2026-01" / "data.parquet"
+    footer = pq.read_metadata(path).metadata
+    rows = pq.ParquetFile(path).read().replace_schema_metadata()
+    rows = rows.set_column(0, "team", pa.array([team, "1"]))
+    with pq.ParquetWriter(path, rows.schema, store_schema=False) as writer:
+        for first, count in [(0, 0), (0, 1), (1, 0), (1, 1)]:
+            writer.write_table(rows.slice(first, count))
+        writer.add_key_value_metadata({key: value for key, value in footer.items() if key != b"ARROW:schema"})
+    assert pq.read_metadata(path).num_row_groups == 4
+    bench.export("team:2", [team_row("Eng/2", "2026-01-01")], age=2)
+    assert bench.rows("team_hierarchy", "team", "team_depth", "is_leaf") == [
+        ("Eng", team, 0, False),
+        ("Eng/1", "1", 1, True),
+        ("Eng/2", "2", 1, True),
+    ]
 
 
 cells = st.one_of(st.none(), st.sampled_from(["", "a", "Ä"]))

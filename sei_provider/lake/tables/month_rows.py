@@ -152,7 +152,7 @@ class MonthRows:
     def _add(self, figures: Figures, rows: pa.Table, keys: pa.Array, touched: pa.Array) -> None:
         """Add rows to figures, but those of teams and periods that stay as they are."""
         mask = touched.take(keys)
-        if pc.any(mask).as_py():
+        if figures.metrics and pc.any(mask).as_py():
             some = rows.filter(mask)
             of_keys = self._keys.table().select(figures.keys).take(keys.filter(mask))
             for name in figures.keys:
@@ -198,7 +198,7 @@ class MonthRows:
     def _key_columns(self) -> pa.Table:
         """Return the columns of each key, with depth and leaf."""
         table = self._keys.table()
-        pairs = list(zip(table["team"].to_pylist(), table["team_hierarchy"].to_pylist(), strict=True))
+        pairs = list(zip(pc.fill_null(table["team"], "").to_pylist(), table["team_hierarchy"].to_pylist(), strict=True))
         known = depths_and_leaves({pair for pair, survives in zip(pairs, self._survive, strict=True) if survives})
         found = [known.get(pair, (0, True)) for pair in pairs]
         depths, leaves = zip(*found, strict=True) if found else ((), ())

@@ -50,7 +50,7 @@ class Partition:
     ledger: tuple[LedgerEntry, ...]
 
     def tables(self, columns: Collection[str] | None = None) -> Iterator[pa.Table]:
-        """Yield the rows, one row group at a time, or some of their columns, as far as there are such.
+        """Yield the rows, one row group with rows at a time, or some of their columns, as far as there are such.
 
         Text that many rows share is dictionary-encoded then.
         """
@@ -59,7 +59,8 @@ class Partition:
         names = None if columns is None else [name for name in schema.names if name in columns]
         shared = [name for name in names or () if name in SHARED and pa.types.is_string(schema.field(name).type)]
         with pq.ParquetFile(self.file, metadata=metadata, read_dictionary=shared) as file:
-            for number in range(file.num_row_groups):
+            filled = [number for number in range(file.num_row_groups) if metadata.row_group(number).num_rows]
+            for number in filled:
                 with parsing(self.path):
                     rows = file.read_row_group(number, columns=names, use_threads=False)
                 yield rows
