@@ -118,15 +118,15 @@ def no_waiting() -> Iterator[None]:
 @contextmanager
 def aws_service(name: str) -> Iterator[str]:
     """Serve one of AWS's services on a free port of this machine, and yield its endpoint."""
-    from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
-    from werkzeug.serving import make_server
+    from moto.moto_server import werkzeug_app
+    from werkzeug.serving import WSGIRequestHandler, make_server
 
-    class Quiet(MotoRequestHandler):
+    class Quiet(getattr(werkzeug_app, "MotoRequestHandler", WSGIRequestHandler)):  # the older Airflows' moto has none
         def log_request(self, *_args: object) -> None:
             """Keep no log, which nobody reads."""
 
     # moto's own server looks for each request's service among all of AWS's: with its log, half of what a request costs.
-    server = make_server("127.0.0.1", 0, create_backend_app(name), threaded=True, request_handler=Quiet)
+    server = make_server("127.0.0.1", 0, werkzeug_app.create_backend_app(name), threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, name=name, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import airflow
 import pytest
 from airflow.sdk import BaseOperator
 from airflow.sdk.execution_time.context import ConnectionAccessor
+from packaging.version import Version
 
 from sei_provider.operators._arguments import SeiArgumentError
 from sei_provider.operators.export import SeiExportOperator
@@ -38,9 +40,10 @@ SHAPES: dict[str, Any] = {
     "within": "s3://{{ conn.get('sei_default').password }}@bucket/lake",
     "list": ["11", "{{ conn.sei_default.password }}"],
     "dict": {"teamId": "{{ conn.sei_default.password }}"},
-    "extra": "{{ conn.sei_default.extra_dejson.personal_data_secret }}",
     "another connection": [{"orgTreeName": "{{ conn.lake.password }}"}],
 }
+if Version(airflow.__version__) >= Version("3.2"):  # before that Airflow masks extras only once a hook has read them
+    SHAPES["extra"] = "{{ conn.sei_default.extra_dejson.personal_data_secret }}"
 
 
 @pytest.fixture
