@@ -48,7 +48,7 @@ def prefixed(nights: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("prefixed")
     passwords = folder / "passwords.json"
     passwords.write_text(json.dumps({"watcher": "looks-only"}), encoding="utf-8")
-    [port] = free_ports()
+    [port] = free_ports(0)
     address = f"http://127.0.0.1:{port}/team-a"
     settings = {
         "AIRFLOW__API__BASE_URL": address,
