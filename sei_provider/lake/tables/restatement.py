@@ -5,7 +5,7 @@ A figure is the sum of a metric over the rows of one team and period, so develop
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,12 +31,6 @@ class Figures:
         for name in missing:
             rows = rows.append_column(name, pa.nulls(len(rows), pa.float64()))
         self._sums = self._added([self._sums, self._added([rows.select([*self.keys, *self.metrics])])])
-
-    def counting(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """Add rows as they pass through."""
-        for rows in tables:
-            self.add(rows)
-            yield rows
 
     def restated_by(self, after: Figures, *, names_teams: bool) -> Restated | None:
         """Return which figures are others in `after`; None if none is. Teams and periods that come or go do not count.
