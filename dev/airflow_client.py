@@ -106,18 +106,18 @@ class AirflowClient:
     def unpause_only(self, dag_id: str) -> None:
         """Unpause a DAG and mark the run as done that its schedule makes for its last date, whatever that is today.
 
-        Deleted, it would be made again.
+        Deleted, it would be made again. One is all that is waited for: if the schedule's next date passes meanwhile,
+        that run is due too, but has no place beside ours and this one where `max_active_runs` is 1.
         """
         self.unpause(dag_id)
         deadline = time.monotonic() + SCHEDULE_SECONDS
-        while self._due(dag_id):
+        while not (scheduled := self._open_scheduled_runs(dag_id)) and self._due(dag_id):
             if time.monotonic() > deadline:
                 msg = f"{dag_id} was unpaused and has a run due, which the scheduler did not make: does it run?"
                 raise StackError(msg)
             time.sleep(0.2)
-        for dag_run in self.dag_runs(dag_id):
-            if dag_run["run_type"] == "scheduled":
-                self._call("PATCH", f"/dags/{dag_id}/dagRuns/{dag_run['dag_run_id']}", json={"state": "success"})
+        for run_id in scheduled:
+            self._call("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": "success"})
 
     def dag_runs(self, dag_id: str) -> list[Json]:
         """Return all runs of a DAG, oldest `run_after` first."""
@@ -247,6 +247,12 @@ class AirflowClient:
     def queued_asset_events(self, dag_id: str) -> list[Json]:
         """Return the asset events that wait to become a run of this DAG."""
         return list(self._call("GET", f"/dags/{dag_id}/assets/queuedEvents")["queued_events"])
+
+    def _open_scheduled_runs(self, dag_id: str) -> list[str]:
+        runs = self.dag_runs(dag_id)
+        return [
+            run["dag_run_id"] for run in runs if run["run_type"] == "scheduled" and run["state"] not in FINAL_STATES
+        ]
 
     def _due(self, dag_id: str) -> bool:
         due = self._call("GET", f"/dags/{dag_id}")["next_dagrun_run_after"]

@@ -86,29 +86,60 @@ def test_two_runs_of_one_date_get_two_run_ids() -> None:
     assert first.startswith("manual__2026-03-18T02:30:00+00:00__")
 
 
-def test_trigger_only_waits_for_the_schedules_own_run_and_marks_it_alone_as_done() -> None:
-    runs = [{"dag_run_id": "ours", "run_type": "manual"}, {"dag_run_id": "today", "run_type": "scheduled"}]
-    airflow = Airflow(
+OURS = {"dag_run_id": "ours", "run_type": "manual", "state": "running"}
+
+
+def _scheduled(run_id: str, state: str) -> dict[str, str]:
+    return {"dag_run_id": run_id, "run_type": "scheduled", "state": state}
+
+
+def _runs(*runs: dict[str, str]) -> httpx.Response:
+    return httpx.Response(200, json={"dag_runs": runs, "total_entries": len(runs)})
+
+
+def _triggered(*, run_lists: list[httpx.Response], due: list[str]) -> Airflow:
+    """An Airflow whose lists of runs and next dates of the schedule come in this order."""
+    dates = [httpx.Response(200, json={"next_dagrun_run_after": date}) for date in due]
+    return Airflow(
         {
             "POST /dags/d/dagRuns": lambda _request: httpx.Response(200, json={"dag_run_id": "ours"}),
             "PATCH /dags/d": lambda _request: httpx.Response(200, json={}),
-            "GET /dags/d": _one_after_another(
-                httpx.Response(200, json={"next_dagrun_run_after": "2026-01-01T02:30:00Z"}),
-                httpx.Response(200, json={"next_dagrun_run_after": "9999-01-01T02:30:00Z"}),
-            ),
-            "GET /dags/d/dagRuns": lambda _request: httpx.Response(200, json={"dag_runs": runs, "total_entries": 2}),
+            "GET /dags/d": _one_after_another(*dates),
+            "GET /dags/d/dagRuns": _one_after_another(*run_lists),
             "PATCH /dags/d/dagRuns/today": lambda _request: httpx.Response(200, json={}),
         }
     )
+
+
+PAST, FUTURE = "2026-01-01T02:30:00Z", "9999-01-01T02:30:00Z"
+
+
+def test_trigger_only_waits_for_the_schedules_own_run_and_marks_it_alone_as_done() -> None:
+    before, made = _runs(OURS, _scheduled("yesterday", "success")), _runs(OURS, _scheduled("today", "queued"))
+    airflow = _triggered(run_lists=[before, made], due=[PAST])
     assert airflow.client().trigger_only("d", run_after=NIGHT) == "ours"
     assert [call for call, _ in airflow.calls] == [
         "POST /dags/d/dagRuns",
         "PATCH /dags/d",
-        "GET /dags/d",
+        "GET /dags/d/dagRuns",
         "GET /dags/d",
         "GET /dags/d/dagRuns",
         "PATCH /dags/d/dagRuns/today",
     ]
+    assert airflow.calls[-1][1] == {"state": "success"}
+
+
+def test_trigger_only_does_not_wait_for_a_second_date_of_the_schedule_that_passed_meanwhile() -> None:
+    """The scheduler makes no run for it while ours and the first have the places: CI once met it at 02:30."""
+    airflow = _triggered(run_lists=[_runs(OURS, _scheduled("today", "queued"))], due=[PAST] * 3)
+    assert airflow.client().trigger_only("d", run_after=NIGHT) == "ours"
+    assert [call for call, _ in airflow.calls][-1] == "PATCH /dags/d/dagRuns/today"
+
+
+def test_trigger_only_marks_nothing_if_the_schedule_has_no_run_due() -> None:
+    airflow = _triggered(run_lists=[_runs(OURS)], due=[FUTURE])
+    assert airflow.client().trigger_only("d", run_after=NIGHT) == "ours"
+    assert [call for call, _ in airflow.calls][-1] == "GET /dags/d"
 
 
 def test_a_task_is_marked_by_hand_a_mapped_one_by_its_index() -> None:
