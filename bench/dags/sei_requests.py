@@ -27,7 +27,7 @@ for report in ("productivity", "sprint", "business_alignment", "efficiency", "ti
             options=OPTIONS.get(report),
             lake="{{ var.value.sei_lake }}",
             retries=2,
-            max_active_tis_per_dagrun=4,  # as in the examples
+            max_active_tis_per_dagrun=16,  # as in the examples
         ).expand(scopes=batches)
         publish = SeiPublishOperator(
             task_id="publish", staged=export.output, expected=batches, lake="{{ var.value.sei_lake }}"
