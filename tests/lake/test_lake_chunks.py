@@ -2,65 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from chunk_bench import FEB, JAN, finished, left, staged_chunk, teams
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lake_bench import HEADER, STORES, Bench, at, team_row
 from s3_servers import Forwarding, serving
 from stores import open_store
-from test_lake_kills import Killed, Steps
 
 from sei_provider import lake
-from sei_provider.lake import CsvError, DamagedObjectError, FinishedExport, NewerFormatError
-from sei_provider.lake.staging import chunk, erased, month_writer, staged_file
-from sei_provider.lake.storage.store import names, put_bytes
+from sei_provider.lake import CsvError
+from sei_provider.lake.staging import chunk, month_writer, staged_file
 from tests.examples import examples
 
 everywhere = pytest.mark.parametrize("store", STORES, indirect=True)
-JAN, FEB = "2026-01-01", "2026-02-01"
 YEARS = [f"{year}-{month:02}-01" for year in (2024, 2025) for month in range(1, 13)]
-KEY = b"a key of sixteen bytes or more"
-
-
-def finished(bench, scope, rows, *, age, header=None, start=JAN, end="2026-02-28"):
-    file = bench.folder / f"{scope.replace(':', '-')}-{age}.csv"
-    file.write_text("\n".join([header or bench.header, *rows, ""]))
-    return FinishedExport(
-        file=file,
-        slice=bench.slice(scope, start, end),
-        request=f"{age:04}",
-        export_id=f"exp_{age}",
-        created_at=at(age),
-        exported_at=at(age + 0.5),
-    )
-
-
-def staged_chunk(bench, exports, **options):
-    return lake.stage_chunk(
-        exports,
-        folder=bench.staging,
-        run_id=bench.run,
-        columns=bench.columns,
-        single_writer=bench.single_writer,
-        **(bench.options | options),
-    )
-
-
-def teams(bench, count, days=(JAN, FEB)):
-    return [
-        finished(bench, f"team:{n}", [team_row(f"Eng/{n}", day, n) for day in days], age=n, start=days[0])
-        for n in range(1, count + 1)
-    ]
-
-
-def left(bench):
-    return {name for name in names(bench.staging) if not name.startswith("published-")}
 
 
 @everywhere
@@ -219,44 +180,6 @@ def test_slices_whose_columns_differ_share_a_file_unless_a_type_does(bench):
     ]
 
 
-@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-def test_a_death_while_a_chunk_is_staged_leaves_it_whole_or_not_there_and_a_later_try_cleans_up(
-    bench, monkeypatch, before
-):
-    for fatal in (0, 1):
-        with monkeypatch.context() as patch:
-            Steps(patch, bench, fatal, before=before)
-            with pytest.raises(Killed):
-                staged_chunk(bench, teams(bench, 3))
-        whole = 3 if fatal == 1 and not before else 0
-        assert len(lake.staged(bench.staging)) == whole
-        assert len(lake.resume(bench.staging)) == whole
-        assert len(left(bench)) == (2 if whole else 0), "what has no manifest is removed"
-
-
-@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-def test_a_publisher_killed_at_any_step_loses_nothing_of_a_chunk(bench, monkeypatch, before):
-    fatal, root = 0, bench.lake
-    while True:
-        bench.root = root / f"{fatal}"
-        manifests = staged_chunk(bench, teams(bench, 3))
-        with monkeypatch.context() as patch:
-            steps = Steps(patch, bench, fatal, before=before)
-            try:
-                bench.publish(*manifests[:2])
-                bench.publish(manifests[2])
-            except Killed:
-                pass
-            else:
-                break
-        bench.publish(*manifests)
-        assert bench.owners() == {f"Eng/{n}": [f"exp_{n}"] * 2 for n in (1, 2, 3)}, f"step {fatal}"
-        assert lake.staged(bench.staging) == {}, f"step {fatal}"
-        assert left(bench) == set(), f"step {fatal}"
-        fatal += 1
-    assert steps.count > 8
-
-
 @everywhere
 def test_a_slice_that_is_gone_from_its_chunk_counts_as_gone(bench):
     manifests = staged_chunk(bench, teams(bench, 3))
@@ -265,89 +188,6 @@ def test_a_slice_that_is_gone_from_its_chunk_counts_as_gone(bench):
         bench.publish(strange, *manifests[1:])
     bench.publish(*manifests)
     assert bench.publish(*manifests, minute=2000), "its file is gone, and the ledgers hold it"
-
-
-def test_a_person_is_erased_from_a_chunk_and_the_others_stay(bench):
-    bench.table, bench.report, bench.definition = "contributor_report_monthly", "contributor_report", {}
-    header = "Collection Name,Hierarchy,PR_MERGED"
-    bench.columns, bench.header = {"Collection Name": "team", "Hierarchy": "team_hierarchy"}, header
-    exports = [
-        finished(bench, f"team:{n}", [f"{who},Org/{who},1", f"T{n},Org/T{n},2"], age=n, end="2026-01-31")
-        for n, who in enumerate(["Ada Lovelace", "Alan Turing"], 1)
-    ]
-    manifests = staged_chunk(bench, exports)
-    (found,) = lake.erase(bench.lake, ["Ada Lovelace"], hash_key=KEY, erased_at=at(50))
-    assert (found["place"], found["rows"]) == ("staging", 1)
-    assert [one["rows"] for one in lake.staged(bench.staging).values()] == [1, 2]
-    assert b"Ada" not in b"".join(bench.objects(".parquet").values())
-    assert lake.erase(bench.lake, ["Ada Lovelace"], hash_key=KEY, erased_at=at(51)) == []
-    bench.publish(*lake.staged(bench.staging).values())
-    assert bench.rows("team") == [("Alan Turing",), ("T1",), ("T2",)]
-    assert left(bench) == set()
-    assert manifests[0]["path"] == manifests[1]["path"]
-
-
-def test_a_person_erased_while_a_chunk_is_staged_is_in_none_of_its_slices(bench, monkeypatch):
-    load, calls = erased.ErasedPeople.load, []
-
-    def loading(root, key):
-        calls.append(root)
-        if len(calls) == 2:
-            erased.enter(root, ["Ada"], KEY, erased_at=at(1))
-        return load(root, key)
-
-    monkeypatch.setattr(erased.ErasedPeople, "load", loading)
-    bench.header = "Squad Path,Team,Start_Date,PR_MERGED,Developer"
-    exports = [
-        finished(bench, f"team:{n}", [f"Eng/{n},{n},{JAN},1,{who}"], age=n, end="2026-01-31")
-        for n, who in enumerate(["Ada", "Alan"], 1)
-    ]
-    staged_chunk(bench, exports, hash_key=KEY)
-    assert [one["rows"] for one in lake.staged(bench.staging).values()] == [0, 1]
-    assert len(calls) == 3
-
-
-def test_a_chunk_of_a_newer_version_is_refused_and_its_manifest_does_not_count(bench, monkeypatch):
-    with monkeypatch.context() as newer:
-        newer.setattr(chunk, "STAGED_FORMAT", 3)
-        manifests = staged_chunk(bench, teams(bench, 2))
-    with pytest.raises(NewerFormatError, match="format 3"):
-        bench.publish(*manifests)
-    path = bench.path(manifests[0]).with_suffix(".json")
-    put_bytes(path, json.dumps({"format": 3, "slices": manifests}).encode())
-    assert lake.staged(bench.staging) == {}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda told: told["slices"][0].update(rows=[[0, 99]]),
-        lambda told: told["slices"][0].update(rows=[[-1, 1]]),
-        lambda told: told["slices"][0].update(rows="all"),
-        lambda told: told["slices"][0].update(columns=7),
-        lambda told: told["slices"][0]["sei.slice"].update(scope=7),
-        lambda told: told["slices"][1].pop("sei.paths"),
-        lambda told: told.update(slices=7),
-        lambda told: told.update(format="x"),
-        lambda told: told.pop("columns"),
-    ],
-    ids=["beyond", "before", "text", "columns", "scope", "paths", "slices", "format", "no columns"],
-)
-def test_a_chunk_whose_footer_somebody_has_rewritten_is_refused_by_itself(bench, change):
-    manifests = staged_chunk(bench, teams(bench, 2))
-    path = bench.path(manifests[0])
-    table = pq.read_table(path)
-    told = json.loads(table.schema.metadata[b"sei.chunk"])
-    change(told)
-    pq.write_table(table.replace_schema_metadata({"sei.chunk": json.dumps(told)}), path)
-    good = bench.stage("team:9", [team_row("Eng/9", JAN)], age=9)
-    refused = []
-    lake.publish(bench.lake, [*manifests, good], published_at=at(50), on_refused=lambda *one: refused.append(one))
-    assert [(one["scope"], type(error)) for one, error in refused] == [
-        ("team:1", DamagedObjectError),
-        ("team:2", DamagedObjectError),
-    ]
-    assert bench.owners() == {"Eng/9": ["exp_9"]}
 
 
 CELLS = st.sampled_from(["1", "2.5", "", "many", "007"])

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from lake_bench import team_row
 from ownership_model import Entry, OwnerRule, Row
 
 from sei_provider.lake.tables import external_sort
@@ -46,7 +44,10 @@ SCHEMA = pa.schema(
         ("_run_id", pa.string()),
     ]
 )
-SORTED_BY = ("team_hierarchy", "team", "start_date", "developer", "developer_email")
+SPRINTS = pa.schema([*SCHEMA, ("end_date", pa.date32()), ("sprint", pa.string())])
+SORTED_BY = ("team_hierarchy", "team", "start_date", "sprint", "developer", "developer_email")
+KINDS = ("weekly", "sprint", "exact")
+"""Periods of a table; `exact` is that of a legacy report, whose slices replace their own scope and range only."""
 
 Cells: TypeAlias = dict[str, Any]
 
@@ -55,7 +56,7 @@ weeks = st.tuples(st.sampled_from(WEEKS), st.sampled_from(WEEKS)).map(sorted)
 
 
 @st.composite
-def slices(draw: st.DrawFn, number: int) -> tuple[Entry, list[Cells]]:
+def slices(draw: st.DrawFn, number: int, kind: str) -> tuple[Entry, list[Cells]]:
     """Draw one slice and its rows."""
     first, last = draw(weeks)
     inside = [week for week in WEEKS if first <= week <= last]
@@ -72,6 +73,10 @@ def slices(draw: st.DrawFn, number: int) -> tuple[Entry, list[Cells]]:
         | {"merged": None if merged is None else float(merged), **shared}
         for (team, path), week, one, email, merged in draw(st.lists(places, max_size=12))
     ]
+    if kind == "sprint":
+        lasts = st.sampled_from([6, 13, 20]).map(lambda days: timedelta(days=days))
+        names = st.sampled_from([None, "S1", "S2"])
+        rows = [row | {"end_date": row["start_date"] + draw(lasts), "sprint": draw(names)} for row in rows]
     entry = Entry(
         scope=shared["_scope"],
         start=first,
@@ -81,31 +86,41 @@ def slices(draw: st.DrawFn, number: int) -> tuple[Entry, list[Cells]]:
         staged_at=shared["_exported_at"],
         reading="",
         runs=frozenset([(shared["_run_id"], 0)]),
-        rows=frozenset(Row(row["team"], row["team_hierarchy"], row["start_date"]) for row in rows),
+        rows=frozenset(map(place, rows)),
     )
     return entry, rows
 
 
-months = st.integers(0, 4).flatmap(
-    lambda count: st.tuples(st.tuples(*(slices(number) for number in range(count + 1))), st.integers(0, count))
-)
-"""Slices, and how many of them the month holds already."""
+def months_of(kind: str) -> st.SearchStrategy[tuple[str, tuple[tuple[Entry, list[Cells]], ...], int]]:
+    """Return slices of a kind, and how many of them the month holds already."""
+    return st.integers(0, 4).flatmap(
+        lambda count: st.tuples(
+            st.just(kind), st.tuples(*(slices(number, kind) for number in range(count + 1))), st.integers(0, count)
+        )
+    )
 
 
-def survivors(found: Sequence[tuple[Entry, list[Cells]]]) -> list[Cells]:
+def survivors(found: Sequence[tuple[Entry, list[Cells]]], kind: str) -> list[Cells]:
     """Return the rows that stay, by the model of decision 12."""
-    kept = {
-        (one.scope, one.export_id, one.row) for one in OwnerRule([entry for entry, _ in found], "weekly").survivors()
-    }
+    entries = [entry for entry, _ in found]
+    if kind == "exact":
+        ranges = {(entry.scope, entry.start, entry.end): entry for entry in sorted(entries, key=age)}
+        return [row for entry, rows in found if entry in ranges.values() for row in rows]
+    kept = {(one.scope, one.export_id, one.row) for one in OwnerRule(entries, kind).survivors()}
     return [row for entry, rows in found for row in rows if (entry.scope, entry.export_id, place(row)) in kept]
 
 
+def age(entry: Entry) -> tuple[datetime, str, datetime]:
+    return entry.created_at, entry.export_id, entry.staged_at
+
+
 def place(row: Mapping[str, Any]) -> Row:
-    return Row(row["team"], row["team_hierarchy"], row["start_date"])
+    return Row(row["team"], row["team_hierarchy"], row["start_date"], row.get("end_date"), row.get("sprint"))
 
 
 def sort_key(row: Mapping[str, Any]) -> tuple[tuple[bool, Any], ...]:
-    return tuple((row[name] is None, row[name] if row[name] is not None else 0) for name in SORTED_BY)
+    cells = [row.get(name) for name in SORTED_BY]
+    return tuple((cell is None, cell if cell is not None else 0) for cell in cells)
 
 
 def with_teams(rows: Sequence[Cells]) -> list[Cells]:
@@ -114,7 +129,7 @@ def with_teams(rows: Sequence[Cells]) -> list[Cells]:
     return [row | {"team_depth": depth, "is_leaf": leaf} for row, (depth, leaf) in zip(rows, depths, strict=True)]
 
 
-def ledger_entry(entry: Entry, rows: Sequence[Cells]) -> LedgerEntry:
+def ledger_entry(entry: Entry, rows: Sequence[Cells], kind: str = "weekly") -> LedgerEntry:
     bare = LedgerEntry(
         scope=entry.scope,
         start=entry.start,
@@ -125,41 +140,47 @@ def ledger_entry(entry: Entry, rows: Sequence[Cells]) -> LedgerEntry:
         published_at=NOON,
         staged_at=entry.staged_at,
         runs=frozenset(run for run, _ in entry.runs),
+        replace_exact_range=kind == "exact",
     )
-    return with_names(bare, [RowPlace(*place(row)) for row in rows], "weekly")
+    return with_names(bare, [RowPlace(*place(row)) for row in rows], kind)
 
 
 def restated(before: Sequence[Cells], after: Sequence[Cells]) -> tuple[int, list[str]] | None:
-    """Return how many sums by team and week differ, and their teams."""
+    """Return how many sums by team and period differ, and their teams."""
     sums = []
     for rows in (before, after):
-        values: dict[tuple[str, date], list[float]] = {}
+        values: dict[tuple[str, date, str | None], list[float]] = {}
         for row in rows:
-            values.setdefault((row["team_hierarchy"], row["start_date"]), [])
             if row["merged"] is not None:
-                values[row["team_hierarchy"], row["start_date"]].append(row["merged"])
-        sums.append({key: sum(cells) for key, cells in values.items() if cells})
+                key = row["team_hierarchy"], row["start_date"], row.get("sprint")
+                values.setdefault(key, []).append(row["merged"])
+        sums.append({key: sum(cells) for key, cells in values.items()})
     changed = [key for key in sums[0].keys() & sums[1].keys() if not math.isclose(sums[0][key], sums[1][key])]
-    return (len(changed), sorted({path for path, _ in changed})) if changed else None
+    return (len(changed), sorted({path for path, *_ in changed})) if changed else None
 
 
 def merged(
-    stored: list[Cells], held: list[LedgerEntry], new: Sequence[tuple[Entry, list[Cells]]], scratch: str
+    stored: list[Cells],
+    held: list[LedgerEntry],
+    new: Sequence[tuple[Entry, list[Cells]]],
+    scratch: str,
+    kind: str = "weekly",
 ) -> Merged:
-    table = pa.Table.from_pylist(stored, SCHEMA)
+    schema = SPRINTS if kind == "sprint" else SCHEMA
+    table = pa.Table.from_pylist(stored, schema)
 
     def read(columns: Collection[str]) -> Iterator[pa.Table]:
         for first in range(0, len(table), 3):
             rows = table.slice(first, 3)
-            yield rows.select([name for name in SCHEMA.names if name in columns])
+            yield rows.select([name for name in schema.names if name in columns])
 
     return merge(
         held,
-        [ledger_entry(*one) for one in new],
+        [ledger_entry(*one, kind) for one in new],
         read if held else None,
-        (pa.Table.from_pylist(rows, SCHEMA) for _, rows in new),
-        schema=SCHEMA,
-        granularity="weekly",
+        (pa.Table.from_pylist(rows, schema) for _, rows in new),
+        schema=schema,
+        granularity="monthly" if kind == "exact" else kind,
         month=JAN,
         scratch=Path(scratch),
         figures=bool(held),
@@ -168,27 +189,32 @@ def merged(
 
 @pytest.mark.fuzz
 @settings(max_examples=examples(60))
-@given(months, st.randoms(use_true_random=False), st.sampled_from(["as publish leaves it", "in any order", "erased"]))
+@given(
+    st.sampled_from(KINDS).flatmap(months_of),
+    st.randoms(use_true_random=False),
+    st.sampled_from(["as publish leaves it", "in any order", "erased"]),
+)
 def test_a_merge_gives_what_a_simple_model_gives(month, random, stored_as) -> None:
-    found, count = month
-    stored = sorted(with_teams(survivors(found[:count])), key=sort_key)
+    kind, found, count = month
+    stored = sorted(with_teams(survivors(found[:count], kind)), key=sort_key)
     if stored_as == "in any order":  # as an older version, or somebody by hand, may have left it
         random.shuffle(stored)
     elif stored_as == "erased":
         stored = [row | {"developer": None} if row["developer"] == "a" else row for row in stored]
-    held = [ledger_entry(*one) for one in found[:count]]
-    kept = {(row["_scope"], row["_export_id"], place(row)) for row in survivors(found)}
+    held = [ledger_entry(*one, kind) for one in found[:count]]
+    kept = {(row["_scope"], row["_export_id"], place(row)) for row in survivors(found, kind)}
     new_rows = [row for _, rows in found[count:] for row in rows]
     expected = [row for row in (*stored, *new_rows) if (row["_scope"], row["_export_id"], place(row)) in kept]
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as scratch:
         patch.setattr(external_sort, "RUN_BYTES", random.choice([1, 500, 1 << 20]))
         patch.setattr(external_sort, "_BLOCK_BYTES", 100)
         patch.setattr(external_sort, "MERGE_FAN_IN", 2)
-        result = merged(stored, held, found[count:], scratch)
+        result = merged(stored, held, found[count:], scratch, kind)
         rows = [row for piece in result.pieces() for row in piece.to_pylist()]
     assert list(map(sort_key, rows)) == sorted(map(sort_key, rows))
     assert sorted(rows, key=repr) == sorted(
-        ({**dict.fromkeys(SCHEMA.names), **row} for row in with_teams(expected)), key=repr
+        ({**dict.fromkeys((SPRINTS if kind == "sprint" else SCHEMA).names), **row} for row in with_teams(expected)),
+        key=repr,
     )
     assert result.rows == len(expected)
     by_slice = Counter((row["_scope"], row["_export_id"]) for row in expected)
@@ -233,27 +259,6 @@ def test_a_month_whose_rows_have_key_columns_only_is_merged_again_once_it_is_ove
     for age, name in enumerate(["b", "a", "b"], 1):
         bench.export(f"team:{name}", [f"Eng/{name},{name},2026-01-01"], age=age)
     assert bench.owners() == {"Eng/a": ["exp_2"], "Eng/b": ["exp_3"]}
-
-
-@pytest.mark.parametrize("team", ["Eng", None], ids=["team", "no team"])
-def test_a_month_that_another_program_wrote_anew_is_merged(bench, team):
-    """It may have row groups without rows, and a cell without its team, which staging never lets in."""
-    bench.export("team:1", [team_row("Eng", "2026-01-01"), team_row("Eng/1", "2026-01-01")], age=1)
-    path = bench.lake / bench.table / "month=2026-01" / "data.parquet"
-    footer = pq.read_metadata(path).metadata
-    rows = pq.ParquetFile(path).read().replace_schema_metadata()
-    rows = rows.set_column(0, "team", pa.array([team, "1"]))
-    with pq.ParquetWriter(path, rows.schema, store_schema=False) as writer:
-        for first, count in [(0, 0), (0, 1), (1, 0), (1, 1)]:
-            writer.write_table(rows.slice(first, count))
-        writer.add_key_value_metadata({key: value for key, value in footer.items() if key != b"ARROW:schema"})
-    assert pq.read_metadata(path).num_row_groups == 4
-    bench.export("team:2", [team_row("Eng/2", "2026-01-01")], age=2)
-    assert bench.rows("team_hierarchy", "team", "team_depth", "is_leaf") == [
-        ("Eng", team, 0, False),
-        ("Eng/1", "1", 1, True),
-        ("Eng/2", "2", 1, True),
-    ]
 
 
 cells = st.one_of(st.none(), st.sampled_from(["", "a", "Ä"]))

@@ -6,7 +6,7 @@ the slice of team:12 is published, that of team:13 is not. `manifests.json` is t
 
     git worktree add ../751f940 751f940 && cd FOLDER && PYTHONPATH=../751f940 python - <<'END'
     import json, shutil
-    from datetime import UTC, datetime
+    from datetime import UTC, date, datetime
     from pathlib import Path
     import pytest
     from sei_provider import lake
@@ -47,10 +47,11 @@ answer for team:14. Made by the same commands there, with
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -162,6 +163,52 @@ def test_a_lake_of_format_1_is_read_and_upgraded_with_every_entry_as_it_was(tmp_
     assert as_json(lake.ledger(tmp_path / "lake", table)) == kept
     assert (lake.read_table(tmp_path / "lake", table), lake.coverage(tmp_path / "lake", table)) == (rows, coverage)
     assert rewrite_months(tmp_path / "lake", table, at_most=10) == []
+
+
+@pytest.mark.parametrize(
+    ("commit", "table"),
+    [
+        ("751f940", SPRINT),
+        ("751f940", ALIGNMENT),
+        ("55e7842", "sprint_sprint_sprint"),
+        ("55e7842", "productivity_team_monthly"),
+    ],
+)
+def test_new_rows_are_merged_between_those_of_its_months(tmp_path, commit, table):
+    root = tmp_path / "lake"
+    shutil.copytree(STORED.with_name(commit) / "lake", root)
+    schemas = (root / table / "_schema.json", root / "_schemas" / f"{table}.json")
+    meaning = json.loads(next(path for path in schemas if path.exists()).read_text(encoding="utf-8"))["meaning"]
+    before = lake.read_table(root, table)
+    paths = ["0", *(f"{path}/0" for path in before["team_hierarchy"].unique().to_pylist()), "~"]
+    file = tmp_path / "new.csv"
+    with file.open("w", newline="") as body:
+        csv.writer(body).writerows(
+            [
+                ["Team_Hierarchy", "Team", "Start_Date", "End_Date", "Sprint"],
+                *([path, path[-1], "2026-01-01", "2026-01-31", "S9"] for path in reversed(paths)),
+            ]
+        )
+    known = {name: meaning.pop(name) for name in ("report", "granularity")}
+    origin = {name: meaning.pop(name) for name in ("organization", "project") if name in meaning}
+    new = lake.stage(
+        file,
+        folder=root / "_staging" / "new",
+        slice=lake.Slice(
+            table=table, scope="team:99", start=date(2026, 1, 1), end=date(2026, 1, 31), metrics=frozenset(),
+            definition=meaning, origin=origin, **known,
+        ),
+        request="f00d", export_id="new", created_at=datetime.now(UTC), run_id="new", exported_at=datetime.now(UTC),
+    )  # fmt: skip
+    lake.publish(root, [new], published_at=datetime.now(UTC))
+    after = lake.read_table(root, table)
+    left = [row for row in after.to_pylist() if row["_scope"] != "team:99"]
+    assert [{name: row[name] for name in before.schema.names if name != "is_leaf"} for row in left] == [
+        {name: row[name] for name in row if name != "is_leaf"} for row in before.to_pylist()
+    ]
+    january = pq.ParquetFile(root / table / "month=2026-01" / "data.parquet").read()
+    assert january["team_hierarchy"].to_pylist() == sorted(january["team_hierarchy"].to_pylist())
+    assert [row["team_hierarchy"] for row in january.to_pylist() if row["_scope"] == "team:99"] == sorted(paths)
 
 
 def as_json(value):

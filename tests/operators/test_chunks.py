@@ -84,9 +84,30 @@ def test_what_was_downloaded_before_an_error_that_affects_all_is_staged(
     assert max(downloads(sandbox).values()) == 1
 
 
-def test_a_chunk_that_waits_is_staged_after_some_seconds(
-    sandbox: SandboxControl, lake: Path, state: TaskState, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [("_CHUNK_SECONDS", 0.0), ("_CHUNK_BYTES", 1), ("_CHUNK_FILES", 1)],
+    ids=["age", "size", "count"],
+)
+def test_a_chunk_is_staged_once_it_is_old_or_large_enough(
+    sandbox: SandboxControl, lake: Path, state: TaskState, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
 ) -> None:
-    monkeypatch.setattr(_staging, "_CHUNK_SECONDS", 0.0)
+    monkeypatch.setattr(_staging, limit, value)
     manifests = Task(lake, state=state).run()
     assert len({manifest["path"] for manifest in manifests}) == 3, "as soon as each came"
+
+
+def test_a_chunk_is_staged_while_the_task_waits_for_its_next_file(
+    sandbox: SandboxControl, lake: Path, state: TaskState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_staging, "_CHUNK_SECONDS", 0.5)
+    download, scopes = SeiClient.download_export, iter(range(3))
+
+    def slow_third(client: SeiClient, export: Export, *args: Any, **options: Any) -> Any:
+        if next(scopes) == 2:
+            there = lambda: [len(sei_lake.staged(str(folder))) for folder in lake.glob("_staging/*")] == [2]  # noqa: E731
+            wait_until(there, what="the first two are staged", seconds=15, processes=[])
+        return download(client, export, *args, **options)
+
+    monkeypatch.setattr(SeiClient, "download_export", slow_third)
+    assert [manifest["error"] for manifest in Task(lake, state=state).run()] == [None] * 3

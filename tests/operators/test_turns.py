@@ -20,7 +20,7 @@ from sei_provider.api import ExportRequest, Scope
 from sei_provider.api.client import SeiClient
 from sei_provider.api.errors import SeiTurnError
 from sei_provider.operators._base import SeiExportError
-from sei_provider.operators._state import BatchState
+from sei_provider.operators._state import MAX_WORKERS, BatchState
 from sei_provider.operators._turns import PATIENCE_SECONDS, TURNS, Turns
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
@@ -168,30 +168,35 @@ class Key:
     def __init__(self, share: float) -> None:
         self.turn_patience = math.inf
         self.waited = 0
+        self.asked: list[int] = []
         self._share = share
-        self._calls = 0
+        self.calls = 0
 
     def call(self, _: ExportRequest) -> str:
-        self._calls += 1
-        if self._calls * self._share % 1 >= self._share:
+        self.calls += 1
+        if self.calls * self._share % 1 >= self._share:
             if self.turn_patience < math.inf:
                 raise SeiTurnError
             self.waited += 1
         return "answer"
 
-    def seconds_until(self, _: int) -> float:
+    def seconds_until(self, requests: int) -> float:
+        self.asked.append(requests)
         return 60.0
+
+
+def requests_of(count: int) -> list[ExportRequest]:
+    return [
+        ExportRequest(report="sprint", scope=Scope(team_id=str(team)), start="2026-01-01", end="2026-01-31")  # type: ignore[arg-type]
+        for team in range(count)
+    ]
 
 
 @pytest.mark.parametrize("share", [0.0001, 0.05, 0.3])
 @pytest.mark.parametrize("scopes", [1, 24, 100])
 def test_a_try_defers_for_the_limit_a_bounded_number_of_times_and_then_waits(share: float, scopes: int) -> None:
-    requests = [
-        ExportRequest(report="sprint", scope=Scope(team_id=str(team)), start="2026-01-01", end="2026-01-31")  # type: ignore[arg-type]
-        for team in range(scopes)
-    ]
     key, state, deferrals = Key(share), BatchState(), 0
-    left = list(requests)
+    left = requests_of(scopes)
     while left:
         turns = Turns(cast("SeiClient", key), state, may_defer=True, vary=lambda low, _: low)
         done = {request.fingerprint for request, _ in turns.map(key.call, left, unfinished=len(left))}
@@ -201,3 +206,18 @@ def test_a_try_defers_for_the_limit_a_bounded_number_of_times_and_then_waits(sha
     assert deferrals <= scopes // TURNS + 3
     if key.waited:
         assert deferrals == scopes // TURNS + 3
+
+
+@pytest.mark.parametrize(("scopes", "fit"), [(6, 6), (25, 25), (100, 25)])
+def test_a_task_resumes_when_its_next_25_requests_fit_somewhat_apart_from_others_and_calls_nothing_until_then(
+    monkeypatch: pytest.MonkeyPatch, scopes: int, fit: int
+) -> None:
+    monkeypatch.setattr("sei_provider.operators._turns.time.time", lambda: 1000.0)
+    for late in (0.0, 2.0):
+        key, state = Key(0.0), BatchState()
+        turns = Turns(cast("SeiClient", key), state, may_defer=True, vary=lambda _, high, late=late: min(late, high))
+        assert list(turns.map(key.call, requests_of(scopes), unfinished=scopes)) == []
+        assert key.asked == [fit]
+        assert state.resume_at == 1000.0 + 60.0 - 3.0 + late, "its process starts in the meantime"
+        assert key.calls <= MAX_WORKERS, "those under way when the first was refused"
+        assert key.turn_patience == math.inf, "other calls of this client wait as before"

@@ -11,12 +11,12 @@ from datetime import date, datetime
 
 from sei_provider.lake.errors import LakeError
 from sei_provider.lake.model import Manifest, Published, Restated, SliceId, SliceKey, Superseded
-from sei_provider.lake.staging.staged_file import StagedFiles
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.tables.layout import object_path
 from sei_provider.lake.tables.ledger import AlreadyPublished
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.schema import TableSchema
+from sei_provider.lake.tables.staged_slices import SlicesInHand
 from sei_provider.lake.tables.team_ids import TeamIds
 
 
@@ -26,7 +26,7 @@ class Batch:
 
     folder: LakePath
     published_at: datetime
-    staged: StagedFiles
+    staged: SlicesInHand
     entries: Mapping[SliceKey, LedgerEntry]
     already: AlreadyPublished
     exports: frozenset[tuple[str, str]]

@@ -16,7 +16,6 @@ from typing import TypeAlias
 import stamina
 
 from sei_provider.lake.columns import TEAM_ID
-from sei_provider.lake.damage import STAGED, damaged_object
 from sei_provider.lake.errors import (
     ConflictError,
     DamagedObjectError,
@@ -27,10 +26,9 @@ from sei_provider.lake.errors import (
 from sei_provider.lake.model import Manifest, Published, SliceId, Superseded, checked_table_name, slice_id
 from sei_provider.lake.periods import in_utc, next_month
 from sei_provider.lake.staging.manifests import mark_published
-from sei_provider.lake.staging.staged_file import StagedFiles
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
-from sei_provider.lake.storage.store import fetch_each, lake_path, locked, require_safe_writes
+from sei_provider.lake.storage.store import lake_path, locked, require_safe_writes
 from sei_provider.lake.tables.batch import Batch
 from sei_provider.lake.tables.column_types import cast_columns, infer_types
 from sei_provider.lake.tables.coverage_summary import refresh_summary
@@ -53,6 +51,7 @@ from sei_provider.lake.tables.plan import (
     within_footer,
 )
 from sei_provider.lake.tables.schema import PERSONAL_DATA, TableSchema
+from sei_provider.lake.tables.staged_slices import UnreadableRowsError, open_slices
 from sei_provider.lake.tables.stored_policy import with_stored_policy
 from sei_provider.lake.tables.stored_schema import read_schema
 from sei_provider.lake.tables.table import Content, Rewritten, Snapshot, commit, snapshot
@@ -137,7 +136,7 @@ def _publish_table(
 ) -> Batch:
     folder = table_folder(root, table)
     with locked(folder), scratch_folder() as scratch:
-        staged, gone, damaged, in_files = _open(slices, scratch)
+        staged, gone, damaged, in_files = open_slices(slices, scratch)
         entries = {key: ledger_entry(file, published_at) for key, file in staged.files.items()}
         already = AlreadyPublished.find(folder, gone)
         exports = {(entry.scope, entry.export_id) for entry in entries.values()} | already.exports
@@ -155,11 +154,23 @@ def _publish_table(
             on=ConflictError, attempts=40, timeout=None, wait_initial=0.05, wait_max=5, wait_jitter=0.5
         ):
             with attempt:
-                while not _is_settled(batch):
+                while not _is_settled_but_for_damage(batch):
                     continue
         if batch.schema is not None:
             refresh_summary(folder, batch.months, batch.schema)
     return batch
+
+
+def _is_settled_but_for_damage(batch: Batch) -> bool:
+    """Return whether the batch is settled; slices of which rows turn out to be unreadable are left out of it."""
+    try:
+        return _is_settled(batch)
+    except UnreadableRowsError as error:
+        errors = batch.staged.leave_out_unreadable()
+        if not errors:
+            raise (error.__cause__ or error) from None
+        batch.unfit |= {slice_key[:2]: found for slice_key, found in errors.items()}
+        return False
 
 
 def _is_settled(batch: Batch) -> bool:
@@ -284,7 +295,7 @@ def _content(
     merged = merge(
         held,
         fresh,
-        current.tables if current else None,
+        current.placed if current else None,
         rows,
         schema=target,
         granularity=str(plan.schema.definition.get("granularity")),
@@ -296,34 +307,6 @@ def _content(
     is_same = current is not None and tuple(merged.ledger) == held and month not in plan.outdated
     of_batch = [lost for lost in merged.superseded if (lost["scope"], lost["export_id"]) in batch.exports]
     return None if is_same else merged, of_batch
-
-
-def _open(
-    slices: Sequence[_Staged], scratch: Path
-) -> tuple[StagedFiles, list[Manifest], dict[tuple[str, str], LakeError], dict[str, frozenset[SliceId]]]:
-    """Open the staged files.
-
-    Returns also the manifests whose slices are gone, the errors of those that are damaged, and all slices of each file
-    that may hold others, by its path.
-    """
-    paths = {str(path): path for _, path in slices}
-    fetched = dict(zip(paths, fetch_each(list(paths.values()), scratch), strict=True))
-    wanted: dict[Path, set[SliceId]] = defaultdict(set)
-    for manifest, path in slices:
-        if file := fetched[str(path)].file:
-            wanted[file].add(slice_id(manifest))
-    opened = StagedFiles(wanted, wanted)
-    gone: list[Manifest] = []
-    damaged: dict[tuple[str, str], LakeError] = {}
-    for manifest, path in slices:
-        file = fetched[str(path)].file
-        if file is None or slice_id(manifest) not in opened.chunks.get(file, {slice_id(manifest)}):
-            gone.append(manifest)
-        elif found := opened.damaged.get(file):
-            error = damaged_object(path, found.__cause__, STAGED)
-            damaged[manifest["scope"], manifest["export_id"] or ""] = error
-    in_files = {path: opened.chunks[each.file] for path, each in fetched.items() if each.file in opened.chunks}
-    return opened, gone, damaged, in_files
 
 
 def _mark_published(done: Sequence[_Staged], in_files: Mapping[str, frozenset[SliceId]]) -> None:

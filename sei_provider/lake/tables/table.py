@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sei_provider.lake.columns import LINEAGE
-from sei_provider.lake.damage import parsing
+from sei_provider.lake.damage import damaged_object, parsing
 from sei_provider.lake.errors import ConflictError, DamagedObjectError, UnknownColumnError, UnknownTableError
 from sei_provider.lake.periods import next_month
 from sei_provider.lake.staging.staged_file import DICTIONARY_BYTES, by_bytes
@@ -37,6 +37,7 @@ from sei_provider.lake.tables.schema import TableSchema
 from sei_provider.lake.tables.stored_schema import fetch_schema, known_table, put_schema
 from sei_provider.lake.tables.teams import read_teams
 
+_PLACED_BY = frozenset({"team_hierarchy", "start_date"})
 _ARROW_SCHEMA = b"ARROW:schema"
 """Footer entry by which Arrow keeps the schema of a table: metadata of fields and time zones."""
 
@@ -66,6 +67,17 @@ class Partition:
                 yield rows
                 del rows
                 release_unused()
+
+    def placed(self, columns: Collection[str]) -> Iterator[pa.Table]:
+        """Yield what `tables` yields; raises `DamagedObjectError` if a row does not tell its team or its period.
+
+        No owner can be found for it, and only another program leaves such rows.
+        """
+        for rows in self.tables(columns):
+            for name in sorted(_PLACED_BY.intersection(columns)):
+                if name not in rows.schema.names or rows[name].null_count:
+                    raise damaged_object(self.path, ValueError(f"it has rows without {name}"))
+            yield rows
 
     def require_castable(self, schema: pa.Schema) -> None:
         """Raise `SchemaError` if a value does not fit the type of its column, because a retype was interrupted."""
