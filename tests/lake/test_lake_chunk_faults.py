@@ -78,6 +78,15 @@ def test_a_person_is_erased_from_a_chunk_and_the_others_stay(bench):
     assert manifests[0]["path"] == manifests[1]["path"]
 
 
+def test_the_manifest_of_a_chunk_without_a_person_tells_where_the_rows_of_the_others_lie(bench, monkeypatch):
+    monkeypatch.setattr(chunk, "_CUT_BYTES", 1)
+    bench.header = "Squad Path,Team,Start_Date,PR_MERGED,Developer"
+    who = {1: "Ada Lovelace", 2: "Alan Turing"}
+    staged_chunk(bench, [finished(bench, f"team:{n}", [f"Eng/{n},{n},{JAN},1,{who[n]}"], age=n) for n in who])
+    lake.erase(bench.lake, ["Ada Lovelace"], hash_key=KEY, erased_at=at(50))
+    assert [(each["rows"], each["row_groups"]) for each in lake.staged(bench.staging).values()] == [(0, []), (1, [0])]
+
+
 def test_a_person_erased_while_a_chunk_is_staged_is_in_none_of_its_slices(bench, monkeypatch):
     load, calls = erased.ErasedPeople.load, []
 

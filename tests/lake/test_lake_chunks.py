@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from chunk_bench import FEB, JAN, finished, left, staged_chunk, teams
@@ -18,6 +19,7 @@ from stores import open_store
 from sei_provider import lake
 from sei_provider.lake import CsvError
 from sei_provider.lake.staging import chunk, month_writer, staged_file
+from sei_provider.lake.staging.staged_writer import StagedRows
 from tests.examples import examples
 
 everywhere = pytest.mark.parametrize("store", STORES, indirect=True)
@@ -52,6 +54,8 @@ def test_row_groups_are_cut_at_months_which_their_statistics_tell(bench):
     assert [group.num_rows for group in groups] == [3] * 5
     told = [group.column(days).statistics for group in groups]
     assert [(each.min, each.max) for each in told] == [(date.fromisoformat(day),) * 2 for day in YEARS[:5]]
+    opened = staged_file.StagedFiles([bench.path(manifest)])
+    assert [sum(map(len, opened.pieces(month=date.fromisoformat(day)))) for day in YEARS[:6]] == [3] * 5 + [0]
 
 
 def test_row_groups_are_cut_at_slices_that_are_not_tiny(bench, monkeypatch):
@@ -157,12 +161,32 @@ def test_a_large_slice_has_a_file_of_its_own(bench, monkeypatch):
     assert left(bench) == set()
 
 
-def test_a_chunk_has_25_slices_at_most(bench):
-    manifests = staged_chunk(bench, teams(bench, 27, [JAN]))
-    assert sorted(Counter(manifest["path"] for manifest in manifests).values()) == [2, 25]
+def rows_with(*others, kind=None, paths=0, file=None):
+    """Return a slice's rows of four columns and some others, of text unless `kind` is their type."""
+    names = ["team", "team_hierarchy", "start_date", "end_date"]
+    schema = pa.schema([*((name, pa.string()) for name in names), *((name, kind or pa.string()) for name in others)])
+    return StagedRows({b"sei.paths": "x" * paths}, schema, 1, {}, 0, file)
 
 
-def test_slices_whose_columns_differ_share_a_file_unless_a_type_does(bench):
+@pytest.mark.parametrize(
+    ("slices", "files"),
+    [
+        ([rows_with("a"), rows_with("b"), rows_with()], [[0, 1, 2]]),
+        ([rows_with("a"), rows_with("a", kind=pa.float64()), rows_with("a")], [[0, 2], [1]]),
+        ([rows_with("a"), rows_with(*"bcdef"), rows_with(*"bcdefg")], [[0, 1, 2]]),
+        ([rows_with("a"), rows_with(*"bcdefgh"), rows_with("b")], [[0, 2], [1]]),
+        ([rows_with(paths=600), rows_with(paths=600), rows_with(paths=300)], [[0, 2], [1]]),
+        ([rows_with(file=Path("large")), rows_with(), rows_with(file=Path("large")), rows_with()], [[0], [1, 3], [2]]),
+        ([rows_with()] * 27, [[*range(25)], [25, 26]]),
+    ],
+    ids=["other columns", "another type", "half the columns", "mostly other columns", "long footers", "large", "many"],
+)
+def test_slices_that_share_a_file_are_small_and_alike(monkeypatch, slices, files):
+    monkeypatch.setattr(chunk, "MAX_FOOTER_BYTES", 1000)
+    assert chunk.gather(slices) == files
+
+
+def test_slices_whose_columns_differ_share_a_file_in_which_the_others_are_null(bench):
     columns = {"Plums": ("plums", "float64")}
     exports = [
         finished(bench, "team:1", [f"Eng/1,1,{JAN},3"], age=1, header="Squad Path,Team,Start_Date,Apples_count"),

@@ -6,6 +6,7 @@ import math
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -192,13 +193,16 @@ def merged(
 @given(
     st.sampled_from(KINDS).flatmap(months_of),
     st.randoms(use_true_random=False),
-    st.sampled_from(["as publish leaves it", "in any order", "erased"]),
+    st.sampled_from(["as publish leaves it", "in any order", "people in any order", "erased"]),
 )
 def test_a_merge_gives_what_a_simple_model_gives(month, random, stored_as) -> None:
     kind, found, count = month
     stored = sorted(with_teams(survivors(found[:count], kind)), key=sort_key)
     if stored_as == "in any order":  # as an older version, or somebody by hand, may have left it
         random.shuffle(stored)
+    elif stored_as == "people in any order":
+        random.shuffle(stored)
+        stored.sort(key=lambda row: sort_key(row)[:4])
     elif stored_as == "erased":
         stored = [row | {"developer": None} if row["developer"] == "a" else row for row in stored]
     held = [ledger_entry(*one, kind) for one in found[:count]]
@@ -252,6 +256,35 @@ def test_a_stored_month_is_sorted_again_only_if_it_is_not_in_order(monkeypatch, 
     rows = [row["team"] for piece in result.pieces() for row in piece.to_pylist()]
     assert rows == [f"Team {number}" for number in range(9)]
     assert sum(added) == sorted_rows
+
+
+@pytest.mark.parametrize("gone", [range(3), range(3, 6), range(6, 8), range(8)], ids=["first", "middle", "last", "all"])
+def test_pieces_of_a_stored_month_of_which_no_row_stays_leave_the_others(tmp_path, gone):
+    found = [_one(number, f"Team {number}", "x", number) for number in range(8)]
+    empty = [
+        (replace(found[n][0], export_id=f"exp_new_{n}", staged_at=NOON + timedelta(hours=1), rows=frozenset()), [])
+        for n in gone
+    ]
+    held = [ledger_entry(*one) for one in found]
+    result = merged(with_teams([row for _, rows in found for row in rows]), held, empty, str(tmp_path))
+    rows = [row["team"] for piece in result.pieces() for row in piece.to_pylist()]
+    assert rows == [f"Team {number}" for number in range(8) if number not in gone]
+
+
+@pytest.mark.parametrize("goes", [True, False], ids=["a part goes", "a part comes"])
+def test_a_figure_that_rows_of_two_slices_add_up_to_is_restated(tmp_path, goes):
+    """Two ranges of a legacy report begin on one day: the longer one is new, or the shorter one has no rows now."""
+    (short, rows), (long, others) = _one(1, "Team", "x", 1), _one(2, "Team", "x", 2)
+    long = replace(long, end=WEEKS[2])
+    empty = replace(short, export_id="exp_3", staged_at=NOON + timedelta(minutes=3), rows=frozenset())
+    before = [(short, rows), (long, others)] if goes else [(short, rows)]
+    held = [ledger_entry(*one, "exact") for one in before]
+    stored = with_teams([row for _, own in before for row in own])
+    result = merged(stored, held, [(empty, []) if goes else (long, others)], str(tmp_path), "exact")
+    assert sum(piece.num_rows for piece in result.pieces()) == (1 if goes else 2)
+    then, now = result.figures
+    told = then.restated_by(now, names_teams=True)
+    assert (told["figures"], told["largest"], told["teams"]) == (1, 0.5, ["Team"])
 
 
 def test_a_month_whose_rows_have_key_columns_only_is_merged_again_once_it_is_over(bench):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -111,3 +112,26 @@ def test_a_chunk_is_staged_while_the_task_waits_for_its_next_file(
 
     monkeypatch.setattr(SeiClient, "download_export", slow_third)
     assert [manifest["error"] for manifest in Task(lake, state=state).run()] == [None] * 3
+
+
+def test_bad_rows_and_raw_copies_of_a_chunk_are_kept_for_each_export(
+    sandbox: SandboxControl, lake: Path, state: TaskState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    download, more = SeiClient.download_export, gzip.compress(b"one cell\n")
+
+    def with_a_bad_row(client: SeiClient, export: Export, file: IO[bytes], **options: Any) -> Any:
+        found = download(client, export, file, **options)
+        if export.id == min(each["id"] for each in sandbox.exports()):
+            file.write(more)
+        return found
+
+    monkeypatch.setattr(SeiClient, "download_export", with_a_bad_row)
+    manifests = Task(lake, state=state, on_bad_value="quarantine", raw_path=str(lake / "raw")).run()
+    assert len({manifest["path"] for manifest in manifests}) == 1
+    assert sorted(manifest.get("quarantined", 0) for manifest in manifests) == [0, 0, 1]
+    (bad,) = (manifest["export_id"] for manifest in manifests if manifest.get("quarantined"))
+    sent = [sandbox.bytes(each["export_id"]) + more * (each["export_id"] == bad) for each in manifests]
+    raw = (lake / "raw" / "sprint_team_monthly" / "2026-01-01_2026-02-28").iterdir()
+    assert sorted(path.read_bytes() for path in raw) == sorted(sent)
+    aside = [path.name for path in (lake / "_quarantine" / "sprint_team_monthly").iterdir()]
+    assert [name.partition("-")[2] for name in aside] == [f"{bad}.parquet"]
