@@ -11,6 +11,8 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from sei_provider.plugin import HEADERS
+
 log = logging.getLogger(__name__)
 
 _Scope = MutableMapping[str, Any]
@@ -47,7 +49,8 @@ def _built() -> _Application:
 
 async def _closed(scope: _Scope, _receive: _Receive, send: _Send) -> None:
     if scope["type"] == "http":
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+        ours = {"Content-Type": "text/plain; charset=utf-8"} | HEADERS
+        headers = [(name.lower().encode(), value.encode()) for name, value in ours.items()]
         await send({"type": "http.response.start", "status": 503, "headers": headers})
         body = b"The coverage page is closed: see the log of the API server.\n"
         await send({"type": "http.response.body", "body": body})

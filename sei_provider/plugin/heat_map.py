@@ -50,6 +50,8 @@ class Cell:
     """Its glyph; where the scopes differ, the number of those that are neither complete nor to date."""
     title: str
     """All of it in words, without the line's name."""
+    gaps: int = 0
+    """Number of its scopes that have a gap, also where their state is not the worst."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +137,12 @@ def cell_of(counts: Mapping[State, int]) -> Cell:
         return Cell(State.MISSING, " ", "nothing known")
     worst = states[-1]
     total = sum(counts.values())
+    gaps = sum(counts.get(state, 0) for state in GAPS)
     if len(states) == 1:
-        return Cell(worst, GLYPHS[worst], NAMES[worst] if total == 1 else f"all {total:,} {NAMES[worst]}")
+        return Cell(worst, GLYPHS[worst], NAMES[worst] if total == 1 else f"all {total:,} {NAMES[worst]}", gaps)
     rest = sum(counts.get(state, 0) for state in State if state > State.TO_DATE)
-    return Cell(
-        worst, str(rest) if rest else GLYPHS[worst], counts_in_words({state: counts[state] for state in states})
-    )
+    title = counts_in_words({state: counts[state] for state in states})
+    return Cell(worst, str(rest) if rest else GLYPHS[worst], title, gaps)
 
 
 class _Part(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -15,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sei_provider.api.reports import REPORTS
 from sei_provider.lake.periods import period_end, previous_month
-from sei_provider.lake.tables.coverage_grid import CoverageGrid, State, coverage_grid
+from sei_provider.lake.tables.coverage_grid import CoverageGrid, State
 from sei_provider.lake.tables.coverage_summary import CoverageSummary
 from sei_provider.plugin.asset_events import MonthPublished, newest_by_month, read_events
 from sei_provider.plugin.heat_map import GAPS, GLYPHS, NAMES, NO_GAPS, Filter, cell_of, heat_map, matching, name_of
@@ -23,13 +24,24 @@ from sei_provider.plugin.lake_reader import LakeReader
 
 MONTHS = 12
 """Months that are shown unless a person asks for others."""
+MOST_MONTHS = 120
+"""Months that one page shows at most."""
+FIRST_MONTH, LAST_MONTH = date(1900, 1, 1), date(2999, 12, 1)
+"""Months that a person may ask for."""
 MAX_TEAMS = 1000
 """Teams that the form is filled in with."""
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, and those that turn the direction of all text behind them. Joiners stay: names need them."""
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
     """Return a page as HTML, in which every value is escaped."""
     return _environment().get_template(template).render(values)
+
+
+def seen(text: object) -> str:
+    """Return a name that others chose with its characters that steer a screen, or the direction of text, escaped."""
+    return _STEERING.sub(lambda char: char[0].encode("unicode_escape").decode(), str(text))
 
 
 def tables_page(today: date) -> dict[str, Any]:
@@ -39,8 +51,7 @@ def tables_page(today: date) -> dict[str, Any]:
     shown = [_months_before(today, ago) for ago in reversed(range(MONTHS))]
     lines = []
     for table in names:
-        summary = reader.summary(table)
-        grid = coverage_grid(summary, today=today) if summary else None
+        _, grid = reader.coverage(table, today)
         told = _by_month(table, grid, events)
         lines.append(
             {
@@ -56,12 +67,9 @@ def tables_page(today: date) -> dict[str, Any]:
 def table_page(table: str, wanted: Filter, today: date) -> dict[str, Any]:
     """Return the values of the heat map of one table."""
     reader, events = LakeReader.open(), newest_by_month(read_events())
-    summary = reader.summary(table)
-    grid = coverage_grid(summary, today=today) if summary else None
+    summary, grid = reader.coverage(table, today)
     told = _by_month(table, grid, events)
-    if wanted.first == date.min:
-        last = min(wanted.last, today)
-        wanted = replace(wanted, first=_months_before(last, MONTHS - 1))
+    wanted = replace(wanted, first=_first_shown(wanted, max(told, default=today), today))
     values = _common(reader) | {
         "table": table,
         "wanted": wanted,
@@ -83,8 +91,7 @@ def table_page(table: str, wanted: Filter, today: date) -> dict[str, Any]:
 def cell_page(table: str, scope: str, month: date, today: date) -> dict[str, Any]:
     """Return what is known of one month of one scope."""
     reader, events = LakeReader.open(), read_events()
-    summary = reader.summary(table, details=True)
-    grid = coverage_grid(summary, today=today) if summary else None
+    summary, grid = reader.coverage(table, today, details=True)
     state, name = _state(grid, scope, month)
     of_month = [event for event in events if (event.table, event.month) == (table, month)]
     dags = {event.run_id: event.dag_id for event in of_month}
@@ -105,8 +112,7 @@ def cell_page(table: str, scope: str, month: date, today: date) -> dict[str, Any
 def fill_page(table: str, month: date, scope: str, wanted: Filter, today: date) -> dict[str, Any]:
     """Return the values of the form of `sei_backfill`: the report of the table, its month, and the scopes with gaps."""
     reader = LakeReader.open()
-    summary = reader.summary(table)
-    grid = coverage_grid(summary, today=today) if summary else None
+    summary, grid = reader.coverage(table, today)
     scopes = [scope] if scope else _with_gaps(grid, month, wanted)
     exported = [name for name, report in REPORTS.items() if not report.legacy]
     report = summary.report if summary else next((name for name in exported if table.startswith(name)), "")
@@ -117,6 +123,7 @@ def fill_page(table: str, month: date, scope: str, wanted: Filter, today: date) 
         "reports": [(name, name == report) for name in exported],
         "is_export": report in exported,
         "gap": not scope or _state(grid, scope, month)[0] not in NO_GAPS,
+        "no_gap": grid is not None and not scopes,
         "report": report,
         "teams": [_as_argument(each) for each in scopes[:MAX_TEAMS]],
         "left_out": max(0, len(scopes) - MAX_TEAMS),
@@ -190,6 +197,16 @@ def _as_argument(scope: str) -> str:
     return name if kind == "team" else json.dumps({"orgTreeName": name}, ensure_ascii=False)
 
 
+def _first_shown(wanted: Filter, newest: date, today: date) -> date:
+    """Return the first month of a heat map: the one asked for, as far as that is not too many months.
+
+    `newest` is the newest month that anything is known of.
+    """
+    if wanted.first == date.min:
+        return max(FIRST_MONTH, _months_before(min(wanted.last, today), MONTHS - 1))
+    return max(wanted.first, _months_before(min(wanted.last, max(newest, today)), MOST_MONTHS - 1))
+
+
 def _months_before(day: date, months: int) -> date:
     month = day.replace(day=1)
     for _ in range(months):
@@ -199,7 +216,7 @@ def _months_before(day: date, months: int) -> date:
 
 def _common(reader: LakeReader) -> dict[str, Any]:
     legend = [(state, GLYPHS[state], NAMES[state]) for state in State]
-    return {"trouble": reader.trouble, "lake": str(reader.root) if reader.root is not None else "", "legend": legend}
+    return {"trouble": reader.trouble, "lake": reader.place, "legend": legend}
 
 
 @cache
@@ -208,5 +225,6 @@ def _environment() -> Environment:
         loader=PackageLoader("sei_provider.plugin"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["query"] = lambda values: urlencode({key: value for key, value in values.items() if value})
-    environment.globals.update(names=NAMES, gaps=GAPS)
+    environment.filters["seen"] = seen
+    environment.globals["names"] = NAMES
     return environment

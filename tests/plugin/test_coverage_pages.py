@@ -93,6 +93,54 @@ def test_the_teams_below_one_are_summed_up_and_lead_to_it(page: TestClient, lake
     assert "Ops" not in below
 
 
+@pytest.mark.parametrize("worse", ["quarantined", "stale"])
+def test_a_summed_cell_leads_to_the_form_of_its_gaps_also_where_another_state_is_worse(
+    page: TestClient, lake: Path, worse: str
+) -> None:
+    old = {"seen_at": PUBLISHED - timedelta(days=9)} if worse == "stale" else {"quarantined": 3}
+    put(
+        lake,
+        [
+            cell("team:1", path="Eng/A/1", complete=False),
+            cell("team:2", path="Eng/A/2", **old),
+            cell("team:3", path="Ops/B", **old),
+            cell("team:4", path="Ops/C"),
+        ],
+    )
+    text = page.get("/table", params={"table": TABLE, "first": "2026-01", "last": "2026-01"}).text
+    for line, counts in (("All", f"1 complete, 1 partly, 2 {worse}"), ("Eng", f"1 partly, 1 {worse}")):
+        assert f"{line}, 2026-01: {counts}. Fill the gaps" in titles(text)
+    assert f"Ops, 2026-01: 1 complete, 1 {worse}" in titles(text)
+    links = [unescape(each) for each in re.findall(r'href="(fill\?[^"]*)"', text)]
+    assert [teams(page.get("/" + link).text) for link in links] == [["1"], ["1"]]
+
+
+def test_a_line_of_no_scope_leads_to_no_form(page: TestClient, lake: Path) -> None:
+    put(lake, [cell("team:1", path="Eng/A", complete=False)])
+    text = page.get("/table", params={"table": TABLE, "first": "2026-01", "q": "nothing like it"}).text
+    assert "All, 2026-01: nothing known" in titles(text)
+    assert "fill?" not in text
+
+
+def test_a_form_for_no_gap_says_that_it_is_for_every_night(page: TestClient, lake: Path) -> None:
+    put(lake, [cell("team:1", path="Eng/A")])
+    said = "No scope is known to have a gap in this month"
+    assert said in page.get("/fill", params={"table": TABLE, "month": "2026-01"}).text
+    assert said not in page.get("/fill", params={"table": TABLE, "month": "2026-01", "scope": "team:1"}).text
+
+
+def test_characters_that_steer_the_screen_are_shown_escaped_and_joiners_as_they_are(
+    page: TestClient, lake: Path
+) -> None:
+    name = "Eng/\u202eA\x07\u2066\u200dB"
+    put(lake, [cell("team:1", path=name), cell("team:2", path="Eng/C")])
+    for address in ("/table", "/cell"):
+        asked = {"table": TABLE, "by": "scope", "first": "2026-01", "scope": "team:1", "month": "2026-01"}
+        text = page.get(address, params=asked).text
+        assert "Eng/\\u202eA\\x07\\u2066\u200dB" in text
+        assert not set(text) & {"\u202e", "\x07", "\u2066"}
+
+
 def test_a_part_of_a_name_finds_its_scopes_in_any_case(page: TestClient, lake: Path) -> None:
     put(lake, ALL_STATES)
     text = page.get("/table", params={"table": TABLE, "q": "eNg/c"}).text

@@ -14,6 +14,7 @@ from airflow.api_fastapi.core_api.security import get_user
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from sei_provider.plugin import HEADERS
 from sei_provider.plugin.coverage_plugin import LazyApplication, SeiPlugin
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -78,6 +79,7 @@ def test_without_what_guards_it_the_page_is_closed(monkeypatch: pytest.MonkeyPat
         reply = client.get(route)
         assert reply.status_code == 503
         assert reply.text == "The coverage page is closed: see the log of the API server.\n"
+        assert {name: reply.headers.get(name) for name in HEADERS} == HEADERS
 
 
 def test_pages_allow_nothing_from_elsewhere_and_no_inline_script(page: TestClient, lake: Path):
