@@ -25,7 +25,7 @@ PYTEST := python -m pytest --numprocesses 3 --dist loadgroup
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down check test lint slow chaos fuzz faults test-oldest test-lowest test-matrix browser distributed requests \
+.PHONY: help demo up down check test lint style slow chaos fuzz faults test-oldest test-lowest test-matrix browser distributed requests \
 	nightly waiting trace arrows parse-time bench-lake docs package constraints upgrade clean
 
 help:
@@ -83,16 +83,25 @@ bench-lake: $(READY)
 	$(if $(AGAINST),,$(BIN)/python -m bench.store_calls)
 
 # The loop of work: of the generated cases a quarter; `make test` tries them all.
-check: lint
-	SEI_EXAMPLES_PART=4 $(BIN)/$(PYTEST) $(LIBRARY_PART)
+check: style
+	$(call with_types,SEI_EXAMPLES_PART=4 $(BIN)/$(PYTEST) $(LIBRARY_PART))
 
-test: lint
-	$(BIN)/$(PYTEST)
+test: style
+	$(call with_types,$(BIN)/$(PYTEST))
 
-lint: $(READY)
+lint: style
+	$(MYPY)
+
+style: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy sei_provider dev bench
+
+MYPY := $(BIN)/mypy sei_provider dev bench
+# Runs a command of the shell with mypy beside it, which without its cache keeps one core busy for a minute. What mypy
+# says comes after all that the command prints; either of them fails the target.
+with_types = @echo '$(1)'; said=$$(mktemp); $(MYPY) > $$said 2>&1 & mypy=$$!; \
+	$(1); failed=$$?; \
+	wait $$mypy || failed=1; echo '$(MYPY)'; cat $$said; rm $$said; exit $$failed
 
 arrows: $(READY)
 	$(BIN)/python -m dev.arrows
