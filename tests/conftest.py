@@ -19,10 +19,15 @@ from tests import azurite
 from tests.examples import is_fuzzing
 from tests.plain_http import NO_AUTHORITIES
 
-REAL_AIRFLOW = {"whole", "airflow", "stack", "chaos", "night"}
-"""Fixtures that start Airflow's processes."""
-AIRFLOW_DATABASE = "sei_airflow_database"
-"""Fixture that makes a database for Airflow in the test's own process; one worker makes it once."""
+GROUPS = {
+    "whole": "airflow",
+    "stack": "airflow",
+    "chaos": "airflow",
+    "airflow": "triggerers",
+    "sei_airflow_database": "database",
+}
+"""The fixtures that start Airflow's processes or make it a database, and the group of their tests: one worker runs a
+group, so that each is there once."""
 REAL_AIRFLOW_SECONDS = 900
 """Time limit of a test with a real Airflow; the first of a session starts it."""
 
@@ -45,16 +50,15 @@ def pytest_configure() -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Group what needs a real Airflow on one xdist worker, and mark every test of a `fuzz_*.py`.
+    """Group what needs an Airflow on one xdist worker, and mark every test of a `fuzz_*.py`.
 
     It must happen before `pytest_collection_modifyitems`, in which xdist reads the groups.
     """
-    fixtures = set(getattr(item, "fixturenames", ()))
-    if AIRFLOW_DATABASE in fixtures:
-        item.add_marker(pytest.mark.xdist_group(AIRFLOW_DATABASE))
-        item.add_marker(pytest.mark.timeout(REAL_AIRFLOW_SECONDS))
-    if REAL_AIRFLOW & fixtures:
-        item.add_marker(pytest.mark.xdist_group("airflow"))
+    groups = {GROUPS[name] for name in getattr(item, "fixturenames", ()) if name in GROUPS}
+    if item.path.parent.name == "browser":  # each of its tests looks at an Airflow
+        groups = {"airflow"}
+    for group in sorted(groups):
+        item.add_marker(pytest.mark.xdist_group(group))
         item.add_marker(pytest.mark.timeout(REAL_AIRFLOW_SECONDS))
     if item.path.name.startswith("fuzz_"):
         item.add_marker(pytest.mark.fuzz)

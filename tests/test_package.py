@@ -65,6 +65,7 @@ def test_a_circle_is_told_but_not_one_of_types_alone(tmp_path: Path) -> None:
     assert [line.partition(":")[0] for line in cycles(read_imports(tmp_path, ["dev"]))] == ["modules in a circle"]
 
 
+@pytest.mark.xdist_group("modules_after")  # whose answers one worker keeps
 @pytest.mark.parametrize("dag", ["sei_nightly", "sei_history", "sei_scorecard"])
 def test_reading_an_example_dag_loads_nothing_heavy(dag: str) -> None:
     bare = modules_after("from airflow.sdk import DAG, BaseHook, BaseOperator, task")  # brings httpx itself

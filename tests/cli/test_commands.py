@@ -26,6 +26,8 @@ from sei_provider.testing import connect
 from tests.operators.conftest import Task
 from tests.operators.test_publish_and_check import publish
 
+pytestmark = pytest.mark.xdist_group("warm")
+"""One worker has all of them, so that Airflow's command line is imported once."""
 SETTINGS = {"api_key": "sandbox", "org_identifier": "acme", "project_identifier": "web"}
 
 

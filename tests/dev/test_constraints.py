@@ -61,10 +61,10 @@ def _check(requirements: list[str], file: Path) -> None:
         assert requirement.specifier.contains(pins[name][0]), f"{requirement} against {pins[name][0]}"
 
 
-@pytest.mark.parametrize("airflow", FILES)
-def test_every_requirement_is_pinned_to_a_version_that_it_allows_with_its_hashes(airflow: str) -> None:
-    _check(_asked(), FILES[airflow])
-    assert _pins(FILES[airflow])["apache-airflow"][0] == airflow
+@pytest.mark.parametrize("version", FILES)
+def test_every_requirement_is_pinned_to_a_version_that_it_allows_with_its_hashes(version: str) -> None:
+    _check(_asked(), FILES[version])
+    assert _pins(FILES[version])["apache-airflow"][0] == version
 
 
 def test_what_builds_and_what_the_image_holds_are_of_the_same_versions_and_hashes() -> None:
@@ -83,9 +83,9 @@ def test_there_is_a_file_for_every_version_of_the_makefile() -> None:
     assert sorted(" ".join(versions).split()) == sorted(FILES)
 
 
-@pytest.mark.parametrize("airflow", FILES)
-def test_pip_is_pinned_and_the_project_itself_is_not_listed(airflow: str) -> None:
-    pins = _pins(FILES[airflow])
+@pytest.mark.parametrize("version", FILES)
+def test_pip_is_pinned_and_the_project_itself_is_not_listed(version: str) -> None:
+    pins = _pins(FILES[version])
     assert "pip" in pins
     assert "airflow-provider-sei" not in pins
 
