@@ -223,7 +223,8 @@ SLICE = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=examples(5), deadline=None)
+@pytest.mark.fuzz
+@settings(max_examples=examples(5, costly=50), deadline=None)
 @given(slices=st.lists(SLICE, min_size=2, max_size=6), kept=st.booleans(), cut=st.sampled_from([1, 256 << 10]))
 def test_a_chunk_gives_the_table_that_files_of_one_slice_give(tmp_path_factory, slices, kept, cut):
     """The judge stages each slice by itself."""

@@ -313,6 +313,7 @@ def _table(rows: list[tuple[Any, ...]]) -> pa.Table:
     )
 
 
+@pytest.mark.fuzz
 @settings(max_examples=examples(60))
 @given(tables)
 @example([])
@@ -328,6 +329,7 @@ def test_distinct_combinations_and_order_are_python_s(rows) -> None:
     assert ranks == [sorted(set(keys)).index(key) for key in keys]
 
 
+@pytest.mark.fuzz
 @settings(max_examples=examples(60))
 @given(st.lists(tables, max_size=4))
 def test_a_key_is_the_same_in_all_pieces(pieces) -> None:
