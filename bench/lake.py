@@ -215,16 +215,15 @@ def scan(folder: Path, _target: Path) -> int:
 
 STEPS = {**ENGINES, "stage many": stage_many, "publish one": publish, "publish many": publish, "scan": scan}
 WARM = {
-    "sei_provider.lake": "import sei_provider.lake.staging.stage, pandas",
-    "publish one": "import sei_provider.lake.tables.publish, pandas",
-    "publish many": "import sei_provider.lake.tables.publish, pandas",
+    "sei_provider.lake": "import sei_provider.lake.staging.stage",
+    "publish one": "import sei_provider.lake.tables.publish",
+    "publish many": "import sei_provider.lake.tables.publish",
     "pandas": "import pandas, pyarrow.parquet",
     "Polars": "import polars",
     "DuckDB": "import duckdb",
     "scan": "import pyarrow.dataset",
 }
-"""Imported before the clock starts: with PYTHONDONTWRITEBYTECODE set they would be compiled within it. pandas for ours
-too, since pyarrow imports it, where it is installed, as soon as it makes an array of Python values."""
+"""Imported before the clock starts: with PYTHONDONTWRITEBYTECODE set they would be compiled within it."""
 
 
 def measured(name: str, source: Path, target: Path, tree: Path | None = None) -> Measured:

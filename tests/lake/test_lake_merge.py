@@ -17,12 +17,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ownership_model import Entry, OwnerRule, Row
 
+from sei_provider.lake.distinct import distinct
 from sei_provider.lake.tables import external_sort
 from sei_provider.lake.tables.hierarchy import depths_and_leaves
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import Merged, merge
 from sei_provider.lake.tables.ownership import RowPlace, with_names
-from sei_provider.lake.tables.row_keys import RowKeys, dense_ranks, distinct, in_order
+from sei_provider.lake.tables.row_keys import RowKeys, dense_ranks, in_order
 from tests.examples import examples
 
 JAN = date(2026, 1, 1)

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sei_provider.lake.arrow_values import empty_table
 from sei_provider.lake.bounds import MAX_FOOTER_BYTES
 from sei_provider.lake.staging.manifests import STAGED_FORMAT
 from sei_provider.lake.staging.month_writer import Month, by_month, month_order, parquet_writer
@@ -76,7 +77,7 @@ def read_chunk(file: Path) -> list[StagedRows]:
     """Read all slices of a chunk."""
     with pq.ParquetFile(file) as data:
         chunk = json.loads(data.metadata.metadata[CHUNK_KEY])
-        rows = data.read() if data.num_row_groups else data.schema_arrow.empty_table()
+        rows = data.read() if data.num_row_groups else empty_table(data.schema_arrow)
     found = []
     for one in chunk["slices"]:
         columns = chunk["columns"][one["columns"]]

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
+from sei_provider.lake.arrow_values import EMPTY_TEXT, empty_batch, to_array, to_scalar
 from sei_provider.lake.bounds import MAX_COLUMNS
 from sei_provider.lake.column_mapping import ColumnMapping
 from sei_provider.lake.columns import NULL_NUMBER, Column, arrow_type
@@ -105,7 +106,8 @@ class CsvReader:
             )
         except pa.ArrowInvalid:  # its message quotes the row, which may name a person (CONTRACT row 27)
             return None
-        (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
+        batches = table.combine_chunks().to_batches()
+        batch = batches[0] if batches else empty_batch(table.schema)
         arrays = [_empty_as_null(array) if pa.types.is_string(array.type) else array for array in batch.columns]
         rows = pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
         return rows if self._fits(rows) else None
@@ -125,7 +127,7 @@ class CsvReader:
             return True
         last = starts = rows["start_date"]
         if self._slice.dates_rows:
-            last = starts = pc.coalesce(starts, pa.scalar(self._slice.start, pa.date32()))
+            last = starts = pc.coalesce(starts, to_scalar(self._slice.start, pa.date32()))
         if self._slice.granularity == "sprint" and "end_date" in rows.schema.names:
             last = pc.coalesce(rows["end_date"], starts)
         return not starts.null_count and bool(
@@ -145,7 +147,7 @@ class CsvReader:
         cells = zip(*rows, strict=True) if rows else ((),) * len(self.columns)
         return pa.RecordBatch.from_arrays(
             [
-                pa.array(convert(values, column.type), arrow_type(column))
+                to_array(convert(values, column.type), arrow_type(column))
                 for values, column in zip(cells, self.columns, strict=True)
             ],
             names=self._names,
@@ -184,5 +186,5 @@ def _between(days: pa.Date32Array, first: int, last: int) -> bool:
 
 def _empty_as_null(text: pa.StringArray) -> pa.StringArray:
     # The same bytes under a mask: `if_else` would copy them, which takes a tenth of the time that staging takes.
-    _, mask = pc.not_equal(text, "").buffers()
+    _, mask = pc.not_equal(text, EMPTY_TEXT).buffers()
     return pa.Array.from_buffers(text.type, len(text), [mask, *text.buffers()[1:]])

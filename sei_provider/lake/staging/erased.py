@@ -20,6 +20,7 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.arrow_values import NO_TEXT, to_array
 from sei_provider.lake.columns import DIMENSIONS, LINEAGE, personal_columns
 from sei_provider.lake.errors import PersonalDataError
 from sei_provider.lake.personal_key import key_fingerprint
@@ -183,12 +184,12 @@ def without(rows: _Rows, report: str, match: Callable[[str], bool]) -> _Rows:
         found = [text for text in pc.unique(rows[name]).to_pylist() if text and match(text)]
         if not found:
             continue
-        theirs = pc.is_in(rows[name], value_set=pa.array(found, pa.string()))
+        theirs = pc.is_in(rows[name], value_set=to_array(found, pa.string()))
         if name in own:
             rows = rows.filter(pc.invert(theirs))
         else:
             index = rows.schema.get_field_index(name)
-            emptied = pc.if_else(theirs, pa.scalar(None, pa.string()), rows[name])
+            emptied = pc.if_else(theirs, NO_TEXT, rows[name])
             rows = rows.set_column(index, rows.schema.field(index), emptied)
     return rows
 
@@ -199,9 +200,9 @@ def _without_in_paths(rows: _Rows, match: Callable[[str], bool]) -> _Rows:
     changed = {path: other for path, other in renamed.items() if other != path}
     if not changed:
         return rows
-    own = pa.array([path for path in changed if is_last_of(path, match)], pa.string())
+    own = to_array((path for path in changed if is_last_of(path, match)), pa.string())
     found = [changed.get(path, path) for path in paths.to_pylist()]
-    rest = rows.set_column(index, rows.schema.field(index), pa.array(found, pa.string()))
+    rest = rows.set_column(index, rows.schema.field(index), to_array(found, pa.string()))
     return rest.filter(pc.invert(pc.is_in(paths, value_set=own)))
 
 

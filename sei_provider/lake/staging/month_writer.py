@@ -12,11 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from sei_provider.lake.arrow_values import to_scalar
 from sei_provider.lake.staging.staged_file import DICTIONARY_BYTES, row_group_bytes
 
 Month: TypeAlias = date | None
 """First day of a month; None for rows without a first day."""
 
+_1, _12 = (to_scalar(number, pa.int64()) for number in (1, 12))
 _FEW_BYTES = 64 << 10
 ALONE_BYTES = 64 * (1 << 20) // 25
 """Size in memory from which a slice is a file of its own: a chunk of 25 smaller ones has 64 MB at most."""
@@ -42,7 +44,7 @@ def parquet_writer(file: Path, schema: pa.Schema, size: int) -> pq.ParquetWriter
 def by_month(rows: pa.Table) -> Iterator[tuple[Month, pa.Table]]:
     """Split rows by the month of their first day, months in order. A part does not keep the memory of the others."""
     days = rows["start_date"].combine_chunks()
-    months = pc.add(pc.multiply(pc.year(days), 12), pc.subtract(pc.month(days), 1))
+    months = pc.add(pc.multiply(pc.year(days), _12), pc.subtract(pc.month(days), _1))
     counts = {count["values"]: count["counts"] for count in pc.value_counts(months).to_pylist()}
     order, first = pc.sort_indices(months), 0  # stable, null last
     for number in sorted(counts, key=lambda number: (number is None, number)):

@@ -15,7 +15,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sei_provider.lake.arrow_values import to_table
 from sei_provider.lake.model import ALL_TREES, Manifest, TreeTeam, checked_table_name
+from sei_provider.lake.parquet import read_rows
 from sei_provider.lake.periods import in_utc
 from sei_provider.lake.staging.manifests import write_manifest
 from sei_provider.lake.storage.backend import LakePath
@@ -89,7 +91,7 @@ def stage_teams(
     folder = lake_path(folder)
     require_safe_writes(folder, single_writer=single_writer)
     started_at, read_at = in_utc(started_at, "started_at"), in_utc(read_at, "read_at")
-    rows = pa.Table.from_pylist([asdict(team) for team in teams], schema=TEAM_FIELDS)
+    rows = to_table(map(asdict, teams), TEAM_FIELDS)
     reading = {
         "read_at": read_at.isoformat(),
         "started_at": started_at.isoformat(),
@@ -120,7 +122,7 @@ def stage_teams(
 
 def load_reading(file: Path) -> TreeReading:
     """Read what `stage_teams` put, from a local file."""
-    rows = pq.read_table(file)
+    rows = read_rows(file)
     reading = json.loads(rows.schema.metadata[_READING_KEY])
     return TreeReading(
         [TreeTeam(**row) for row in rows.to_pylist()],

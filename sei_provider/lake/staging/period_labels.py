@@ -13,6 +13,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.arrow_values import to_array
 from sei_provider.lake.errors import CsvError, LabelError
 from sei_provider.lake.header_words import is_plain_header
 from sei_provider.lake.model import Slice
@@ -55,7 +56,7 @@ class PeriodLabels:
         undated = labels.filter(pc.is_null(starts))
         periods = {label: self._period(label) for label in pc.unique(undated).to_pylist()}
         read = [periods.get(label, (None, None)) for label in labels.to_pylist()]
-        first, last = (pa.array([days[side] for days in read], pa.date32()) for side in (0, 1))
+        first, last = (to_array([days[side] for days in read], pa.date32()) for side in (0, 1))
         return {
             "start_date": pc.coalesce(starts, first),
             "end_date": pc.if_else(pc.is_null(starts), pc.coalesce(ends, last), ends),

@@ -17,6 +17,7 @@ from typing import Literal, TypeAlias, get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.arrow_values import to_array
 from sei_provider.lake.columns import (
     DIMENSIONS,
     NULL_NUMBER,
@@ -193,7 +194,7 @@ class FileColumns:
         columns = dict(zip(rows.schema.names, rows.columns, strict=True))
         for name in names:
             coded = columns[name].dictionary_encode()
-            hashes = pa.array([self.privacy.hash(text) for text in coded.dictionary.to_pylist()], pa.string())
+            hashes = to_array(map(self.privacy.hash, coded.dictionary.to_pylist()), pa.string())
             columns[name] = hashes.take(coded.indices)
         return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 

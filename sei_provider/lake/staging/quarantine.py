@@ -13,6 +13,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sei_provider.lake.arrow_values import to_array, to_table
 from sei_provider.lake.bounds import MAX_HIERARCHY_CHARS, MAX_ROWS_ASIDE
 from sei_provider.lake.errors import CsvError, TooManyError
 from sei_provider.lake.model import Slice
@@ -112,7 +113,7 @@ class Quarantine:
     def _flush(self) -> None:
         if self._waiting:
             lineage = {"scope": self._slice.scope, "export_id": self._export_id}
-            self._writer.write_table(pa.Table.from_pylist([{**row, **lineage} for row in self._waiting], SCHEMA))
+            self._writer.write_table(to_table(({**row, **lineage} for row in self._waiting), SCHEMA))
             self._waiting = []
             self._waiting_characters = 0
 
@@ -126,7 +127,7 @@ def unnamed(rows: pa.Table, match: Callable[[str], bool]) -> pa.Array:
         return any(match(cell) for cell in (text, *cells) if isinstance(cell, str))
 
     pairs = zip(rows["text"].to_pylist(), rows["row"].to_pylist(), strict=True)
-    return pa.array([not is_named(text, row) for text, row in pairs], pa.bool_())
+    return to_array((not is_named(text, row) for text, row in pairs), pa.bool_())
 
 
 def _put_aside(record: Record, fault: CsvError, file: FileColumns) -> Mapping[str, object]:

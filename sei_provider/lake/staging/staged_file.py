@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sei_provider.lake.arrow_values import to_array, to_scalar
 from sei_provider.lake.columns import LINEAGE, Column, arrow_type
 from sei_provider.lake.damage import STAGED, parsing
 from sei_provider.lake.errors import DamagedObjectError
@@ -34,6 +35,7 @@ DICTIONARY_BYTES = 128 << 10
 """Limit of a column's dictionary in a row group; beyond it values are written plain. A dictionary of a million names
 takes a fifth of the time to write and saves nothing."""
 
+_LINEAGE_TYPES = (pa.string(), pa.string(), pa.timestamp("us", "UTC"), pa.string())
 _KEPT_BYTES = 32 << 20
 _SMALL_BYTES = 1 << 20
 _ARRAY_BYTES = 1 << 10
@@ -296,9 +298,12 @@ def _joined(parts: Sequence[tuple[StagedFile, pa.Table]]) -> pa.Table:
     """Concatenate rows of files, with null for a column that one lacks, and append the lineage columns."""
     tables = pa.concat_tables([part for _, part in parts], promote_options="default")
     rows = tables.combine_chunks().replace_schema_metadata()
-    file_of_row = pa.concat_arrays([pa.repeat(number, len(part)) for number, (_, part) in enumerate(parts)])
-    for name, values in zip(LINEAGE, zip(*(file.lineage for file, _ in parts), strict=True), strict=True):
-        rows = rows.append_column(name, pa.array(values).take(file_of_row))
+    numbers = (to_scalar(number, pa.int32()) for number in range(len(parts)))
+    counted = zip(numbers, parts, strict=True)
+    file_of_row = pa.concat_arrays([pa.repeat(number, len(part)) for number, (_, part) in counted])
+    lineage = zip(*(file.lineage for file, _ in parts), strict=True)
+    for name, kind, values in zip(LINEAGE, _LINEAGE_TYPES, lineage, strict=True):
+        rows = rows.append_column(name, to_array(values, kind).take(file_of_row))
     return rows
 
 

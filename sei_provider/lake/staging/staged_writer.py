@@ -13,8 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.arrow_values import EMPTY_TEXT, to_scalar
 from sei_provider.lake.bounds import MAX_FOOTER_BYTES, MAX_HIERARCHY_CHARS, MAX_HIERARCHY_LEVELS
 from sei_provider.lake.columns import LABELLED, Column, arrow_type
+from sei_provider.lake.distinct import distinct
 from sei_provider.lake.errors import TooManyError
 from sei_provider.lake.model import Slice
 from sei_provider.lake.periods import sprint_name
@@ -39,7 +41,7 @@ def _completed(batch: pa.RecordBatch, schema: pa.Schema, slice_: Slice, root: st
     team = arrays["team"]
     # The owner rule needs a path in every row. Without any hierarchy the scope is the root, because teams of two scopes
     # may have one name; beside rows with a hierarchy, a team without one is a root itself.
-    path = pc.binary_join_element_wise(pa.scalar(root), team, "")
+    path = pc.binary_join_element_wise(to_scalar(root, pa.string()), team, EMPTY_TEXT)
     arrays["team_hierarchy"] = pc.coalesce(arrays["team_hierarchy"], path) if "team_hierarchy" in arrays else path
     if slice_.report in LABELLED:
         arrays |= labels.dates(arrays)
@@ -51,7 +53,7 @@ def _completed(batch: pa.RecordBatch, schema: pa.Schema, slice_: Slice, root: st
 
 def _dates(arrays: Mapping[str, pa.Array], slice_: Slice) -> dict[str, pa.Array]:
     """Return the date columns of a batch, in which rows without a first day have the range of the request."""
-    start, end = (pa.repeat(pa.scalar(day, pa.date32()), len(arrays["team"])) for day in slice_.range.values())
+    start, end = (pa.repeat(to_scalar(day, pa.date32()), len(arrays["team"])) for day in slice_.range.values())
     if slice_.replace_exact_range:
         return {"start_date": start, "end_date": end}
     none = pa.nulls(len(start), pa.date32())
@@ -211,6 +213,5 @@ def _too_many(teams: int, size: int) -> TooManyError:
 
 
 def _distinct(table: pa.Table, names: Sequence[str]) -> set[tuple[Any, ...]]:
-    found = table.select(names).group_by(names).aggregate([])
-    columns = (found[name].cast(pa.string()).to_pylist() for name in names)
-    return set(zip(*columns, strict=True))
+    _, found = distinct(table, names)
+    return set(zip(*(column.cast(pa.string()).to_pylist() for column in found.columns), strict=True))

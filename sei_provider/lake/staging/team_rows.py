@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.distinct import factorize
 from sei_provider.lake.errors import CsvError
 from sei_provider.lake.model import Slice
 
@@ -27,10 +28,10 @@ class TeamRows:
         if not self._is_checked:
             return
         names = [name for name in self._names if name in rows.schema.names]
-        found = rows.select(names).group_by(names).aggregate([([], "count_all")])
+        codes, found = factorize(rows, names)
         if len(found) < len(rows):
-            raise _several(pc.max(found["count_all"]).as_py())
-        self._hashes.extend(map(hash, zip(*(found[name].to_pylist() for name in names), strict=True)))
+            raise _several(pc.max(codes.value_counts().field(1)).as_py())
+        self._hashes.extend(map(hash, found))
 
     def check(self) -> None:
         """Compare all rows that were added. Raises `CsvError` if two are of one team and period."""

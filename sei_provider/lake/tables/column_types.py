@@ -5,7 +5,7 @@ A schema and the staged slices give a wider schema, or an error for a slice. Not
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeAlias
@@ -13,6 +13,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.arrow_values import NO_TEXT, to_array, to_scalar
 from sei_provider.lake.bounds import MAX_COLUMNS
 from sei_provider.lake.column_mapping import TYPE_NAMES, loose_header
 from sei_provider.lake.columns import (
@@ -26,6 +27,7 @@ from sei_provider.lake.columns import (
     Column,
     ColumnType,
 )
+from sei_provider.lake.distinct import factorize
 from sei_provider.lake.errors import LakeError, SchemaError, TableDefinitionError, columns_argument
 from sei_provider.lake.header import free_name
 from sei_provider.lake.staging.staged_file import StagedFiles
@@ -174,8 +176,9 @@ def _unfit_slices(staged: StagedFiles, types: Mapping[str, ColumnType | None], t
 
 
 def _counted(rows: pa.Table) -> Iterator[tuple[Pair, int]]:
-    for slice_ in rows.group_by(["_scope", "_export_id"]).aggregate([([], "count_all")]).to_pylist():
-        yield (slice_["_scope"], slice_["_export_id"]), slice_["count_all"]
+    codes, pairs = factorize(rows, ["_scope", "_export_id"])
+    for code, count in Counter(codes.to_pylist()).items():
+        yield pairs[code], count
 
 
 def _unfit(table: str, column: Column, pair: Pair, count: int) -> SchemaError:
@@ -203,7 +206,7 @@ def _inferred(staged: StagedFiles, names: frozenset[str], left_out: Collection[P
     for rows in staged.pieces(columns=names | {"_scope", "_export_id"}):
         if left_out:
             pairs = zip(rows["_scope"].to_pylist(), rows["_export_id"].to_pylist(), strict=True)
-            rows = rows.filter(pa.array([pair not in left_out for pair in pairs], pa.bool_()))  # noqa: PLW2901
+            rows = rows.filter(to_array((pair not in left_out for pair in pairs), pa.bool_()))  # noqa: PLW2901
         for name in names.intersection(rows.schema.names):
             if found[name] == "string" or not pa.types.is_string(rows[name].type):
                 continue
@@ -218,19 +221,20 @@ def _inferred(staged: StagedFiles, names: frozenset[str], left_out: Collection[P
 def _plain_numbers(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """Parse the numbers that float64 keeps as they are written; any other text becomes null."""
     digits = pc.utf8_length(pc.replace_substring_regex(text, r"^-?0*[.]?|[.]", ""))
-    is_plain = pc.and_(pc.match_substring_regex(text, f"^{PLAIN_NUMBER}$"), pc.less_equal(digits, MAX_DIGITS))
-    return pc.if_else(is_plain, text, None).cast(pa.float64())
+    is_short = pc.less_equal(digits, to_scalar(MAX_DIGITS, digits.type))
+    is_plain = pc.and_(pc.match_substring_regex(text, f"^{PLAIN_NUMBER}$"), is_short)
+    return pc.if_else(is_plain, text, NO_TEXT).cast(pa.float64())
 
 
 def _faithful_numbers(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """Parse as `_plain_numbers`, and longer numbers too if they come back: an older table may be full of averages."""
     found = _plain_numbers(text)
     plain = pc.match_substring_regex(text, f"^{PLAIN_NUMBER}$")
-    rest = pc.if_else(pc.and_(pc.is_null(found), plain), text, None)
+    rest = pc.if_else(pc.and_(pc.is_null(found), plain), text, NO_TEXT)
     if rest.null_count == len(rest):
         return found
     longer = [None if cell is None or not _comes_back(cell) else float(cell) for cell in rest.to_pylist()]
-    return pc.coalesce(found, pa.chunked_array([pa.array(longer, pa.float64())]))
+    return pc.coalesce(found, pa.chunked_array([to_array(longer, pa.float64())]))
 
 
 def _comes_back(number: str) -> bool:

@@ -11,9 +11,11 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.arrow_values import NO_NUMBER, NO_TEXT, to_array, to_scalar
 from sei_provider.lake.columns import NULL_NUMBER, NUMBER
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DASH = to_scalar(NULL_NUMBER, pa.string())
 
 
 def convert(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
@@ -36,20 +38,20 @@ def unfit(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
 def numbers(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """Parse the numbers, in whatever form; any other text becomes null."""
     trimmed = pc.utf8_trim(text, " \t")
-    found = pc.if_else(pc.match_substring_regex(trimmed, f"^{NUMBER}$"), trimmed, None).cast(pa.float64())
-    return pc.if_else(pc.is_finite(found), found, None)
+    found = pc.if_else(pc.match_substring_regex(trimmed, f"^{NUMBER}$"), trimmed, NO_TEXT).cast(pa.float64())
+    return pc.if_else(pc.is_finite(found), found, NO_NUMBER)
 
 
 def dates(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """Parse the days written `yyyy-MM-dd`; any other text becomes null."""
     coded = text.combine_chunks().dictionary_encode()
-    days = pa.array([_day(value) for value in coded.dictionary.to_pylist()], pa.date32())
+    days = to_array(map(_day, coded.dictionary.to_pylist()), pa.date32())
     return pa.chunked_array([days.take(coded.indices)])
 
 
 def without_dash(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the text with SEI's dash for "none" as null."""
-    return pc.if_else(pc.equal(text, NULL_NUMBER), None, text)
+    return pc.if_else(pc.equal(text, _DASH), NO_TEXT, text)
 
 
 def _day(text: str | None) -> date | None:

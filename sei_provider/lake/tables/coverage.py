@@ -5,7 +5,6 @@ Works by month and in columns: a table of ten years and 5,000 scopes has 600,000
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple, TypedDict
@@ -13,18 +12,20 @@ from typing import NamedTuple, TypedDict
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.arrow_values import to_array, to_numpy, to_python, to_scalar
+from sei_provider.lake.distinct import distinct, factorize, latest, sums
 from sei_provider.lake.periods import next_month, period_end, period_months
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.store import lake_path
 from sei_provider.lake.tables.footer import read_ledger_tables
 from sei_provider.lake.tables.layout import months, table_folder
 from sei_provider.lake.tables.ledger import include
-from sei_provider.lake.tables.row_keys import factorize
 from sei_provider.lake.tables.stored_schema import known_table
 
 STALE_AFTER = timedelta(days=7)
 """Time without a slice after which a scope counts as exported no more, if others had one since."""
 _MONTHS_AT_ONCE = 12
+_1 = to_scalar(1, pa.int32())
 _SCOPES_AT_ONCE = 100
 
 
@@ -95,12 +96,12 @@ def iter_coverage(
     first, last = start or existing[0], end or next_month(existing[-1]) - timedelta(days=1)
     listed = list(period_months(first.replace(day=1), last, granularity))
     covered: dict[date, pa.Table] = {}
-    published = pa.table({"scope": pa.array([], pa.string()), "last": pa.array([], pa.timestamp("us", "UTC"))})
+    last_published: dict[str, datetime] = {}
     for ledger, month in _ledgers(folder, existing):
-        published = _last_published(published, ledger)
+        for scope, moment in zip(to_python(ledger["scope"]), to_python(ledger["published_at"]), strict=True):
+            last_published[scope] = max(moment, last_published.get(scope, moment))
         if month in listed:
             covered[month] = covered_scopes(ledger, month, granularity)
-    last_published = dict(zip(*(column.to_pylist() for column in published.columns), strict=True))
     newest = max(last_published.values(), default=None)
     stale = {scope for scope, last in last_published.items() if newest and last < newest - STALE_AFTER}
     wanted = sorted(last_published if scopes is None else set(scopes))
@@ -122,11 +123,11 @@ class _Month:
         self._rows: pa.Table | None = None
         if covered is not None:
             published = covered["published_at"].combine_chunks().dictionary_encode()
-            self._moments = published.dictionary.to_pylist()
+            self._moments = to_python(published.dictionary)
             covered = covered.set_column(
                 covered.schema.get_field_index("published_at"), "published_at", published.indices
             )
-            rows = pc.index_in(pa.array(scopes, pa.string()), value_set=covered["scope"].combine_chunks())
+            rows = pc.index_in(to_array(scopes, pa.string()), value_set=covered["scope"].combine_chunks())
             self._rows = covered.drop_columns(["scope"]).take(rows)
 
     def of_scopes(self, begin: int, scopes: Sequence[str]) -> Iterator[ScopeCoverage]:
@@ -163,42 +164,37 @@ def _ledgers(folder: LakePath, existing: Sequence[date]) -> Iterator[tuple[pa.Ta
             yield ledgers.pop(month), month
 
 
-def _last_published(known: pa.Table, ledger: pa.Table) -> pa.Table:
-    rows = ledger.select(["scope", "published_at"]).rename_columns(known.schema.names)
-    return (
-        pa.concat_tables([known, rows])
-        .group_by("scope")
-        .aggregate([("last", "max")])
-        .rename_columns(known.schema.names)
-    )
-
-
 def covered_scopes(ledger: pa.Table, month: date, granularity: str) -> pa.Table:
     """Return `published_at`, `rows`, `quarantined` and `complete` of a month for each scope that asked for days of it.
 
     `ledger` is that of the month, with at least `scope` and the columns of `CoveringSlice`.
     """
     # A sprint that began in this month may belong to a slice that did not ask for the month itself.
-    asked = ledger.filter(pc.and_(pc.less(ledger["start"], next_month(month)), pc.greater_equal(ledger["end"], month)))
-    sums = asked.group_by("scope").aggregate([("published_at", "max"), ("rows", "sum"), ("quarantined", "sum")])
-    sums = sums.select(["scope", "published_at_max", "rows_sum", "quarantined_sum"])
-    sums = sums.rename_columns(["scope", "published_at", "rows", "quarantined"])
-    days_over = pc.subtract(asked["created_at"].cast(pa.date32()).cast(pa.int32()), pa.scalar(1, pa.int32())).cast(
-        pa.date32()
+    first, after = (to_scalar(day, pa.date32()) for day in (month, next_month(month)))
+    asked = ledger.filter(pc.and_(pc.less(ledger["start"], after), pc.greater_equal(ledger["end"], first)))
+    scope_codes, scopes = distinct(asked, ["scope"])
+    by_code = to_numpy(scope_codes)
+    found = pa.table(
+        {
+            "scope": scopes["scope"],
+            "published_at": latest(asked["published_at"], by_code, len(scopes)),
+            "rows": sums(asked["rows"], by_code, len(scopes)),
+            "quarantined": sums(asked["quarantined"], by_code, len(scopes)),
+        }
     )
+    days_over = pc.subtract(asked["created_at"].cast(pa.date32()).cast(pa.int32()), _1).cast(pa.date32())
     over = pa.table({"start": asked["start"], "end": pc.min_element_wise(asked["end"], days_over)})
     codes, ranges = factorize(over, ["start", "end"])
-    by_scope: dict[str, list[int]] = defaultdict(list)
-    for scope, code in zip(asked["scope"].to_pylist(), codes.to_pylist(), strict=True):
+    by_scope: list[list[int]] = [[] for _ in range(len(scopes))]
+    for scope, code in zip(scope_codes.to_pylist(), codes.to_pylist(), strict=True):
         by_scope[scope].append(code)
     known: dict[frozenset[int], bool] = {}
     complete = []
-    for scope in sums["scope"].to_pylist():
-        key = frozenset(by_scope[scope])
+    for key in map(frozenset, by_scope):
         if key not in known:
             known[key] = _is_complete([ranges[code] for code in key], month, granularity)
         complete.append(known[key])
-    return sums.append_column("complete", pa.array(complete, pa.bool_()))
+    return found.append_column("complete", to_array(complete, pa.bool_()))
 
 
 def _is_complete(over: Collection[tuple[date, date]], month: date, granularity: str) -> bool:

@@ -16,7 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.arrow_values import to_numpy, to_scalar
 from sei_provider.lake.bounds import MAX_HIERARCHY_CHARS, MAX_HIERARCHY_LEVELS
+from sei_provider.lake.distinct import distinct
 from sei_provider.lake.periods import next_month, period_end, period_months
 from sei_provider.lake.tables.coverage import STALE_AFTER
 from sei_provider.lake.tables.coverage_summary import CoverageSummary
@@ -79,20 +81,20 @@ def coverage_grid(summary: CoverageSummary, *, today: date) -> CoverageGrid:
     months = _listed(summary, today)
     codes, scopes = _encoded(cells["scope"])
     states = np.full((len(scopes), len(months)), State.MISSING, np.uint8)
-    seen = _numbers(pc.cast(cells["seen_at"], pa.int64()))
+    seen = to_numpy(pc.cast(cells["seen_at"], pa.int64()))
     newest = int(seen.max()) if len(seen) else None
     if newest is not None and months:
         last_seen = np.full(len(scopes), np.iinfo(np.int64).min)
         np.maximum.at(last_seen, codes, seen)
         stale = (last_seen < newest - STALE_AFTER // timedelta(microseconds=1))[codes]
         days = np.array([(month - _EPOCH).days for month in months])
-        own = _numbers(pc.cast(cells["month"], pa.int32()))
+        own = to_numpy(pc.cast(cells["month"], pa.int32()))
         places = np.minimum(np.searchsorted(days, own), len(days) - 1)
         to_date = np.array([_last_day(month, summary.granularity) + _GRACE >= today for month in months])[places]
-        found = np.where(_numbers(cells["complete"]), State.COMPLETE, np.where(to_date, State.TO_DATE, State.PARTLY))
-        found[_numbers(cells["quarantined"]) > 0] = State.QUARANTINED
-        found[stale & (_numbers(cells["rows"]) > 0)] = State.STALE
-        found[~_numbers(cells["published_at"].is_valid())] = State.MISSING
+        found = np.where(to_numpy(cells["complete"]), State.COMPLETE, np.where(to_date, State.TO_DATE, State.PARTLY))
+        found[to_numpy(cells["quarantined"]) > 0] = State.QUARANTINED
+        found[stale & (to_numpy(cells["rows"]) > 0)] = State.STALE
+        found[~to_numpy(cells["published_at"].is_valid())] = State.MISSING
         listed = days[places] == own
         states[codes[listed], places[listed]] = found[listed]
     states[:, [month in summary.damaged for month in months]] = State.UNREADABLE
@@ -138,17 +140,14 @@ def _lineages(cells: pa.Table, codes: npt.NDArray[Any], scopes: int) -> list[tup
 
 
 def _distinct_pairs(cells: pa.Table) -> tuple[list[str], list[str]]:
-    pairs = cells.select(["path", "above"]).filter(cells["path"].is_valid()).group_by(["path", "above"]).aggregate([])
+    pairs = cells.select(["path", "above"]).filter(cells["path"].is_valid())
+    _, pairs = distinct(pairs, ["path", "above"])
     return pairs["path"].to_pylist(), pairs["above"].to_pylist()
 
 
 def _encoded(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], list[str]]:
     """Return the position of each value in a list of all values, -1 where there is none, and that list."""
-    array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)
     encoded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
-    return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False), encoded.dictionary.to_pylist()
-
-
-def _numbers(column: pa.ChunkedArray) -> npt.NDArray[Any]:
-    found: npt.NDArray[Any] = column.to_numpy()
-    return found
+    codes = pc.fill_null(encoded.indices, to_scalar(-1, encoded.indices.type))
+    return to_numpy(codes), encoded.dictionary.to_pylist()

@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import stamina
 
+from sei_provider.lake.arrow_values import empty_table, to_array, to_python, to_rows, to_table
 from sei_provider.lake.columns import personal_columns
 from sei_provider.lake.damage import parsing
+from sei_provider.lake.distinct import sorted_by
 from sei_provider.lake.errors import ConflictError, DamagedObjectError, LakeError
 from sei_provider.lake.model import run_id_of
 from sei_provider.lake.storage.backend import Lake, LakePath
@@ -150,9 +152,9 @@ def _refresh(folder: LakePath, touched: Iterable[date] | None, schema: TableSche
     report, granularity = (str(schema.definition.get(name)) for name in ("report", "granularity"))
     fresh = list(_cells(folder, sorted(stale.intersection(existing)), report, granularity, damaged))
     if before is not None:
-        kept = pa.array(sorted(set(existing) - stale), pa.date32())
+        kept = to_array(sorted(set(existing) - stale), pa.date32())
         fresh.append(_plain(before.cells.filter(pc.is_in(before.cells["month"], kept))))
-    cells = pa.concat_tables([*fresh, CELLS.empty_table()]).sort_by([("month", "ascending"), ("scope", "ascending")])
+    cells = sorted_by(pa.concat_tables([*fresh, empty_table(CELLS)]), ["month", "scope"])
     after = CoverageSummary(
         report=report, granularity=granularity, months=tuple(existing), damaged=frozenset(damaged), cells=cells
     )
@@ -172,18 +174,18 @@ def _cells(
         damaged.update(broken)
         for month in part:
             rows = _month(month, ledgers.pop(month), granularity, names_teams=names_teams)
-            yield pa.Table.from_pylist(list(rows), schema=CELLS)
+            yield to_table(rows, CELLS)
 
 
 def _month(month: date, ledger: pa.Table, granularity: str, *, names_teams: bool) -> Iterator[dict[str, Any]]:
-    columns = ledger.select(["scope", *CoveringSlice._fields]).to_pydict().values()
+    columns = map(to_python, ledger.select(["scope", *CoveringSlice._fields]).columns)
     by_scope: dict[str, list[tuple[CoveringSlice, int]]] = defaultdict(list)
     for number, (scope, *values) in enumerate(zip(*columns, strict=True)):
         by_scope[scope].append((CoveringSlice(*values), number))
-    covered = {row["scope"]: row for row in covered_scopes(ledger, month, granularity).to_pylist()}
+    covered = {row["scope"]: row for row in to_rows(covered_scopes(ledger, month, granularity))}
     newest = {scope: max(held, key=lambda each: each[0].created_at) for scope, held in by_scope.items()}
     details = ledger.select(["export_id", "runs", "teams", "unusual_parents"])
-    details = details.take(pa.array([number for _, number in newest.values()], pa.int64()))
+    details = details.take(to_array((number for _, number in newest.values()), pa.int64()))
     for (scope, (last, _)), detail in zip(newest.items(), details.to_pylist(), strict=True):
         entries = [entry for entry, _ in by_scope[scope]]
         found = covered.get(scope, {})

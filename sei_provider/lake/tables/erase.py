@@ -18,6 +18,7 @@ import pyarrow as pa
 import stamina
 
 from sei_provider.lake.columns import personal_columns
+from sei_provider.lake.distinct import factorize
 from sei_provider.lake.errors import ConflictError, DamagedObjectError, PersonalDataError
 from sei_provider.lake.model import SliceKey
 from sei_provider.lake.periods import in_utc
@@ -251,5 +252,5 @@ def _without_paths(entry: LedgerEntry, report: str, match: Match) -> LedgerEntry
 
 
 def _by_slice(rows: pa.Table) -> Counter[SliceKey]:
-    counted = rows.group_by(["_scope", "_export_id", "_exported_at"]).aggregate([([], "count_all")]).to_pylist()
-    return Counter({(row["_scope"], row["_export_id"], row["_exported_at"]): row["count_all"] for row in counted})
+    codes, keys = factorize(rows, ["_scope", "_export_id", "_exported_at"])
+    return Counter({keys[code]: count for code, count in Counter(codes.to_pylist()).items()})

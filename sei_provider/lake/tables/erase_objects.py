@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypedDict
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sei_provider.lake.arrow_values import empty_table
 from sei_provider.lake.columns import personal_columns
 from sei_provider.lake.damage import ASIDE, parsing
 from sei_provider.lake.errors import DamagedObjectError, TruncatedError
@@ -147,7 +148,7 @@ def _chunk_without(before: Path, after: Path, match: Match) -> _Lost | None:
     same = all(
         left.entries == one.entries
         and all(
-            pa.concat_tables(left.months.get(month, [one.schema.empty_table()])).equals(pa.concat_tables(tables))
+            pa.concat_tables(left.months.get(month, [empty_table(one.schema)])).equals(pa.concat_tables(tables))
             for month, tables in one.months.items()
         )
         for one, left in zip(slices, rest, strict=True)

@@ -37,15 +37,22 @@ class Footer:
     definition: Mapping[str, JSON] = field(default_factory=dict)
     """Definition of its table; empty if 751f940 wrote it."""
     format: int = FORMAT
+    ledger_text: bytes = field(default=b"", repr=False)
+    """The ledger as the object holds it."""
 
 
 NO_FOOTER = Footer()
 
 
-def footer_of(file: pq.ParquetFile) -> Footer:
-    """Parse the footer of an open file. Raises `NewerFormatError` if a newer version of this package wrote it."""
+def footer_of(file: pq.ParquetFile, known: Footer = NO_FOOTER) -> Footer:
+    """Parse the footer of an open file. Raises `NewerFormatError` if a newer version of this package wrote it.
+
+    `known` is the footer that the month had: if its ledger is the same, it is not parsed again.
+    """
+    text = file.metadata.metadata[LEDGER_KEY]
     return Footer(
-        ledger=_ledger(file),
+        ledger=known.ledger if text == known.ledger_text and _format(file) == known.format else _ledger(file),
+        ledger_text=text,
         schema=file.schema_arrow,
         definition=json.loads(file.metadata.metadata.get(DEFINITION_KEY, b"{}")),
         format=_format(file),

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypedDict
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.arrow_values import to_array, to_python
 from sei_provider.lake.columns import UNDATED
 from sei_provider.lake.periods import period_end, previous_month
 from sei_provider.lake.storage.backend import Lake, LakePath
@@ -99,8 +100,8 @@ def _exports(
     wanted = [month for month in months(folder) if first <= month <= end]
     found: dict[str, set[_Export]] = defaultdict(set)
     for ledger in read_ledger_tables(folder, wanted, ["scope", *_Export._fields]).values():
-        own = ledger.filter(pc.is_in(ledger["scope"], pa.array(sorted(scopes), pa.string())))
-        for scope, *values in zip(*own.to_pydict().values(), strict=True):
+        own = ledger.filter(pc.is_in(ledger["scope"], to_array(scopes, pa.string())))
+        for scope, *values in zip(*map(to_python, own.columns), strict=True):
             found[scope].add(_Export(*values))
     return found
 

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.arrow_values import to_array, to_python, to_table
 from sei_provider.lake.tables.ledger_entry import EarlierRun, LedgerEntry, all_parents, unusual_parents
 
 _SHARED = pa.dictionary(pa.int32(), pa.string())
@@ -55,7 +56,7 @@ def encode_ledger(entries: Sequence[LedgerEntry]) -> str:
     """Return the text that `decode_ledger` parses."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, _SCHEMA, options=_OPTIONS) as writer:
-        writer.write_table(pa.Table.from_pylist([_values(entry) for entry in entries], schema=_SCHEMA))
+        writer.write_table(to_table(map(_values, entries), _SCHEMA))
     return base64.b64encode(sink.getvalue()).decode()
 
 
@@ -66,8 +67,9 @@ def decode_ledger(text: bytes, *, scopes: Collection[str] | None = None) -> tupl
     """
     table = ledger_table(text)
     if scopes is not None:
-        table = table.filter(pc.is_in(table["scope"], pa.array(sorted(scopes), pa.string())))
-    return tuple(_entry(value) for value in table.to_pylist())
+        table = table.filter(pc.is_in(table["scope"], to_array(scopes, pa.string())))
+    columns = (to_python(table[name]) for name in _SCHEMA.names)
+    return tuple(_entry(dict(zip(_SCHEMA.names, values, strict=True))) for values in zip(*columns, strict=True))
 
 
 def ledger_table(text: bytes, columns: Sequence[str] | None = None) -> pa.Table:
@@ -97,13 +99,12 @@ def _structs(values: Iterable[tuple[Any, ...]], names: Sequence[str]) -> list[di
 
 def _entry(value: dict[str, Any]) -> LedgerEntry:
     sprints = value["sprints"]
-    unusual = {one["team"]: one["above"] for one in value["unusual_parents"]}
     fields: dict[str, Any] = {name: value[name] for name in _AS_THEY_ARE}
     fields |= {name: frozenset(value[name]) for name in _SETS}
     return LedgerEntry(
         **fields,
-        parents=all_parents(value["teams"], unusual),
-        sprints=None if sprints is None else frozenset((one["team"], one["sprint"]) for one in sprints),
-        sprint_days=frozenset(tuple(one.values()) for one in value["sprint_days"]),
-        earlier_runs=frozenset(EarlierRun(**one) for one in value["earlier_runs"]),
+        parents=all_parents(value["teams"], dict(value["unusual_parents"])),
+        sprints=None if sprints is None else frozenset(sprints),
+        sprint_days=frozenset(value["sprint_days"]),
+        earlier_runs=frozenset(EarlierRun(*run) for run in value["earlier_runs"]),
     )

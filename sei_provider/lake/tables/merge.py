@@ -16,13 +16,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.arrow_values import to_array, to_scalar
+from sei_provider.lake.distinct import factorize
 from sei_provider.lake.model import SliceKey, Superseded, Superseding
 from sei_provider.lake.periods import next_month, sprint_name
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.month_rows import MonthRows, ReadTables
 from sei_provider.lake.tables.ownership import Owners, RowPlace, prune
 from sei_provider.lake.tables.restatement import Figures
-from sei_provider.lake.tables.row_keys import factorize
 
 _MAX_NAMED = 10
 _CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -106,13 +107,14 @@ def merge(
 
 def of_slices(rows: pa.Table, wanted: set[SliceKey], month: date) -> pa.Table:
     """Return the rows of some slices that start in a month."""
-    inside = pc.equal(pc.floor_temporal(rows["start_date"].unique(), unit="month"), month)
+    first = to_scalar(month, pa.date32())
+    inside = pc.equal(pc.floor_temporal(rows["start_date"].unique(), unit="month"), first)
     if not pc.all(inside, skip_nulls=False).as_py():
-        rows = rows.filter(pc.equal(pc.floor_temporal(rows["start_date"], unit="month"), month))
+        rows = rows.filter(pc.equal(pc.floor_temporal(rows["start_date"], unit="month"), first))
     codes, keys = factorize(rows, ["_scope", "_export_id", "_exported_at"])
     if wanted.issuperset(keys):
         return rows
-    return rows.filter(pa.array([key in wanted for key in keys], pa.bool_()).take(codes))
+    return rows.filter(to_array((key in wanted for key in keys), pa.bool_()).take(codes))
 
 
 class _Judge:

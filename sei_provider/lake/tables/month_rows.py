@@ -14,13 +14,15 @@ from typing import Any, Protocol, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.arrow_values import to_array, to_python
 from sei_provider.lake.columns import DERIVED
+from sei_provider.lake.distinct import distinct
 from sei_provider.lake.model import SliceKey
 from sei_provider.lake.tables.external_sort import ExternalSorter, release_unused
 from sei_provider.lake.tables.hierarchy import depths_and_leaves
 from sei_provider.lake.tables.month_schema import cast_to_schema
 from sei_provider.lake.tables.restatement import Figures
-from sei_provider.lake.tables.row_keys import RowKeys, dense_ranks, distinct, in_order
+from sei_provider.lake.tables.row_keys import RowKeys, dense_ranks, in_order
 
 _PLACE = ("team_hierarchy", "team", "start_date", "sprint")
 SORTED_BY = (*_PLACE, "developer", "developer_email")
@@ -60,7 +62,7 @@ class MonthRows:
         self._slices: list[SliceKey] = []
         self._survive: list[bool] = []
         self._counts: list[int] = []
-        self._ranks = pa.array([], pa.int32())
+        self._ranks = pa.nulls(0, pa.int32())
         self._sorter = ExternalSorter(scratch, self._order)
         self._key_runs: list[pa.Array] = []
         """Keys of the stored rows, run-end encoded by piece, as long as these are in order: then there are few runs."""
@@ -164,8 +166,8 @@ class MonthRows:
         keys, known = self._keys.encode(rows), len(self._slices)
         if len(self._keys) > known:
             new = self._keys.table().slice(known)
-            slices = zip(*(new[name].to_pylist() for name in ("_scope", "_export_id", "_exported_at")), strict=True)
-            places = zip(*(new[name].to_pylist() for name in self._judged_by), strict=True)
+            slices = zip(*(to_python(new[name]) for name in ("_scope", "_export_id", "_exported_at")), strict=True)
+            places = zip(*(to_python(new[name]) for name in self._judged_by), strict=True)
             for slice_key, place in zip(slices, places, strict=True):
                 self._slices.append(slice_key)
                 self._survive.append(self._judge.survives(slice_key, place))
@@ -178,7 +180,7 @@ class MonthRows:
     def _survivors(self, rows: pa.Table, keys: pa.Array) -> pa.Table:
         # Not `append_column`: a table without columns, as the list of developers has under `drop`, knows no rows.
         kept = pa.Table.from_arrays([*rows.columns, keys], schema=rows.schema.append(pa.field(_KEY, keys.type)))
-        survive = pa.array(self._survive, pa.bool_())
+        survive = to_array(self._survive, pa.bool_())
         return kept if all(self._survive) else kept.filter(survive.take(keys))
 
     def _order(self, rows: pa.Table) -> pa.Table:
@@ -192,15 +194,16 @@ class MonthRows:
         """Return the mask of the keys whose teams and periods have rows that are new or that go."""
         places, _ = distinct(self._keys.table(), figures.keys)
         moves = zip(self._slices, self._survive, strict=True)
-        moved = pa.array([not survives or self._judge.is_new(slice_key) for slice_key, survives in moves], pa.bool_())
+        moved = to_array((not survives or self._judge.is_new(slice_key) for slice_key, survives in moves), pa.bool_())
         return pc.is_in(places, value_set=places.filter(moved).unique())
 
     def _key_columns(self) -> pa.Table:
         """Return the columns of each key, with depth and leaf."""
         table = self._keys.table()
-        pairs = list(zip(pc.fill_null(table["team"], "").to_pylist(), table["team_hierarchy"].to_pylist(), strict=True))
+        teams = (team or "" for team in table["team"].to_pylist())
+        pairs = list(zip(teams, table["team_hierarchy"].to_pylist(), strict=True))
         known = depths_and_leaves({pair for pair, survives in zip(pairs, self._survive, strict=True) if survives})
         found = [known.get(pair, (0, True)) for pair in pairs]
         depths, leaves = zip(*found, strict=True) if found else ((), ())
-        table = table.append_column("team_depth", pa.array(depths, pa.int32()))
-        return table.append_column("is_leaf", pa.array(leaves, pa.bool_()))
+        table = table.append_column("team_depth", to_array(depths, pa.int32()))
+        return table.append_column("is_leaf", to_array(leaves, pa.bool_()))

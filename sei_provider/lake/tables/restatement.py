@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from sei_provider.lake.arrow_values import empty_table, to_numpy
+from sei_provider.lake.distinct import distinct, sums
 from sei_provider.lake.model import Restated
 
 _TOLERANCE = 1e-9
@@ -23,7 +24,7 @@ class Figures:
     def __init__(self, schema: pa.Schema) -> None:
         self.keys = [name for name in _KEYS if name in schema.names]
         self.metrics = [field.name for field in schema if field.type == pa.float64()]
-        self._sums = pa.table({name: pa.array([], schema.field(name).type) for name in (*self.keys, *self.metrics)})
+        self._sums = empty_table(schema).select([*self.keys, *self.metrics])
 
     def add(self, rows: pa.Table) -> None:
         """Add rows; a metric that they lack is null."""
@@ -62,9 +63,8 @@ class Figures:
 
     def _added(self, parts: Collection[pa.Table]) -> pa.Table:
         rows = pa.concat_tables(parts, promote_options="permissive")
-        sums = rows.group_by(self.keys).aggregate(
-            [(name, "sum", pc.ScalarAggregateOptions(min_count=1)) for name in self.metrics]
-        )
-        return sums.rename_columns(
-            [name.removesuffix("_sum") if name not in self.keys else name for name in sums.schema.names]
-        )
+        codes, found = distinct(rows, self.keys)
+        numbers = to_numpy(codes)
+        for name in self.metrics:
+            found = found.append_column(name, sums(rows[name], numbers, len(found)))
+        return found

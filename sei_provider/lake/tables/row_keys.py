@@ -7,16 +7,21 @@ copied, by key. Plain Arrow values. Knows no rule and no files.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sei_provider.lake.arrow_values import empty_table, to_scalar
 from sei_provider.lake.columns import LINEAGE, TEAM_ID
+from sei_provider.lake.distinct import distinct
 from sei_provider.lake.tables.month_schema import cast_to_schema
 
 SHARED = ("team_hierarchy", "team", "start_date", "sprint", "end_date", TEAM_ID, *LINEAGE)
 """Columns with few distinct values for many rows."""
+
+
+_32 = to_scalar(32, pa.int64())
+_FALSE = to_scalar(False, pa.bool_())
 
 
 class RowKeys:
@@ -26,7 +31,7 @@ class RowKeys:
         self.names = [name for name in SHARED if name in schema.names]
         columns = pa.schema([pa.field(name, schema.field(name).type) for name in self.names])
         self._columns = columns
-        self._parts = [columns.empty_table()]
+        self._parts = [empty_table(columns)]
         self._values = [_Codes(kind) for kind in columns.types]
         self._pairs = [_Codes(pa.int64()) for _ in self.names[1:]]
         self._count = 0
@@ -42,8 +47,8 @@ class RowKeys:
         )
         keys = first
         for own, pairs in zip(others, self._pairs, strict=True):
-            keys = pairs.encode(pc.bit_wise_or(pc.shift_left(keys.cast(pa.int64()), 32), own.cast(pa.int64())))
-        new = found.filter(pc.greater_equal(keys, self._count))
+            keys = pairs.encode(pc.bit_wise_or(pc.shift_left(keys.cast(pa.int64()), _32), own.cast(pa.int64())))
+        new = found.filter(pc.greater_equal(keys, to_scalar(self._count, keys.type)))
         if len(new):
             self._parts.append(new)
             self._count += len(new)
@@ -64,7 +69,7 @@ class _Codes:
     """Numbers of distinct values, in order of first appearance."""
 
     def __init__(self, kind: pa.DataType) -> None:
-        self._known = pa.array([], kind)
+        self._known = pa.nulls(0, kind)
 
     def encode(self, values: pa.Array) -> pa.Array:
         coded = values.dictionary_encode(null_encoding="encode")
@@ -73,36 +78,6 @@ class _Codes:
             self._known = pa.concat_arrays([self._known, coded.dictionary.filter(pc.is_null(codes))])
             codes = pc.index_in(coded.dictionary, value_set=self._known)
         return codes.take(coded.indices)
-
-
-def distinct(rows: pa.Table, names: Sequence[str]) -> tuple[pa.Array, pa.Table]:
-    """Encode the distinct combinations of some columns: the code of each row (int64), and the combination of each."""
-    if not len(rows):
-        return pa.array([], pa.int64()), rows.select(names)
-    codes = pa.repeat(pa.scalar(0, pa.int64()), len(rows))
-    dictionaries: list[pa.Array] = []
-    picked: list[pa.Array] = []
-    combinations = 1
-    for name in names:
-        column = _encoded(rows[name].combine_chunks())
-        dictionaries.append(column.dictionary)
-        count = len(column.dictionary)
-        if count == 1:
-            picked.append(pa.repeat(pa.scalar(0, pa.int64()), combinations))
-            continue
-        mixed = pc.add(pc.multiply(codes, count), column.indices.cast(pa.int64())).dictionary_encode()
-        first = pc.divide(mixed.dictionary, count)
-        picked = [each.take(first) for each in picked]
-        picked.append(pc.subtract(mixed.dictionary, pc.multiply(first, count)))
-        codes, combinations = mixed.indices.cast(pa.int64()), len(mixed.dictionary)
-    arrays = [values.take(chosen) for values, chosen in zip(dictionaries, picked, strict=True)]
-    return codes, pa.Table.from_arrays(arrays, names=list(names))
-
-
-def factorize(rows: pa.Table, names: Sequence[str]) -> tuple[pa.Array, list[tuple[Any, ...]]]:
-    """Encode the distinct combinations of some columns as `distinct` does, with the combinations as Python values."""
-    codes, found = distinct(rows, names)
-    return codes, list(zip(*(column.to_pylist() for column in found.columns), strict=True))
 
 
 def dense_ranks(rows: pa.Table, by: Sequence[str]) -> pa.Array:
@@ -135,14 +110,5 @@ def _cast(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table({name: rows[name] if name in fits else cast[name] for name in schema.names})
 
 
-def _encoded(values: pa.Array) -> pa.DictionaryArray:
-    """Return values dictionary-encoded, with null as one of them."""
-    if pa.types.is_dictionary(values.type):
-        if not values.null_count:
-            return values
-        values = values.dictionary_decode()
-    return values.dictionary_encode(null_encoding="encode")
-
-
 def _known(mask: pa.Array) -> pa.Array:
-    return pc.fill_null(mask, fill_value=False)
+    return pc.fill_null(mask, _FALSE)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import partial
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from sei_provider.lake.columns import personal_columns
+from sei_provider.lake.parquet import read_rows
 from sei_provider.lake.storage.store import read
 from sei_provider.lake.tables.layout import object_path
 from sei_provider.lake.tables.schema import PERSONAL_DATA, TableSchema
@@ -29,7 +29,7 @@ def with_stored_policy(before: Snapshot) -> TableSchema:
     own = sorted(personal_columns(str(schema.definition.get("report"))) & schema.typed.keys())
     for month, footer in before.footers(before.months if own else ()).items():
         names = [name for name in own if footer.schema is not None and name in footer.schema.names]
-        rows = read(object_path(before.folder, month), partial(pq.read_table, columns=names))
+        rows = read(object_path(before.folder, month), partial(read_rows, columns=names))
         values = {text for name in names if rows is not None for text in pc.unique(rows[name]).to_pylist() if text}
         if values:
             policy = "hash" if all(map(_HASH.fullmatch, values)) else "keep"

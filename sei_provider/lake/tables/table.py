@@ -19,9 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from sei_provider.lake.arrow_values import empty_table, to_scalar
 from sei_provider.lake.columns import LINEAGE
 from sei_provider.lake.damage import damaged_object, parsing
+from sei_provider.lake.distinct import factorize
 from sei_provider.lake.errors import ConflictError, DamagedObjectError, UnknownColumnError, UnknownTableError
+from sei_provider.lake.parquet import read_rows
 from sei_provider.lake.periods import next_month
 from sei_provider.lake.staging.staged_file import DICTIONARY_BYTES, by_bytes
 from sei_provider.lake.storage.backend import Lake, LakePath
@@ -150,11 +153,11 @@ class Snapshot:
         path = object_path(self.folder, month)
         fetched = fetch(path, scratch / "before")
         self._versions[month] = fetched.version
-        footer = NO_FOOTER
+        known, footer = self.footers([month])[month], NO_FOOTER
         if fetched.file is not None:
             with parsing(path), pq.ParquetFile(fetched.file) as file:
-                footer = footer_of(file)
-        if footer.ledger != self.ledger(month) or is_newer(footer.schema, self.schema):
+                footer = footer_of(file, known)
+        if footer.ledger != known.ledger or is_newer(footer.schema, self.schema):
             msg = f"{path} was changed by another writer since this publisher read the table"
             raise ConflictError(msg)
         if fetched.file is None:
@@ -232,26 +235,27 @@ def read_table(
             raise
         return _selected(teams, table, columns)
     schema = arrow_schema(known, known.ordered()).append(pa.field("month", pa.string()))
-    _selected(schema.empty_table(), table, columns)
-    parts = [schema.empty_table()]
+    _selected(empty_table(schema), table, columns)
+    parts = [empty_table(schema)]
     for month in months(folder):
         if (end and month > end) or (start and next_month(month) <= start):
             continue
         path = object_path(folder, month)
         rows = read(path, partial(_rows_of, path))
         if rows is not None:
-            parts.append(cast_to_schema(rows.append_column("month", pa.repeat(f"{month:%Y-%m}", len(rows))), schema))
+            name = to_scalar(f"{month:%Y-%m}", pa.string())
+            parts.append(cast_to_schema(rows.append_column("month", pa.repeat(name, len(rows))), schema))
     found = pa.concat_tables(parts)
     if start:
-        found = found.filter(pc.greater_equal(found["start_date"], start))
+        found = found.filter(pc.greater_equal(found["start_date"], to_scalar(start, pa.date32())))
     if end:
-        found = found.filter(pc.less_equal(found["start_date"], end))
+        found = found.filter(pc.less_equal(found["start_date"], to_scalar(end, pa.date32())))
     return _selected(found, table, columns)
 
 
 def _rows_of(path: LakePath, data: BinaryIO) -> pa.Table:
     with parsing(path):
-        return pq.read_table(data)
+        return read_rows(data)
 
 
 def _selected(rows: pa.Table, table: str, columns: Sequence[str] | None) -> pa.Table:
@@ -272,7 +276,7 @@ def put_month(
     """
     file, target = scratch / "after", arrow_schema(schema)
     groups = by_bytes(content.pieces())
-    first = next(groups, target.empty_table())
+    first = next(groups, empty_table(target))
     # Text may come dictionary-encoded, which saves half of the work. The schema that readers go by says plain text.
     told = {_ARROW_SCHEMA: base64.b64encode(target.serialize())}
     options: dict[str, Any] = {"compression": "zstd", "dictionary_pagesize_limit": DICTIONARY_BYTES}
@@ -291,7 +295,7 @@ def _upgraded(ledger: tuple[LedgerEntry, ...], file: Path) -> tuple[LedgerEntry,
     """
     if all(entry.staged_at for entry in ledger):
         return ledger
-    rows = pq.read_table(file, columns=[*LINEAGE, "team", "team_hierarchy"])
+    rows = read_rows(file, [*LINEAGE, "team", "team_hierarchy"])
     known: dict[tuple[str, str], tuple[set[str], datetime]] = {}
     for scope, export_id, staged_at, run in _distinct(rows, LINEAGE):
         runs, _ = known.get((scope, export_id), (set(), staged_at))
@@ -311,5 +315,4 @@ def _of_751f940(
 
 
 def _distinct(rows: pa.Table, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    found = rows.group_by(list(names)).aggregate([])
-    return zip(*(found[name].to_pylist() for name in names), strict=True)
+    return iter(factorize(rows, names)[1])

@@ -11,11 +11,12 @@ from datetime import timedelta
 
 import pyarrow as pa
 
+from sei_provider.lake.arrow_values import to_array
 from sei_provider.lake.columns import TEAM_ID, personal_columns
+from sei_provider.lake.distinct import factorize
 from sei_provider.lake.model import SliceKey, TreeTeam
 from sei_provider.lake.staging.org_trees import TreeReading
 from sei_provider.lake.staging.staged_footer import StagedFile
-from sei_provider.lake.tables.row_keys import factorize
 from sei_provider.lake.tables.teams import KnownTeam
 
 TeamIds = Mapping[tuple[str, str], str]
@@ -83,7 +84,7 @@ def with_team_ids(rows: pa.Table, ids: Mapping[SliceKey, TeamIds]) -> pa.Table:
     names = ["_scope", "_export_id", "_exported_at", "team", "team_hierarchy"]
     codes, keys = factorize(rows, names)
     found = [ids.get((scope, export, at), {}).get((team or "", path)) for scope, export, at, team, path in keys]
-    return rows.append_column(TEAM_ID, pa.array(found, pa.string()).take(codes))
+    return rows.append_column(TEAM_ID, to_array(found, pa.string()).take(codes))
 
 
 def _own_leaf(scope: str, readings: Sequence[TreeReading], team: str, path: str) -> str | None:

@@ -15,9 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import stamina
 
+from sei_provider.lake.arrow_values import to_rows, to_table
 from sei_provider.lake.damage import parsing
+from sei_provider.lake.distinct import sorted_by
 from sei_provider.lake.errors import ConflictError, TableDefinitionError
 from sei_provider.lake.model import TreeTeam
+from sei_provider.lake.parquet import read_rows
 from sei_provider.lake.staging.org_trees import TEAM_FIELDS, TreeReading
 from sei_provider.lake.storage.backend import LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
@@ -60,7 +63,7 @@ def read_teams(root: LakePath, table: str) -> pa.Table | None:
     """Return a table of teams; None if there is none of this name."""
     path = teams_path(root, table)
     with parsing(path):
-        return read(path, pq.read_table)
+        return read(path, read_rows)
 
 
 def add_readings(root: LakePath, table: str, readings: Iterable[TreeReading]) -> dict[str, KnownTeam]:
@@ -82,7 +85,7 @@ def add_readings(root: LakePath, table: str, readings: Iterable[TreeReading]) ->
                 origin: Mapping[str, str | None] = {}
                 if fetched.file:
                     with parsing(path):
-                        rows = pq.read_table(fetched.file)
+                        rows = read_rows(fetched.file)
                         known, origin = _known(rows), json.loads(rows.schema.metadata[_ORIGIN_KEY])
                         check_format(int(rows.schema.metadata[FORMAT_KEY]), str(path))
                 elif read_schema(path.parent).columns:
@@ -153,7 +156,7 @@ def _table(known: Mapping[str, KnownTeam]) -> pa.Table:
         }
         for row in known.values()
     ]
-    return pa.Table.from_pylist(rows, schema=_SCHEMA).sort_by([("tree", "ascending"), ("path", "ascending")])
+    return sorted_by(to_table(rows, _SCHEMA), ["tree", "path"])
 
 
 def _known(rows: pa.Table) -> dict[str, KnownTeam]:
@@ -165,5 +168,5 @@ def _known(rows: pa.Table) -> dict[str, KnownTeam]:
             row["last_seen"],
             row["unchanged_since"],
         )
-        for row in rows.to_pylist()
+        for row in to_rows(rows)
     }
