@@ -328,9 +328,14 @@ def test_the_usual_authorities_are_read_once_for_all_clients_and_those_of_the_en
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     SeiClient(**settings)
-    read: list[dict[str, Any]] = []
-    made = ssl.create_default_context
-    monkeypatch.setattr(ssl, "create_default_context", lambda **named: read.append(named) or made(**named))
+    read: list[str] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def note(context: ssl.SSLContext, cafile: str | None = None, *others: Any) -> None:
+        read.append(str(cafile))
+        load(context, cafile, *others)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", note)
     for make in (SeiClient, AsyncSeiClient):
         make(**settings)
     assert read == []
@@ -338,4 +343,4 @@ def test_the_usual_authorities_are_read_once_for_all_clients_and_those_of_the_en
     for make in (SeiClient, AsyncSeiClient):
         make(**settings)
         make(**settings | {"base_url": "http://localhost:1"})
-    assert read == [{"cafile": certifi.where()}] * 2, "this machine's own address takes nothing from the environment"
+    assert read == [certifi.where()] * 2, "this machine's own address takes nothing from the environment"

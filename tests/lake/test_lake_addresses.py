@@ -148,7 +148,7 @@ def test_a_table_is_found_whatever_prefix_a_store_was_given(tmp_path, prefix, s3
 
 def test_a_path_object_with_a_doubtful_spelling_is_refused_as_well():
     with pytest.raises(LakeAddressError, match="write memory://box/lake"):
-        lake.read_table(UPath("memory://box//lake"), "table")
+        lake.read_table(UPath("memory://box/a/../lake"), "table")
     with pytest.raises(LakeAddressError, match="write s3://bucket/lake"):
         lake.read_table(Path("s3://bucket/lake"), "table")
 

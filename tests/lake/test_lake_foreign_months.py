@@ -58,9 +58,18 @@ def test_a_month_with_row_groups_without_rows_and_a_cell_without_its_team_is_mer
     ]
 
 
+def can_write(kind):
+    """Older versions of pyarrow write no views."""
+    try:
+        pq.write_table(pa.table({"cell": pa.array(["a"], kind)}), pa.BufferOutputStream())
+    except pa.ArrowNotImplementedError:
+        return False
+    return True
+
+
 FORMS = {
     "large text": as_type(pa.large_string()),
-    "text views": as_type(pa.string_view()),
+    **({"text views": as_type(pa.string_view())} if can_write(pa.string_view()) else {}),
     "categories": as_type(pa.dictionary(pa.int32(), pa.string())),
     "another order of rows": lambda rows: rows.take(pc.sort_indices(rows, sort_keys=[("team", "descending")])),
     "another order of columns": lambda rows: rows.select(rows.schema.names[::-1]),
