@@ -66,13 +66,14 @@ class LakeReader:
         return "" if self.root is None else redacted(self.root, self._address)
 
     def tables(self) -> list[str]:
-        """Return the tables that have a summary."""
+        """Return the tables that have a summary; a file that somebody else put there is passed over."""
+        from sei_provider.lake.model import is_table_name
         from sei_provider.lake.tables.coverage_summary import summarized_tables
 
         if (root := self.root) is None:
             return []
         try:
-            return self._ask(lambda: summarized_tables(root))
+            return [name for name in self._ask(lambda: summarized_tables(root)) if is_table_name(name)]
         except Exception as error:  # noqa: BLE001 - each SDK of a store raises its own
             self._give_up(error)
             return []

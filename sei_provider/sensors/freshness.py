@@ -44,6 +44,8 @@ _BACKSTOP = timedelta(minutes=10)
 _MOMENT = re.compile("[0-9]{4}-?[0-9]{2}-?[0-9]{2}[Tt ][0-9:.]+([Zz]|[+-][0-9:]+)?")
 _TIME_OF_DAY = re.compile(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?")
 _DAY = timedelta(days=1)
+_YEARS = range(1900, 3000)
+"""Years of the days asked about: none of their periods and deadlines is beyond what Python's dates can tell."""
 
 
 class SeiFreshnessSensor(BaseSensorOperator):
@@ -167,6 +169,9 @@ class SeiFreshnessSensor(BaseSensorOperator):
             day = context["dag_run"].run_after.astimezone(zone).date() - _DAY
             last = day if self.end is None else parse_end(self.end, zone)
             first = last if self.start is None else parse_range(self.start, self.end or last, zone)[0]
+            if first.year not in _YEARS or last.year not in _YEARS:
+                msg = f"start and end must lie in the years {_YEARS[0]} to {_YEARS[-1]}, not {first} to {last}"
+                raise SeiInputError(msg)
             deadline = parse_deadline(self.deadline, last + _DAY, zone)
             if deadline.astimezone(zone).date() <= last:
                 msg = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from threading import BoundedSemaphore, Event
@@ -171,6 +172,24 @@ def test_no_secret_in_a_stores_words_is_shown(
         assert 'class="note"' in text
         assert AWS_KEY not in text
         assert AWS_ID not in text
+
+
+def test_a_file_of_somebody_else_is_no_table(page: TestClient, lake: Path) -> None:
+    put(lake, [cell("team:1", path="Eng/A")])
+    for name in ("A B<x>.arrow", "..arrow", ".arrow", "_x.arrow", f"{TABLE}.arrow.tmp", "notes.txt"):
+        (lake / "_coverage" / name).write_bytes(b"")
+    text = page.get("/coverage").text
+    assert re.findall(r'<th scope="row"><a href="([^"]*)"', text) == [f"table?table={TABLE}"]
+    assert 'class="note"' not in text
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["empty", "absent"])
+def test_a_lake_without_tables_says_what_to_check(page: TestClient, lake: Path, is_there: bool) -> None:
+    if not is_there:
+        lake.rmdir()
+    text = page.get("/coverage").text
+    assert f"<code>{lake}</code>" in text
+    assert "check the address in the Variable <code>sei_lake</code>" in text
 
 
 def test_what_helps_in_a_stores_words_stays() -> None:

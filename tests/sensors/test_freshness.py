@@ -155,6 +155,13 @@ def test_a_lake_that_cannot_be_read_is_read_again_and_a_damaged_one_is_not(night
         ({"poke_interval": 0}, "poke_interval must be seconds"),
         ({"deferrable": "False"}, "deferrable must be True or False"),
         ({"end": "2026-01-31", "deadline": PAST}, "day is not over then"),
+        ({"end": "9999-12-31"}, "years 1900 to 2999, not 9999-12-31 to 9999-12-31"),
+        ({"end": "0001-01-01"}, "years 1900 to 2999"),
+        ({"start": "0001-01-01"}, "years 1900 to 2999, not 0001-01-01 to 2026-01-19"),
+        ({"scopes": {"orgTreeName": ""}}, "is not a scope"),
+        ({"scopes": [1.5]}, "is not a scope"),
+        ({"deadline": "2026-02-30T08:00"}, "time of day like 08:00"),
+        ({"deadline": "9999-12-31T23:59:59-23:59"}, "time of day like 08:00"),
     ],
     ids=lambda value: json.dumps(value, default=str) if isinstance(value, dict) else "",
 )
