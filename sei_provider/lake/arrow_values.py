@@ -27,6 +27,8 @@ _NUMPY = {pa.int8(): np.int8, pa.int32(): np.int32, pa.date32(): np.int32, pa.fl
 def to_array(values: Iterable[Any], kind: pa.DataType) -> pa.Array:
     """Return values as an array of a type that the lake has; None is null, and a struct is a mapping or a tuple."""
     values = list(values)
+    if not values:
+        return pa.nulls(0, kind)
     if pa.types.is_dictionary(kind):
         found = dict.fromkeys(value for value in values if value is not None)
         codes = {value: code for code, value in enumerate(found)}
