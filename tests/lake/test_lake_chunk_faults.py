@@ -182,6 +182,7 @@ def test_a_worker_taken_for_dead_stages_on_beside_the_next_try_and_nothing_is_lo
         bench.publish(*lake.staged(bench.staging).values(), minute=1002)
         assert bench.owners() == {f"Eng/{n}": [f"exp_{n}"] for n in (1, 2, 3)}, f"step {number}"
         assert not [name for name in left(bench) if name.endswith(".parquet")], f"step {number}"
+        assert lake.staged(bench.staging) == {}, f"step {number}"
         number += 1
     assert number == 2
 

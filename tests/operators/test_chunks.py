@@ -6,8 +6,10 @@ import gzip
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 import pytest
@@ -96,6 +98,21 @@ def test_a_chunk_is_staged_once_it_is_old_or_large_enough(
     monkeypatch.setattr(_staging, limit, value)
     manifests = Task(lake, state=state).run()
     assert len({manifest["path"] for manifest in manifests}) == 3, "as soon as each came"
+
+
+def test_a_chunk_is_as_old_as_its_first_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, staged = [0.0], []
+    monkeypatch.setattr(_staging, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(_staging.Stager, "_stage", lambda _, files: staged.append(len(files)) or [])
+    file = tmp_path / "file"
+    file.touch()
+
+    def files() -> Iterator[Any]:
+        for now[0] in (0.0, 6.0, 11.0, 12.0):
+            yield file, None, None
+
+    assert list(_staging.Stager(folder=None, run_id="run").stage_each(files())) == []
+    assert staged == [3, 1]
 
 
 def test_a_chunk_is_staged_while_the_task_waits_for_its_next_file(
