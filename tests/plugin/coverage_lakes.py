@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from sei_provider.lake.storage.backend import MISSING
+from sei_provider.lake.storage.backend import MISSING, Lake
 from sei_provider.lake.storage.store import lake_path
 from sei_provider.lake.tables.coverage_summary import CELLS, CoverageSummary, put_summary, summary_path
 
@@ -57,7 +56,7 @@ def summary(cells: Sequence[Mapping[str, Any]], **about: Any) -> CoverageSummary
     )
 
 
-def put(lake: Path, cells: Sequence[Mapping[str, Any]], table: str = TABLE, **about: Any) -> None:
+def put(lake: Lake, cells: Sequence[Mapping[str, Any]], table: str = TABLE, **about: Any) -> None:
     """Put a summary of a table into a lake."""
     path = summary_path(lake_path(lake), table)
     put_summary(path, summary(cells, **about), if_match=MISSING)

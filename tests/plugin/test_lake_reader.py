@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -172,6 +173,28 @@ def test_no_secret_in_a_stores_words_is_shown(
         assert 'class="note"' in text
         assert AWS_KEY not in text
         assert AWS_ID not in text
+
+
+@pytest.mark.parametrize("place", ["sei", "other"], ids=["shown", "no-bucket"])
+def test_a_lake_on_s3_is_shown_without_its_connection_or_told_without_its_key(
+    page: TestClient, s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    connection = {"conn_type": "aws", "login": AWS_ID, "password": AWS_KEY, "extra": {"endpoint_url": s3_endpoint}}
+    monkeypatch.setenv("AIRFLOW_CONN_PAGE_S3", json.dumps(connection))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    if place == "sei":
+        put(lake_hook.open_lake(f"s3://page_s3@sei/{tmp_path.name}"), [cell("team:1", path="Eng/A")])
+    monkeypatch.setenv("AIRFLOW_VAR_SEI_LAKE", f"s3://page_s3@{place}/{tmp_path.name}")
+    texts = [page.get(route).text for route in ("/coverage", f"/table?table={TABLE}&by=scope&first=2026-01")]
+    for text in texts:
+        assert AWS_KEY not in text
+        assert AWS_ID not in text
+        assert "page_s3" not in text
+    if place == "sei":
+        assert f"<code>s3://sei/{tmp_path.name}</code>" in texts[0]
+        assert "Eng/A, 2026-01: complete" in texts[1]
+    else:
+        assert all("there is no bucket &#39;other&#39;" in text for text in texts)
 
 
 def test_a_file_of_somebody_else_is_no_table(page: TestClient, lake: Path) -> None:
