@@ -121,6 +121,23 @@ def test_a_task_that_has_no_turns_for_its_last_downloads_defers_with_what_has_en
     assert Counter(request["kind"] for request in sandbox.requests()) == {"create": 6, "list": 1, "download": 6}
 
 
+def test_exports_that_still_run_when_the_turns_come_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch, lake: Path, state: TaskState
+) -> None:
+    with serve(teams=6, seconds=3000) as sandbox:
+        connect(monkeypatch, sandbox.base_url, requests_per_minute=4)
+        task = Task(lake, state=state, scopes=SCOPES, deferrable=True, timeout=7200)
+        deferred = first_deferral(task)
+        event = fire(deferred)
+        assert (event["ended"], len(event["running"])) == ({}, 4)
+        with pytest.raises(TaskDeferred) as again:
+            task.resume(deferred, event)
+        sandbox.advance(4000)
+        manifests, _ = finish(task, again.value)
+        assert [manifest["error"] for manifest in manifests] == [None] * 6
+        assert per_scope(sandbox) == Counter(SCOPES)
+
+
 def test_a_worker_that_dies_after_the_limit_let_it_resume_leaves_one_export_for_each_scope(
     monkeypatch: pytest.MonkeyPatch, sandbox: SandboxControl, lake: Path, state: TaskState
 ) -> None:
