@@ -152,11 +152,19 @@ def test_a_worker_that_dies_after_the_limit_let_it_resume_leaves_one_export_for_
     assert per_scope(sandbox) == Counter(SCOPES)
 
 
+@pytest.mark.parametrize(("timeout", "until_all"), [(30, None), (80, 100.0)], ids=["the first", "the last"])
 def test_a_task_whose_turns_come_after_its_timeout_fails_these_scopes_at_once(
-    monkeypatch: pytest.MonkeyPatch, sandbox: SandboxControl, lake: Path, state: TaskState
+    monkeypatch: pytest.MonkeyPatch,
+    sandbox: SandboxControl,
+    lake: Path,
+    state: TaskState,
+    timeout: int,
+    until_all: float | None,
 ) -> None:
     connect(monkeypatch, sandbox.base_url, requests_per_minute=4)
-    task = Task(lake, state=state, scopes=SCOPES, deferrable=True, timeout=30)
+    if until_all:  # the first is free after 61 seconds
+        monkeypatch.setattr(SeiClient, "seconds_until", lambda *_: until_all)
+    task = Task(lake, state=state, scopes=SCOPES, deferrable=True, timeout=timeout)
     deferred = first_deferral(task)
     assert cast("SeiExportTrigger", deferred.trigger).resume_at is None
     with pytest.raises(SeiExportError, match=r"2 of 6 scopes .*requests per minute are used up"):
