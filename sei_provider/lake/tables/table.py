@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
@@ -281,11 +282,26 @@ def put_month(
     told = {_ARROW_SCHEMA: base64.b64encode(target.serialize())}
     options: dict[str, Any] = {"compression": "zstd", "dictionary_pagesize_limit": DICTIONARY_BYTES}
     with pq.ParquetWriter(file, first.schema, store_schema=False, **options) as writer:
-        for group in chain([first] if len(first) else [], groups):
-            writer.write_table(group.unify_dictionaries(), row_group_size=max(1, len(group)))
-            release_unused()
+        _write_groups(writer, chain([first] if len(first) else [], groups))
         writer.add_key_value_metadata(told | footer_entries(content.ledger, schema))
     put(object_path(folder, month), file, if_match=if_match)
+
+
+def _write_groups(writer: pq.ParquetWriter, groups: Iterable[pa.Table]) -> None:
+    """Write row groups. One is compressed while the next is merged, which takes about as long."""
+
+    def write(group: pa.Table) -> None:
+        writer.write_table(group.unify_dictionaries(), row_group_size=max(1, len(group)))
+        release_unused()
+
+    with ThreadPoolExecutor(1, thread_name_prefix="sei-lake-write") as packing:
+        packed: Future[None] | None = None
+        for group in groups:
+            if packed:
+                packed.result()
+            packed = packing.submit(write, group)
+        if packed:
+            packed.result()
 
 
 def _upgraded(ledger: tuple[LedgerEntry, ...], file: Path) -> tuple[LedgerEntry, ...]:
