@@ -234,7 +234,7 @@ def test_no_request_breaks_the_page_or_gets_past_its_headers_and_its_escaping(
 ) -> None:  # fmt: skip
     name = name.encode("utf-8", "replace").decode()
     monkeypatch.setenv(
-        "AIRFLOW_VAR_SEI_LAKE", str(lake) if opens else f"ftp://user:{SECRET}@evil.example/lake?sig={SECRET}"
+        "AIRFLOW_VAR_SEI_LAKE", str(lake) if opens else f"ftp://user:{SECRET}@store.example/lake?sig={SECRET}"
     )
     put(lake, [cell(f"org:{name}", path=f"Eng/{name}"), cell("team:1", FEB, path="Eng/A", complete=False)])
     application.dependency_overrides.clear()
