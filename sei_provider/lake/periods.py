@@ -24,6 +24,16 @@ def period_months(start: date, end: date, granularity: str) -> Iterator[date]:
         yield month
 
 
+def begun_months(start: date, end: date, granularity: str) -> Iterator[date]:
+    """Yield the first days of all months of the range in which a period has begun by its end.
+
+    Of weeks only seven days are certain to hold the first day of one, because the week's first day is not known here.
+    """
+    if granularity == "weekly":
+        return months_between(start, end - timedelta(days=6))
+    return period_months(start.replace(day=1), end, granularity)
+
+
 def months_between(start: date, end: date) -> Iterator[date]:
     """Yield the first days of all months that the range touches."""
     month = start.replace(day=1)

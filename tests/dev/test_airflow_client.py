@@ -116,11 +116,12 @@ PAST, FUTURE = "2026-01-01T02:30:00Z", "9999-01-01T02:30:00Z"
 
 def test_trigger_only_waits_for_the_schedules_own_run_and_marks_it_alone_as_done() -> None:
     before, made = _runs(OURS, _scheduled("yesterday", "success")), _runs(OURS, _scheduled("today", "queued"))
-    airflow = _triggered(run_lists=[before, made], due=[PAST])
+    airflow = _triggered(run_lists=[before, made], due=[PAST, FUTURE])
     assert airflow.client().trigger_only("d", run_after=NIGHT) == "ours"
     assert [call for call, _ in airflow.calls] == [
         "POST /dags/d/dagRuns",
         "PATCH /dags/d",
+        "GET /dags/d",
         "GET /dags/d/dagRuns",
         "GET /dags/d",
         "GET /dags/d/dagRuns",
@@ -131,7 +132,14 @@ def test_trigger_only_waits_for_the_schedules_own_run_and_marks_it_alone_as_done
 
 def test_trigger_only_does_not_wait_for_a_second_date_of_the_schedule_that_passed_meanwhile() -> None:
     """The scheduler makes no run for it while ours and the first have the places: CI once met it at 02:30."""
-    airflow = _triggered(run_lists=[_runs(OURS, _scheduled("today", "queued"))], due=[PAST] * 3)
+    made = _runs(OURS, _scheduled("today", "queued"))
+    airflow = _triggered(run_lists=[made, made], due=[PAST])
+    assert airflow.client().trigger_only("d", run_after=NIGHT) == "ours"
+    assert [call for call, _ in airflow.calls][-1] == "PATCH /dags/d/dagRuns/today"
+
+
+def test_trigger_only_marks_a_run_that_the_scheduler_made_before_the_first_look() -> None:
+    airflow = _triggered(run_lists=[_runs(OURS, _scheduled("today", "queued"))], due=[FUTURE])
     assert airflow.client().trigger_only("d", run_after=NIGHT) == "ours"
     assert [call for call, _ in airflow.calls][-1] == "PATCH /dags/d/dagRuns/today"
 
@@ -139,7 +147,7 @@ def test_trigger_only_does_not_wait_for_a_second_date_of_the_schedule_that_passe
 def test_trigger_only_marks_nothing_if_the_schedule_has_no_run_due() -> None:
     airflow = _triggered(run_lists=[_runs(OURS)], due=[FUTURE])
     assert airflow.client().trigger_only("d", run_after=NIGHT) == "ours"
-    assert [call for call, _ in airflow.calls][-1] == "GET /dags/d"
+    assert [call for call, _ in airflow.calls][-1] == "GET /dags/d/dagRuns"
 
 
 def test_a_task_is_marked_by_hand_a_mapped_one_by_its_index() -> None:

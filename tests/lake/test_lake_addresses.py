@@ -14,7 +14,7 @@ from upath import UPath
 from sei_provider import lake
 from sei_provider.hooks.lake import open_lake
 from sei_provider.lake import LakeAddressError, StoreError, UnsupportedStoreError
-from sei_provider.lake.storage.address import normalize_address
+from sei_provider.lake.storage.address import normalize_address, split_address
 
 JAN = "2026-01-01"
 
@@ -151,6 +151,36 @@ def test_a_path_object_with_a_doubtful_spelling_is_refused_as_well():
         lake.read_table(UPath("memory://box/a/../lake"), "table")
     with pytest.raises(LakeAddressError, match="write s3://bucket/lake"):
         lake.read_table(Path("s3://bucket/lake"), "table")
+
+
+SECRET = "AKIAEXAMPLE:se/cr+et"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"s3://{SECRET}@bucket/lake",
+        f"S3a:///{SECRET}@bucket//lake",
+        "s3://user:secret@bucket/lake",
+        "s3://:secret@bucket/lake",
+        "s3://user:sec@ret@bucket/lake",
+        "https://user:secret@host/lake",
+        "abfs://container@account.dfs.core.windows.net/lake?sv=2025&sig=secret",
+        "https://account.blob.core.windows.net/container?sig=secret",
+        "s3://bucket?AWS_SECRET_ACCESS_KEY=secret",
+    ],
+)
+@pytest.mark.parametrize("use", [lake.lake_path, open_lake, normalize_address, split_address])
+def test_an_address_with_a_password_or_a_signature_is_refused_and_not_shown(address, use):
+    with pytest.raises(LakeAddressError, match="put it into a connection of Airflow") as refused:
+        use(address)
+    assert "cret" not in str(refused.value)
+    assert "@ret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/a:b@c", "s3://connection@bucket/what?", "file:///data/a:b@c/lake"])
+def test_a_colon_or_a_question_mark_in_a_key_is_no_secret(address):
+    assert normalize_address(address) == address
 
 
 def test_an_address_that_names_a_connection_needs_airflow():

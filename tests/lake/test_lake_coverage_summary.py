@@ -223,6 +223,15 @@ def test_months_after_the_last_one_up_to_yesterday_are_missing(bench):
     assert list(grid.month_counts().values()) == [{"complete": 1}, {"missing": 1}, {"missing": 1}]
 
 
+@pytest.mark.parametrize(
+    ("today", "last"), [(date(2026, 3, 7), "2026-02"), (date(2026, 3, 8), "2026-03")], ids=["six days", "a week"]
+)
+def test_a_month_of_weeks_is_missing_once_a_week_has_begun_in_it_whichever_its_first_day(bench, today, last):
+    bench.granularity = "weekly"
+    bench.export("team:1", [team_row("Eng/A", "2026-01-05")], start="2026-01-05", end="2026-01-11", age=1)
+    assert f"{check(bench, today).months[-1]:%Y-%m}" == last
+
+
 exports = st.tuples(
     st.just("export"),
     st.integers(1, 4),

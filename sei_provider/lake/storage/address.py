@@ -14,6 +14,9 @@ from sei_provider.lake.errors import LakeAddressError
 
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "az": "abfs", "abfss": "abfs", "adl": "abfs", "local": "file"}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/+)(.*)", re.DOTALL)
+_PASSWORD = re.compile(r"[^/@]*:.*@", re.DOTALL)
+"""What stands before a bucket: a connection's id has no colon, and a secret key of S3 may have slashes."""
+_QUERY = re.compile(r"\?[^?/]*=")
 _ON_DISK = ("", "file")
 _SCHEMES = ("file", "s3", "gs", "abfs", "memory")
 """Stores whose puts are atomic."""
@@ -24,6 +27,7 @@ def split_address(address: str) -> tuple[str, str, str]:
 
     Raises `LakeAddressError`, which names the right spelling, if stores could take the address for another place.
     """
+    _refuse_secrets(address)
     found = _SCHEME.fullmatch(address.strip())
     if not found:
         return "", "", address
@@ -54,6 +58,7 @@ def normalize_address(address: str) -> str:
     Also refuses what names no place, or another one for each process: an empty text, a relative path, `~`, and schemes
     of stores that a lake cannot use.
     """
+    _refuse_secrets(address)
     if why := _no_place(address):
         msg = (
             f"cannot use {address!r} as the address of a lake, because it {why}: write an absolute path, such as "
@@ -64,6 +69,24 @@ def normalize_address(address: str) -> str:
     if scheme in _ON_DISK:
         return f"file://{key}" if scheme else key
     return f"{scheme}://{bucket}/{key}".rstrip("/")
+
+
+def _refuse_secrets(address: str) -> None:
+    """Raise `LakeAddressError`, which does not show the address, if it holds a password or a query.
+
+    Logs, XComs and assets tell the address of a lake, and a query may be a signature.
+    """
+    found = _SCHEME.fullmatch(address.strip())
+    if found is None or found[1].lower() in {"file", "local"}:
+        return
+    scheme, rest = found[1], found[3]
+    why = "a password" if _PASSWORD.match(rest) else "a query" if _QUERY.search(rest) else None
+    if why:
+        msg = (
+            f"cannot use the {scheme}:// address that was given as that of a lake, because it holds {why}, which logs "
+            f"and XComs would show: put it into a connection of Airflow, and write {scheme}://connection@bucket/folder"
+        )
+        raise LakeAddressError(msg)
 
 
 def _no_place(address: str) -> str | None:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from sei_provider.lake.arrow_values import to_array, to_numpy, to_python, to_scalar
 from sei_provider.lake.distinct import distinct, factorize, latest, sums
-from sei_provider.lake.periods import next_month, period_end, period_months
+from sei_provider.lake.periods import begun_months, next_month, period_end
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.store import lake_path
 from sei_provider.lake.tables.footer import read_ledger_tables
@@ -94,7 +94,7 @@ def iter_coverage(
     if not existing:
         return
     first, last = start or existing[0], end or next_month(existing[-1]) - timedelta(days=1)
-    listed = list(period_months(first.replace(day=1), last, granularity))
+    listed = list(begun_months(first, last, granularity))
     covered: dict[date, pa.Table] = {}
     last_published: dict[str, datetime] = {}
     for ledger, month in _ledgers(folder, existing):

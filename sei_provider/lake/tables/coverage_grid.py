@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from sei_provider.lake.arrow_values import to_numpy, to_scalar
 from sei_provider.lake.bounds import MAX_HIERARCHY_CHARS, MAX_HIERARCHY_LEVELS
 from sei_provider.lake.distinct import distinct
-from sei_provider.lake.periods import next_month, period_end, period_months
+from sei_provider.lake.periods import begun_months, next_month, period_end
 from sei_provider.lake.tables.coverage import STALE_AFTER
 from sei_provider.lake.tables.coverage_summary import CoverageSummary
 from sei_provider.lake.tables.hierarchy import usual_parent
@@ -111,7 +111,7 @@ def _listed(summary: CoverageSummary, today: date) -> list[date]:
     if not summary.months:
         return []
     last = max(next_month(summary.months[-1]) - timedelta(days=1), today - _GRACE)
-    return list(period_months(summary.months[0], last, summary.granularity))
+    return list(begun_months(summary.months[0], last, summary.granularity))
 
 
 def _last_day(month: date, granularity: str) -> date:
