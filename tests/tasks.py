@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -37,6 +38,13 @@ class TaskState(dict[str, Any]):
     def lose_export_ids(self) -> None:
         """Leave what is left when a worker dies after SEI's answers and before it could save any id."""
         self["checkpoint"]["exports"].clear()
+
+
+class OutletEvents(defaultdict[str, Any]):
+    """The events of a task's outlets, by asset; an asset cannot be a key of a dict on 3.1."""
+
+    def __getitem__(self, asset: Any) -> Any:
+        return super().__getitem__(asset.name)
 
 
 def task_context(

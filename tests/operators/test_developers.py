@@ -17,8 +17,9 @@ from sei_provider.lake import CsvError, read_table, stage_developers
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from sei_provider.testing import connect
-from tests.operators.test_publish_and_check import Event, Events
+from tests.operators.test_publish_and_check import Event
 from tests.operators.test_teams import TABLE, export, publish, read_trees
+from tests.tasks import OutletEvents
 
 SECRET = "353d11872e3d003d97275e4ddccdf9f7d4d29d0834fcc75ab117291386d24460"  # a key of the tests alone
 PERSON = ["Developer 12-01", "developer-12-01@example.com"]
@@ -92,7 +93,7 @@ def test_a_table_of_another_name_for_the_figures_leaves_the_developers_their_own
         read_trees(lake, "b", developers="hash", developers_table="web_people"),
         export(lake, "e", ["11"], "2026-01"),
     ]
-    events: Any = Events(Event)
+    events: Any = OutletEvents(Event)
     operator_result = publish(lake, staged, ["11"], table="web_figures", outlets=[Asset("figures")], events=events)
     assert {month["table"] for month in operator_result["published"]} == {"web_figures", "web_people"}
     assert [each["table"] for each in events[Asset("figures")].extra["published"]] == ["web_figures"]

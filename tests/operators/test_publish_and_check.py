@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.testing import connect
 from tests.operators.conftest import Task
+from tests.tasks import OutletEvents
 
 SPRINT = "sprint_team_monthly"
 
@@ -30,13 +30,6 @@ class Event(SimpleNamespace):
 
     def add_partitions(self, keys: list[str]) -> None:
         self.partitions = keys
-
-
-class Events(defaultdict[str, Any]):
-    """The events of a task's outlets, by asset; an asset cannot be a key of a dict on 3.1."""
-
-    def __getitem__(self, asset: Asset) -> Any:
-        return super().__getitem__(asset.name)
 
 
 def publish(
@@ -65,7 +58,7 @@ def test_what_was_staged_is_published_and_nothing_is_missing(sandbox: SandboxCon
 def test_each_asset_is_told_the_months_with_their_rows_exports_and_manifest(
     sandbox: SandboxControl, lake: Path, kind: type[SimpleNamespace]
 ) -> None:
-    events: Any = Events(kind)
+    events: Any = OutletEvents(kind)
     tables = [Asset("sei_sprint_team_monthly"), Asset("sprints_of_acme")]
     publish(lake, Task(lake, state=None).run(), ["11", "12", "13", "14"], events=events, outlets=tables)
     for asset in tables:

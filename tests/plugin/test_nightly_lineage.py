@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections import defaultdict
 from collections.abc import Iterator
 from copy import copy
 from pathlib import Path
@@ -21,7 +20,7 @@ from airflow.sdk.definitions.mappedoperator import MappedOperator
 from sei_provider.sandbox.server import serve
 from sei_provider.testing import connect
 from tests.operators.test_lineage import event, names, report_of
-from tests.tasks import RUN_AFTER, Run, task_context
+from tests.tasks import RUN_AFTER, OutletEvents, Run, task_context
 
 DAGS = Path(__file__).parents[2] / "dags"
 SCOPES = ["11", "12"]
@@ -70,7 +69,7 @@ class Nightly:
         if task_id.startswith(("publish", "check")):
             states = {f"{name}_0" if name.startswith("export") else name: "success" for name in self._pushed}
             xcoms = {(name, 0 if name.startswith("export") else -1): values for name, values in self._pushed.items()}
-            context = Run(states, xcoms).context | {"outlet_events": defaultdict(SimpleNamespace)}
+            context = Run(states, xcoms).context | {"outlet_events": OutletEvents(SimpleNamespace)}
         pushed["return_value"] = operator.execute(context)
         return operator
 
