@@ -31,7 +31,7 @@ def split_address(address: str) -> tuple[str, str, str]:
     found = _SCHEME.fullmatch(address.strip())
     if not found:
         return "", "", address
-    scheme = _ALIASES.get(found[1].lower(), found[1].lower())
+    scheme = _scheme_of(found)
     slashes, rest = found[2], found[3]
     if not address.strip().isprintable():
         raise _unusable(address, "has a line break, or another character that nobody sees")
@@ -77,7 +77,7 @@ def _refuse_secrets(address: str) -> None:
     Logs, XComs and assets tell the address of a lake, and a query may be a signature.
     """
     found = _SCHEME.fullmatch(address.strip())
-    if found is None or found[1].lower() in {"file", "local"}:
+    if found is None or _scheme_of(found) in _ON_DISK:
         return
     scheme, rest = found[1], found[3]
     why = "a password" if _PASSWORD.match(rest) else "a query" if _QUERY.search(rest) else None
@@ -94,7 +94,7 @@ def _no_place(address: str) -> str | None:
     if not address.strip():
         return "is empty"
     found = _SCHEME.fullmatch(address.strip())
-    scheme = _ALIASES.get(found[1].lower(), found[1].lower()) if found else ""
+    scheme = _scheme_of(found) if found else ""
     path = f"/{found[3]}" if found else address
     if scheme in _ON_DISK and path.startswith("/") and not path.strip("/."):
         return "is the root of the disk"
@@ -105,6 +105,11 @@ def _no_place(address: str) -> str | None:
     if not address.startswith("/"):
         return "is relative to the folder of whatever process reads it"
     return None if address == address.strip() and address.isprintable() else "has spaces or line breaks around it"
+
+
+def _scheme_of(found: re.Match[str]) -> str:
+    """Return the one name of the scheme of an address that `_SCHEME` has found."""
+    return _ALIASES.get(found[1].lower(), found[1].lower())
 
 
 def _one_spelling(key: str) -> str:
