@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -186,10 +186,11 @@ def _month(month: date, ledger: pa.Table, granularity: str, *, names_teams: bool
     newest = {scope: max(held, key=lambda each: each[0].created_at) for scope, held in by_scope.items()}
     details = ledger.select(["export_id", "runs", "teams", "unusual_parents"])
     details = details.take(to_array((number for _, number in newest.values()), pa.int64()))
-    for (scope, (last, _)), detail in zip(newest.items(), details.to_pylist(), strict=True):
+    of_newest = zip(*map(to_python, details.columns), strict=True)
+    for (scope, (last, _)), (export_id, runs, teams, unusual) in zip(newest.items(), of_newest, strict=True):
         entries = [entry for entry, _ in by_scope[scope]]
         found = covered.get(scope, {})
-        path, above = _own_path(detail["teams"], detail["unusual_parents"]) if names_teams else (None, None)
+        path, above = _own_path(teams, dict(unusual)) if names_teams else (None, None)
         yield {
             "month": month,
             "scope": scope,
@@ -201,22 +202,21 @@ def _month(month: date, ledger: pa.Table, granularity: str, *, names_teams: bool
             "path": path,
             "above": above,
             "exports": len(entries),
-            "export_id": detail["export_id"],
+            "export_id": export_id,
             "exported_at": last.created_at,
             "start": last.start,
             "end": last.end,
-            "runs": sorted({run_id_of(run) for run in detail["runs"]}),
+            "runs": sorted({run_id_of(run) for run in runs}),
         }
 
 
-def _own_path(teams: Collection[str], unusual: Sequence[dict[str, Any]]) -> tuple[str | None, str | None]:
+def _own_path(teams: Collection[str], unusual: Mapping[str, list[str]]) -> tuple[str | None, str | None]:
     """Return the hierarchy of the team whose export names these, and that of the team above it; None if not certain.
 
     Where the export has no row of its team itself, this is the team that stands above all its rows.
     """
-    told = {one["team"]: one["above"] for one in unusual}
-    above = {path: told.get(path) or [usual_parent(path)] for path in teams if path}
-    roots = [path for path, parents in above.items() if not above.keys() & set(parents)]
+    above = {path: unusual.get(path) or [usual_parent(path)] for path in teams if path}
+    roots = [path for path, parents in above.items() if above.keys().isdisjoint(parents)]
     if len(roots) == 1:
         return roots[0], above[roots[0]][0]
     shared = {parent for path in roots for parent in above[path]}

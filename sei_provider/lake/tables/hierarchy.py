@@ -18,9 +18,10 @@ def depths_and_leaves(teams: Collection[tuple[str, str]]) -> dict[tuple[str, str
     An ancestor that no row names is split off at the last slash, the only boundary known then.
     """
     names = {path: team for team, path in sorted(teams)}
-    above = {(team, path): _ancestors(team, path, names) for team, path in teams}
-    inner = {ancestor for ancestors in above.values() for ancestor in ancestors}
-    return {pair: (len(ancestors), pair[1] not in inner) for pair, ancestors in above.items()}
+    parents = {(team, path): _parent(team, path) for team, path in teams}
+    lines = {parent: _line(parent, names) for parent in set(parents.values())}
+    inner = {ancestor for line in lines.values() for ancestor in line}
+    return {pair: (len(lines[parent]), pair[1] not in inner) for pair, parent in parents.items()}
 
 
 def parent_path(team: str, path: str) -> str | None:
@@ -59,9 +60,9 @@ class Parents:
         return self.ancestors(parent) | {parent} if parent else frozenset()
 
 
-def _ancestors(team: str, path: str, names: dict[str, str]) -> list[str]:
+def _line(parent: str, names: dict[str, str]) -> list[str]:
+    """Return a parent and the teams above it; none for the parent of a root."""
     found: list[str] = []
-    parent = _parent(team, path)
     while parent and len(found) <= MAX_HIERARCHY_LEVELS:  # more are in rewritten files alone
         found.append(parent)
         parent = _parent(names.get(parent, ""), parent)

@@ -143,7 +143,7 @@ class _Judge:
             return False
         team, path, *period = place
         row = RowPlace(team or "", path, *period)
-        if (path, sprint_name(row.sprint, row.start)) in self._moving_on:
+        if self._moving_on and (path, sprint_name(row.sprint, row.start)) in self._moving_on:
             return True
         if entry.identity not in self._new:
             return self._owners.survives(entry, row)

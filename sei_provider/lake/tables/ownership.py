@@ -94,6 +94,8 @@ class Owners:
         self._granularity = granularity
         self._ledger = list(ledger)
         self._periods: dict[date | None, _Asking] = {}
+        self._dates: dict[date, _Period] = {}
+        self._highest: dict[tuple[date | None, date], Precedence] = {}
         self._exact: dict[tuple[str, date, date], list[LedgerEntry]] = defaultdict(list)
         self._sprint_ends: dict[tuple[str, str], date] = {}
         self._sprint_days: dict[tuple[str, str, str], set[tuple[date, date]]] = defaultdict(set)
@@ -119,13 +121,18 @@ class Owners:
             return
         period = self._sprint(entry, place) if self._granularity == "sprint" else self._dated(place.start)
         mine = precedence(entry, period.last)
+        if mine >= self._highest_asking(period, mine):  # as the only one, or the newest: the index is not needed then
+            return
         for other in self._asking(period).covering(entry, place, period):
             others = precedence(other, period.last)
             if others > mine and not _is_one_reading(entry, other):
                 yield other, others[0] > mine[0]
 
     def _dated(self, start: date) -> _Period:
-        return _Period(start, period_end(start, self._granularity), lambda first, last, _: first <= start <= last)
+        if start not in self._dates:
+            end = period_end(start, self._granularity)
+            self._dates[start] = _Period(start, end, lambda first, last, _: first <= start <= last)
+        return self._dates[start]
 
     def _sprint(self, entry: LedgerEntry, place: RowPlace) -> _Period:
         """Return a sprint as the period of a row.
@@ -152,11 +159,20 @@ class Owners:
     def _asking(self, period: _Period) -> _Asking:
         """Return the entries that asked for a period; for sprints all, since each row has a period of its own."""
         if period.start not in self._periods:
-            start = period.start
-            self._periods[start] = _Asking(
-                entry for entry in self._ledger if start is None or entry.overlaps(start, start)
-            )
+            self._periods[period.start] = _Asking(self._that_asked(period))
         return self._periods[period.start]
+
+    def _highest_asking(self, period: _Period, default: Precedence) -> Precedence:
+        """Return the highest precedence of the entries that asked for a period; nothing supersedes rows of that one."""
+        key = period.start, period.last
+        if key not in self._highest:
+            found = (precedence(entry, period.last) for entry in self._that_asked(period))
+            self._highest[key] = max(found, default=default)
+        return self._highest[key]
+
+    def _that_asked(self, period: _Period) -> Iterator[LedgerEntry]:
+        start = period.start
+        return (entry for entry in self._ledger if start is None or entry.overlaps(start, start))
 
 
 def precedence(entry: LedgerEntry, last: date) -> Precedence:
