@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from datetime import datetime
+from threading import Thread
 
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ from upath import UPath
 from sei_provider import lake
 from sei_provider.lake import Slice
 from sei_provider.lake.column_mapping import ColumnMapping
+from sei_provider.lake.staging import csv_records
 
 
 def test_a_manifest_has_exactly_the_keys_of_decision_7_and_how_it_was_read_and_is_json(bench):
@@ -90,6 +92,18 @@ def test_blocks_are_gathered_into_few_row_groups(bench):
     metadata = pq.read_metadata(manifest["path"])
     assert metadata.num_rows == 30_000
     assert metadata.num_row_groups == 1
+
+
+def test_issue_19_a_file_of_one_block_is_staged_without_a_thread(bench, monkeypatch):
+    started = []
+    start = Thread.start
+    monkeypatch.setattr(Thread, "start", lambda thread: started.append(thread.name) or start(thread))
+    rows = [team_row(f"Eng/{n}", "2026-01-01") for n in range(9)]
+    assert bench.stage("team:1", rows, age=1)["rows"] == 9
+    assert started == []
+    monkeypatch.setattr(csv_records, "BLOCK_BYTES", 30)
+    assert bench.stage("team:2", rows, age=2)["rows"] == 9
+    assert {name.rpartition("_")[0] for name in started} == {"sei-csv-cut", "sei-csv-parse"}
 
 
 def test_a_time_without_a_zone_is_refused_since_ages_are_compared(bench):

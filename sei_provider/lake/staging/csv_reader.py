@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -74,6 +75,10 @@ class CsvReader:
         come after many batches.
         """
         blocks = self._records.blocks()
+        for block in islice(blocks, 1):  # nearly always the only one, and threads take longer than its rows
+            yield self._read(block, self._read_fast(block), on_fault)
+        if self._records.is_at_end:
+            return
         with (
             ThreadPoolExecutor(1, thread_name_prefix="sei-csv-cut") as cutting,
             ThreadPoolExecutor(_PARSERS, thread_name_prefix="sei-csv-parse") as parsing,
@@ -88,8 +93,10 @@ class CsvReader:
             while found := ahead.popleft().result():
                 ahead.append(cutting.submit(cut))
                 block, batch = found
-                rows = batch.result()
-                yield self._read_exactly(block, on_fault) if rows is None else rows
+                yield self._read(block, batch.result(), on_fault)
+
+    def _read(self, block: Block, rows: pa.RecordBatch | None, on_fault: OnFault) -> pa.RecordBatch:
+        return self._read_exactly(block, on_fault) if rows is None else rows
 
     def _read_fast(self, block: Block) -> pa.RecordBatch | None:
         """Return the rows if every one fits as Arrow reads it."""

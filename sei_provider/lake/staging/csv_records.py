@@ -88,7 +88,8 @@ class RecordStream:
         self._block_bytes = block_bytes or BLOCK_BYTES
         self._rest = b""
         self._line = 1
-        self._is_at_end = False
+        self.is_at_end = False
+        """Whether all of the file has been read, so that the block in hand is the last."""
 
     def read_header(self) -> tuple[Record, bytes] | None:
         """Return the first record that is not blank, parsed and as it was sent; None if there is none.
@@ -97,9 +98,9 @@ class RecordStream:
         """
         while True:
             self._skip_blank_lines()
-            if self._is_at_end and not self._rest:
+            if self.is_at_end and not self._rest:
                 return None
-            record, end = _read_record(self._rest, 0, self._line, is_last=self._is_at_end)
+            record, end = _read_record(self._rest, 0, self._line, is_last=self.is_at_end)
             if record is None:
                 self._read_more()
                 continue
@@ -110,9 +111,9 @@ class RecordStream:
 
     def blocks(self) -> Iterator[Block]:
         """Yield what follows the header."""
-        while self._rest or not self._is_at_end:
+        while self._rest or not self.is_at_end:
             self._read_more()
-            end, is_regular = _last_record_end(self._rest, is_last=self._is_at_end)
+            end, is_regular = _last_record_end(self._rest, is_last=self.is_at_end)
             if not is_regular:
                 end = self._last_record_end_one_by_one()
             if end > MAX_RECORD_BYTES and is_regular:  # then its first record may be too long, the others are not
@@ -125,7 +126,7 @@ class RecordStream:
     def _skip_blank_lines(self) -> None:
         """Drop the blank lines that `_rest` begins with, all at once: there may be a gigabyte of them."""
         blank = len(self._rest) - len(self._rest.lstrip(b"\r\n"))
-        if not self._is_at_end and blank == len(self._rest) and self._rest.endswith(b"\r"):
+        if not self.is_at_end and blank == len(self._rest) and self._rest.endswith(b"\r"):
             blank -= 1  # an LF may follow
         self._line += _count_lines(self._rest[:blank])
         self._rest = self._rest[blank:]
@@ -133,7 +134,7 @@ class RecordStream:
     def _read_more(self) -> None:
         self._require_bounded(len(self._rest))
         data = self._stream.read(self._block_bytes)
-        self._is_at_end = not data
+        self.is_at_end = not data
         self._rest += data
 
     def _require_bounded(self, record_bytes: int) -> None:
@@ -149,7 +150,7 @@ class RecordStream:
         position = 0
         while position < len(self._rest):
             try:
-                record, end = _read_record(self._rest, position, self._line, is_last=self._is_at_end)
+                record, end = _read_record(self._rest, position, self._line, is_last=self.is_at_end)
             except QuotingError:
                 return len(self._rest)
             if record is None:

@@ -26,6 +26,10 @@ from sei_provider.lake.staging.staged_file import by_bytes
 from sei_provider.lake.staging.staged_footer import COLUMNS_KEY, PATHS_KEY, PERIODS_KEY, SLICE_KEY, SPRINTS_KEY
 from sei_provider.lake.staging.team_rows import TeamRows
 
+_SMALL_BYTES = 256 << 10
+"""Size in memory below which a row group is packed at once, because a thread takes longer: nearly always the only one.
+"""
+
 
 def with_added(columns: Sequence[Column]) -> list[Column]:
     """Add the columns that every staged row has, also if SEI does not send them."""
@@ -152,7 +156,10 @@ def read_rows(
             rows += len(table)
             if packed_before:
                 packed_before.result()
-            packed_before = packing.submit(pack, table)
+            if table.nbytes < _SMALL_BYTES:
+                pack(table)
+            else:
+                packed_before = packing.submit(pack, table)
         if packed_before:
             packed_before.result()
         team_rows.check()
