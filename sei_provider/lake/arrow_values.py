@@ -89,7 +89,7 @@ def to_python(column: pa.Array | pa.ChunkedArray) -> list[Any]:
     if pa.types.is_list(column.type):
         items, first = to_python(column.flatten()), 0
         lists: list[Any] = []
-        for length in _numbers(pc.list_value_length(column)):
+        for length in pc.list_value_length(column).to_pylist():
             lists.append(None if length is None else items[first : first + length])
             first += length or 0
         return lists
@@ -100,7 +100,7 @@ def to_python(column: pa.Array | pa.ChunkedArray) -> list[Any]:
         cells = [_EPOCH + timedelta(microseconds=number) for number in numbers]
     else:
         cells = distinct.to_pylist()
-    return [None if code is None else cells[code] for code in _numbers(coded.indices)]
+    return [None if code is None else cells[code] for code in coded.indices.to_pylist()]
 
 
 def to_numpy(numbers: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
@@ -118,13 +118,6 @@ def to_rows(rows: pa.Table) -> list[dict[str, Any]]:
     """Return rows as dicts. Equal cells of a column are one object."""
     columns = map(to_python, rows.columns)
     return [dict(zip(rows.schema.names, values, strict=True)) for values in zip(*columns, strict=True)]
-
-
-def _numbers(numbers: pa.Array) -> list[int | None]:
-    """Return whole numbers as a list; a tenth of the time of `to_pylist` where none is null."""
-    found: list[int | None]
-    found = numbers.to_pylist() if numbers.null_count else to_numpy(numbers.cast(pa.int64())).tolist()
-    return found
 
 
 def _number(value: Any) -> Any:

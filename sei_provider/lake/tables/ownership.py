@@ -124,6 +124,8 @@ class Owners:
         if mine >= self._highest_asking(period, mine):  # as the only one, or the newest: the index is not needed then
             return
         for other in self._asking(period).covering(entry, place, period):
+            if other is entry:
+                continue
             others = precedence(other, period.last)
             if others > mine and not _is_one_reading(entry, other):
                 yield other, others[0] > mine[0]
@@ -200,14 +202,16 @@ class _Asking:
         self._by_tombstone: dict[str, list[LedgerEntry]] = defaultdict(list)
         self._by_root: dict[str, list[LedgerEntry]] = defaultdict(list)
         entries = list(entries)
+        for entry in entries:
+            self._by_scope[entry.scope].append(entry)
         self._parents = Parents(pair for entry in entries for pair in entry.parents)
         contains_children = False
         for entry in entries:
-            self._by_scope[entry.scope].append(entry)
             for path in entry.teams:
                 self._by_path[path].append(entry)
-            for path in entry.shown:
-                self._showing[path].append(entry)
+            if len(self._by_scope[entry.scope]) > 1:  # nobody else's absence of a team tells that it is gone
+                for path in entry.shown:
+                    self._showing[path].append(entry)
             for path in entry.tombstones:
                 self._by_tombstone[path].append(entry)
             root = self._root(entry)
@@ -227,12 +231,12 @@ class _Asking:
     def covering(self, entry: LedgerEntry, place: RowPlace, period: _Period) -> Iterator[LedgerEntry]:
         """Yield the entries that asked for the period and cover rows of a team, of whatever precedence."""
         path = place.path
-        above = self._parents.above(parent_path(place.team, path))
+        above = self._parents.above(parent_path(place.team, path)) if self._by_root else ()
         candidates = chain(
             self._by_scope[entry.scope],
-            self._by_path[path],
-            self._by_tombstone[path],
-            (other for root in above for other in self._by_root[root] if not other.shows(path)),
+            self._by_path.get(path, ()),
+            self._by_tombstone.get(path, ()),
+            (other for root in above for other in self._by_root.get(root, ()) if not other.shows(path)),
             self._burying(entry, path, period),
         )
         yield from (other for other in candidates if period.asked(other.start, other.end, other))
@@ -244,7 +248,7 @@ class _Asking:
         may have swapped names in between.
         """
         own = precedence(entry, period.last)
-        for named in self._showing[path]:
+        for named in self._showing.get(path, ()):
             if not period.asked(named.start, named.end, named):
                 continue
             buried = precedence(named, period.last)
