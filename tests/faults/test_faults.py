@@ -70,6 +70,7 @@ def test_a_batch_lands_in_passing_weather(asked: Scenario, said: str, exports: i
     [
         (scenario("link_to_other_host", "sprint", once=False), "the download link of export … leads elsewhere"),
         (scenario("cancel", "sprint"), "SEI gave back export …, which had failed or was broken"),
+        (scenario("gzip_bomb", "team_report", once=False), "the file holds more than 16,777,216 bytes of CSV"),
     ],
 )
 def test_a_scope_that_cannot_land_is_an_error_and_leaves_the_others_alone(asked: Scenario, said: str) -> None:
