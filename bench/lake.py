@@ -27,7 +27,9 @@ from pathlib import Path
 from statistics import median
 from typing import TypeAlias
 
+from bench.commits import extracted
 from bench.lake_engines import ENGINES, HEADER, METRICS, NOW, stage
+from bench.memory import peak_memory
 
 TENFOLD = 10
 Measured: TypeAlias = tuple[float, float, int]
@@ -71,11 +73,8 @@ def compare_engines(folder: Path, rows: int, turns: int) -> None:
 
 
 def compare_commits(folder: Path, rows: int, turns: int, commit: str) -> None:
-    """Staging by this tree and by an earlier commit, each with its own `bench/lake.py`."""
-    before = folder / "before"
-    before.mkdir()
-    archive = subprocess.run(["git", "archive", commit], check=True, stdout=subprocess.PIPE).stdout  # noqa: S607
-    subprocess.run(["tar", "-x", "-C", str(before)], check=True, input=archive)  # noqa: S607
+    """Stage by this tree and by an earlier commit, each with the package as it was then."""
+    before = extracted(commit, folder / "before")
     name = "sei_provider.lake"
     for what, quote in (("no cell quoted", ""), ("every cell quoted", '"')):
         source = folder / f"source{len(quote)}.csv.gz"
@@ -230,7 +229,7 @@ def measured(name: str, source: Path, target: Path, tree: Path | None = None) ->
     """Do one step in a process of its own, with the code of `tree`, this one by default."""
     if name in ENGINES:
         empty(target)
-    os.sync()  # else what was written before is still on its way to the disk while the clock runs
+    os.sync()  # otherwise what was written before is still on its way to the disk while the clock runs
     tree = tree or Path.cwd()
     command = [sys.executable, str(tree / "bench" / "lake.py"), "--step", name, str(source), str(target)]
     paths = os.environ | {"PYTHONPATH": str(tree)}
@@ -247,10 +246,7 @@ def run_step(name: str, source: Path, target: Path) -> None:
     start = time.perf_counter()
     rows = STEPS[name](source, target)
     seconds = time.perf_counter() - start
-    # Not getrusage: its peak outlives exec, so it may be that of the process that started this one.
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    peak = int(status["VmHWM"].split()[0]) / 1024
-    say(json.dumps([seconds, peak, rows]))
+    say(json.dumps([seconds, peak_memory() / 2**20, rows]))
 
 
 def say(line: str) -> None:

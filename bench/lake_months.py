@@ -26,8 +26,10 @@ from pathlib import Path
 from statistics import median
 from typing import TypedDict
 
+from bench.commits import extracted
 from bench.lake import say, write_csv
 from bench.lake_engines import END, HEADER, METRICS, NOW, START, stage
+from bench.memory import peak_memory
 
 QUESTIONS = ("publish", "one-team", "backfill", "coverage")
 BACKFILL_MONTHS = 24
@@ -35,14 +37,14 @@ LATER = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 class Measured(TypedDict):
-    """What one step has cost."""
+    """Cost of one step."""
 
     seconds: float
     cpu: float
     peak: float
     """MB."""
     told: dict[str, float]
-    """What the step counted itself."""
+    """Counts of the step itself."""
 
 
 def main() -> None:
@@ -122,16 +124,6 @@ def compare(
         )
 
 
-def extracted(commit: str, folder: Path) -> Path:
-    """Extract a commit, with the benchmarks of this tree in place of its own."""
-    folder.mkdir()
-    archive = subprocess.run(["git", "archive", commit], check=True, stdout=subprocess.PIPE).stdout  # noqa: S607
-    subprocess.run(["tar", "-x", "-C", str(folder)], check=True, input=archive)  # noqa: S607
-    shutil.rmtree(folder / "bench", ignore_errors=True)
-    shutil.copytree(Path(__file__).parent, folder / "bench")
-    return folder
-
-
 def measured(name: str, lake: Path, argument: str, tree: Path) -> Measured:
     """Do one step in a process of its own, with the package of `tree`."""
     os.sync()
@@ -153,9 +145,7 @@ def run_step(name: str, lake: Path, argument: str) -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     told = STEPS[name](lake, argument)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    peak = int(status["VmHWM"].split()[0]) / 1024
-    say(json.dumps(Measured(seconds=wall, cpu=cpu, peak=peak, told=told)))
+    say(json.dumps(Measured(seconds=wall, cpu=cpu, peak=peak_memory() / 2**20, told=told)))
 
 
 def stage_one(lake: Path, argument: str) -> dict[str, float]:

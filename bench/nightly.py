@@ -22,17 +22,14 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.export_runs import PER_MINUTE, TIMEOUT, airflow_for, batches
 from bench.process_use import ProcessSampler, ProcessUse
 from dev.processes import StackError, stop_all
 from dev.stack import PROJECT, Stack
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 
-PER_MINUTE = 400
 WINDOW_SECONDS = 61.0
-BATCH = 100
-EXPORT_SECONDS = 5.0
-TIMEOUT = 1800.0
 DAG_ID = "requests_productivity"
 SCRIPT_RANGE = ("2025-12-01", "2025-12-31")
 """Not the DAG's own month, because SEI would give it the script's exports; as long as that one."""
@@ -40,7 +37,7 @@ SCRIPT_RANGE = ("2025-12-01", "2025-12-31")
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What the script took."""
+    """Cost of the script."""
 
     seconds: float
     cpu: float
@@ -51,7 +48,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What our run took."""
+    """Cost of our run."""
 
     seconds: float
     use: ProcessUse
@@ -86,15 +83,7 @@ def main() -> int:
 
 def _case(folder: Path, exports: int, *, limited: bool, apart: bool) -> bool:
     teams = [team.id for team in Organisation(exports).leaves]
-    with Stack(
-        folder / "airflow",
-        dags=PROJECT / "bench" / "dags",
-        lake=folder / "lake",
-        sandbox_teams=exports,
-        sandbox_seconds=EXPORT_SECONDS,
-        sandbox_options=("--requests-per-minute", str(PER_MINUTE)) if limited else (),
-        requests_per_minute=PER_MINUTE if limited else 1_000_000,
-    ) as stack:
+    with airflow_for(exports, folder, limited=limited) as stack:
         stack.wait_for_dags(DAG_ID)
         if apart:
             _move_triggerer(stack, folder / "triggerer")
@@ -140,8 +129,7 @@ def _run_night(stack: Stack, teams: list[str]) -> Night:
     stack.airflow.unpause(DAG_ID)
     with ProcessSampler(stack.processes) as sampler:
         began = time.monotonic()
-        batches = [teams[first : first + BATCH] for first in range(0, len(teams), BATCH)]
-        run_id = stack.airflow.trigger(DAG_ID, conf={"batches": batches})
+        run_id = stack.airflow.trigger(DAG_ID, conf=batches(teams))
         state = stack.airflow.wait(DAG_ID, run_id, timeout=TIMEOUT, poll=0.5)
         seconds = time.monotonic() - began
         use = sampler.used()

@@ -6,17 +6,15 @@ tasks is what the kernel has summed up for the workers' ended children.
 
 from __future__ import annotations
 
-import re
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 
 import psutil
 
+from bench.memory import peak_memory
 from dev.processes import BackgroundProcess
+from dev.sampler import Sampler
 
 INTERVAL_SECONDS = 0.1
 
@@ -43,31 +41,20 @@ class ProcessUse:
         )
 
 
-class ProcessSampler:
-    """Watches the processes of a running Airflow; a context manager around one run.
+class ProcessSampler(Sampler):
+    """Looks at the processes of a running Airflow, around one run.
 
     Memory is the kernel's own peak (`VmHWM`), so that only the last tenth of a second of a process can be missed. That
     of a forked process begins with what its parent held.
     """
 
     def __init__(self, processes: Mapping[str, BackgroundProcess]) -> None:
+        super().__init__(INTERVAL_SECONDS, missed=psutil.NoSuchProcess)  # a worker may end meanwhile
         self._processes = {name: psutil.Process(process.pid) for name, process in processes.items()}
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="process-sampler", daemon=True)
         self._before = self.use()
         self.task_peak = 0
         """Most bytes of memory that one task process held."""
         self.triggerer_peak = 0
-
-    def __enter__(self) -> Self:
-        """Begin to watch."""
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        """Stop watching; the figures stay."""
-        self._stopped.set()
-        self._thread.join()
 
     def used(self) -> ProcessUse:
         """Return what was used since this sampler was made."""
@@ -89,22 +76,13 @@ class ProcessSampler:
             ),
         )
 
-    def _run(self) -> None:
-        while not self._stopped.wait(INTERVAL_SECONDS):
-            with suppress(psutil.NoSuchProcess):  # a worker that ends meanwhile
-                for worker in self._processes["scheduler"].children():
-                    for task in worker.children():
-                        self.task_peak = max(self.task_peak, peak_memory(task.pid))
-                for process in self._processes["triggerer"].children():
-                    self.triggerer_peak = max(self.triggerer_peak, peak_memory(process.pid))
-
-
-def peak_memory(pid: int) -> int:
-    """Return the most bytes of memory that a process has held; 0 if it has ended."""
-    with suppress(OSError):
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
-        return int(found[1]) * 1024 if found else 0
-    return 0
+    def look(self) -> None:
+        """Take one sample of memory now."""
+        for worker in self._processes["scheduler"].children():
+            for task in worker.children():
+                self.task_peak = max(self.task_peak, peak_memory(task.pid))
+        for process in self._processes["triggerer"].children():
+            self.triggerer_peak = max(self.triggerer_peak, peak_memory(process.pid))
 
 
 def _own(process: psutil.Process) -> float:

@@ -13,22 +13,18 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from bench.export_runs import PER_MINUTE, TIMEOUT, airflow_for, batches
 from dev.processes import StackError
-from dev.stack import PROJECT, Stack
 from sei_provider.api.polling import ExportPoller
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 
-PER_MINUTE = 400
-BATCH = 100
 RUNS = (
     ("productivity", 1000),
     *((report, 200) for report in ("productivity", "sprint", "business_alignment", "efficiency", "time_in_status")),
 )
 DURATIONS = (5, 30, 60, 120, 300, 600, 1800)
 """Seconds that an export may take at SEI."""
-EXPORT_SECONDS = 5.0
-TIMEOUT = 1800.0
 
 
 def main() -> int:
@@ -68,21 +64,11 @@ def growth() -> str:
 def _run(folder: Path, report: str, exports: int) -> bool:
     teams = [team.id for team in Organisation(exports).leaves]
     dag_id = f"requests_{report}"
-    with Stack(
-        folder / "airflow",
-        dags=PROJECT / "bench" / "dags",
-        lake=folder / "lake",
-        sandbox_teams=exports,
-        sandbox_seconds=EXPORT_SECONDS,
-        sandbox_options=("--requests-per-minute", str(PER_MINUTE)),
-        requests_per_minute=PER_MINUTE,
-    ) as stack:
+    with airflow_for(exports, folder, limited=True) as stack:
         stack.wait_for_dags(dag_id)
         stack.airflow.unpause(dag_id)
         began = time.monotonic()
-        run_id = stack.airflow.trigger(
-            dag_id, conf={"batches": [teams[first : first + BATCH] for first in range(0, exports, BATCH)]}
-        )
+        run_id = stack.airflow.trigger(dag_id, conf=batches(teams))
         state = stack.airflow.wait(dag_id, run_id, timeout=TIMEOUT, poll=2.0)
         seconds = time.monotonic() - began
         sandbox = SandboxControl(stack.sandbox_url, key=stack.sandbox_key)

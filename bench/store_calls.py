@@ -9,7 +9,6 @@ export of many months and counts the rows that it reads from the staged file for
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import threading
 from collections import Counter
@@ -25,6 +24,7 @@ import pyarrow.parquet as pq
 from obstore.store import S3Store
 
 import sei_provider.lake as sei_lake
+from bench.lake import say
 from sei_provider.lake.staging import staged_file
 from sei_provider.lake.staging.chunk import CHUNK_SLICES
 
@@ -138,12 +138,6 @@ def s3() -> Iterator[tuple[str, Counter[str]]]:
     server.shutdown()
     server.server_close()
     thread.join()
-
-
-def say(line: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

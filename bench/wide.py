@@ -20,6 +20,10 @@ from typing import Any
 
 from upath import UPath
 
+from bench.commits import extracted
+from bench.lake import say
+from bench.memory import peak_memory
+
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 BASE = ["Team", "Team_Hierarchy", "Start_Date", "End_Date"]
 ROW = "2026-01-01,2026-01-31"
@@ -41,7 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="sei-bench-") as name:
         trees = [Path.cwd()]
         if asked.against:
-            trees.insert(0, _tree_of(asked.against, Path(name, "before")))
+            trees.insert(0, extracted(asked.against, Path(name, "before")))
         for step, counts in (
             ("columns", [asked.columns]),
             ("stage", [asked.slices, asked.slice_columns]),
@@ -52,8 +56,7 @@ def main() -> None:
                 which = asked.against if number < len(trees) - 1 else "this tree"
                 folder = Path(name, f"{'stage' if step == 'publish' else step}-{number}")
                 said = _run(step, folder, counts, tree)
-                sys.stdout.write(f"{step} {counts}, {which}: {said}\n")
-                sys.stdout.flush()
+                say(f"{step} {counts}, {which}: {said}")
 
 
 def columns(folder: Path, counts: list[int]) -> None:
@@ -132,22 +135,14 @@ def _measure(step: str, folder: Path, counts: list[int]) -> None:
         error = ""
     except Exception as failed:  # noqa: BLE001  printed
         error = f", {type(failed).__name__}: {str(failed)[:100]}"
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    peak = int(status["VmHWM"].split()[0]) / 1024
-    sys.stdout.write(f"{time.process_time() - began:.1f} s of CPU, peak {peak:.0f} MB{error}")
+    say(f"{time.process_time() - began:.1f} s of CPU, peak {peak_memory() / 2**20:.0f} MB{error}")
 
 
 def _run(step: str, folder: Path, counts: list[int], tree: Path) -> str:
-    command = [sys.executable, str(Path(__file__).resolve()), "--step", step, str(folder), json.dumps(counts)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(tree)})
-    return done.stdout
-
-
-def _tree_of(commit: str, folder: Path) -> Path:
-    folder.mkdir()
-    archive = subprocess.run(["git", "archive", commit], check=True, stdout=subprocess.PIPE).stdout  # noqa: S607
-    subprocess.run(["tar", "-x", "-C", str(folder)], check=True, input=archive)  # noqa: S607
-    return folder
+    command = [sys.executable, "-m", "bench.wide", "--step", step, str(folder), json.dumps(counts)]
+    paths = {"PYTHONPATH": str(tree)}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=tree, env=paths)
+    return done.stdout.rstrip("\n")
 
 
 if __name__ == "__main__":

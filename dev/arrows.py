@@ -15,7 +15,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 ROOTS = ("sei_provider", "dev", "bench", "tests")
 
 Imports = Mapping[str, frozenset[str]]
-"""For each module of the project the names that it imports: modules, or names in them. Not for types alone."""
+"""Names that each module of the project imports: modules, or names in them; not those for types alone."""
 
 FLOORS: Mapping[str, Sequence[Sequence[str]]] = {
     "sei_provider": (

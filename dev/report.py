@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from dev.airflow_client import AirflowClient, task_name
 from dev.lake_files import STAGING, LakeFile
-from dev.sampler import Sampler
+from dev.sampler import TaskSampler
 from sei_provider.plural import plural
 
 COLUMNS_SHOWN = 9
@@ -41,7 +41,7 @@ def failed_try(airflow: AirflowClient, task: Mapping[str, Any]) -> None:
     print(log, flush=True)
 
 
-def workers(sampler: Sampler) -> None:
+def workers(sampler: TaskSampler) -> None:
     """Print for how long tasks held workers, and how many waited without one."""
     for (dag_id, task_id), seconds in sorted(sampler.running_seconds.items()):
         print(f"{f'{dag_id}.{task_id}':<50} {seconds:7.1f} s")

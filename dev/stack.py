@@ -20,7 +20,7 @@ from typing import Self
 
 from dev.airflow_client import AirflowClient
 from dev.processes import BackgroundProcess, StackError, free_ports, run_command, stop_all, wait_until
-from dev.sampler import Sampler
+from dev.sampler import TaskSampler
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -105,7 +105,7 @@ class Stack:
         """Seconds from nothing to healthy."""
         self.sandbox_url = ""
         self.airflow: AirflowClient
-        self.sampler: Sampler
+        self.sampler: TaskSampler
         self.processes: dict[str, BackgroundProcess] = {}
         self._teams = teams
         self.sandbox_key = secrets.token_urlsafe(24)
@@ -210,7 +210,7 @@ class Stack:
         for name in AIRFLOW_PROCESSES:
             self.start_process(name)
         self.airflow = self._closing.enter_context(AirflowClient(f"http://127.0.0.1:{port}"))
-        self.sampler = Sampler(self.database)
+        self.sampler = TaskSampler(self.database)
         wait_until(
             self.airflow.healthy, what="Airflow is healthy", seconds=START_SECONDS, processes=[*self.processes.values()]
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.sampler import Sampler, TaskKey
+from dev.sampler import TaskKey, TaskSampler
 
 
 @pytest.fixture
@@ -23,14 +23,14 @@ def database(tmp_path: Path) -> Path:
 
 def test_workers_are_held_for_the_time_between_looks_times_the_running_tasks(database: Path) -> None:
     times = iter([10.0, 10.5, 12.0])
-    sampler = Sampler(database, clock=lambda: next(times))
+    sampler = TaskSampler(database, clock=lambda: next(times))
     for _ in range(3):
         sampler.look()
     assert sampler.running_seconds == {("nightly", "export"): 4.0}
 
 
 def test_a_task_seen_deferred_once_is_remembered_after_it_went_on(database: Path) -> None:
-    sampler = Sampler(database)
+    sampler = TaskSampler(database)
     sampler.look()
     with sqlite3.connect(database) as connection:
         connection.execute("UPDATE task_instance SET state = 'success'")
@@ -43,6 +43,6 @@ def test_a_task_seen_deferred_once_is_remembered_after_it_went_on(database: Path
 def test_looking_cannot_change_the_database(database: Path) -> None:
     database.chmod(0o444)
     before = database.read_bytes()
-    Sampler(database).look()
+    TaskSampler(database).look()
     assert database.read_bytes() == before
     assert [path.name for path in database.parent.iterdir()] == ["airflow.db"]
