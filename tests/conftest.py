@@ -1,4 +1,4 @@
-"""For all tests: a temporary folder of their own, one worker for the real Airflow, and hypothesis's settings."""
+"""Set-up of all tests: a temporary folder of their own, one worker for the real Airflow, and hypothesis's settings."""
 
 from __future__ import annotations
 

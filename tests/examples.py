@@ -1,4 +1,4 @@
-"""How many cases a generated test tries: few in `make test`, fewer in `make check`, as many as asked in `make fuzz`."""
+"""Number of cases of a generated test: few in `make test`, fewer in `make check`, as many as asked in `make fuzz`."""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+REUSE = 31 * 60
+"""Seconds after which SEI answers an identical request with a new export."""
 RUN_AFTER = datetime(2026, 3, 18, 2, 30, tzinfo=UTC)
 
 

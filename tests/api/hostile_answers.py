@@ -27,7 +27,7 @@ ADDRESS = "developer-1-01@example.com"
 
 
 def leaks(text: str) -> list[str]:
-    """What a text gives away: any ten characters of the key in a row, the signature, or the address."""
+    """Secrets that a text gives away: any ten characters of the key in a row, the signature, or the address."""
     spellings = {text, text[::-1]}
     for _ in range(3):
         spellings |= {urllib.parse.unquote(each) for each in spellings}

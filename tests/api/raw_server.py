@@ -18,7 +18,7 @@ Answer = Callable[[socket.socket, threading.Event], None]
 
 @dataclass(slots=True)
 class RawServer:
-    """Where it listens, and each request that came: its head as text, in order."""
+    """Address at which it listens, and each request that came: its head as text, in order."""
 
     base_url: str
     requests: list[str] = field(default_factory=list)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import socket
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from sei_provider.api import (
 from sei_provider.api.polling import ExportPoller
 from tests.api.conftest import DONE, ROWS, MakeClient
 from tests.api.raw_server import Answer, http, raw_server, reset, said, sent, trickle
+from tests.plain_http import closed_endpoint
 
 ATTEMPTS = 5
 
@@ -41,10 +41,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_refused_connection_is_an_error_that_knows_that_nothing_was_sent(client_to: MakeClient) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
     with pytest.raises(SeiConnectionError, match="Could not reach SEI to read the status") as lost:
-        client_to(f"http://127.0.0.1:{port}").get_export("productivity", "exp_1")
+        client_to(closed_endpoint()).get_export("productivity", "exp_1")
     assert lost.value.sent is False
 
 
@@ -184,7 +182,7 @@ NONSENSE = {
     "an unknown status": said(DONE | {"status": "archived"}),
     "another export": said(DONE | {"exportId": "exp_2"}),
     "a link that no URL can hold": said(DONE | {"downloadUrl": "/v2/\r\nHost: evil.test"}),
-    "a link that is no text": said(DONE | {"downloadUrl": ["/v2/x"]}),
+    "a link that is not text": said(DONE | {"downloadUrl": ["/v2/x"]}),
     "a link without end": said(DONE | {"downloadUrl": "/v2/" + "x" * 100_000}),
     "too deep": said(b"[" * 200_000),
 }

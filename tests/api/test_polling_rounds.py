@@ -31,7 +31,7 @@ def export(id_: str, status: str = "completed", **fields: Any) -> Export:
 
 
 class Sei:
-    """What answers the calls of a round: exports listed newest first, some of them not (yet) in the list."""
+    """Stand-in for the calls of a round: exports listed newest first, some of them not (yet) in the list."""
 
     def __init__(self, listed: list[Export], unlisted: list[Export] | None = None) -> None:
         self.listed = listed

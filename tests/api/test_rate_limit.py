@@ -45,7 +45,7 @@ def redis_url() -> Iterator[str]:
 
 @pytest.fixture(params=["file", "redis"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where is counted: the path of a file, or the address of an empty Redis."""
+    """Place of the counts: the path of a file, or the address of an empty Redis."""
     if request.param == "file":
         return str(tmp_path / "limit.sqlite")
     url: str = request.getfixturevalue("redis_url")

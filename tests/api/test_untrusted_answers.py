@@ -1,4 +1,4 @@
-"""What a server sends is not trusted: what of it travels, and what is refused as no export, team or address of SEI."""
+"""Untrusted answers: parts that travel on, and parts that are refused as no export, team or address of SEI."""
 
 from __future__ import annotations
 

@@ -23,8 +23,7 @@ from sei_provider.lake.tables.ddl import reader_location, table_ddl
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from sei_provider.testing import connect
-from tests.operators.conftest import Task
-from tests.operators.test_publish_and_check import publish
+from tests.operators.conftest import Task, publish
 
 pytestmark = pytest.mark.xdist_group("warm")
 """One worker has all of them, so that Airflow's command line is imported once."""

@@ -1,4 +1,4 @@
-"""What `airflow sei` offers and says: headings that name what they hold, complaints that name the option."""
+"""Help and messages of `airflow sei`: headings that name what they hold, complaints that name the option."""
 
 from __future__ import annotations
 

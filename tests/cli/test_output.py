@@ -58,9 +58,6 @@ def test_no_name_steers_a_terminal_or_crashes_a_format(output: str, name: str) -
         assert "".join(printable(name).split()) in "".join(shown.split())
 
 
-ROOT = {"id": 11, "name": "", "children": [], "leafTeam": True}
-
-
 def hostile_command(name: str) -> dict[str, tuple[list[str], Any]]:
     """Each command that asks SEI, and an answer that holds the name wherever it can."""
     export = {

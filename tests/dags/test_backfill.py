@@ -15,8 +15,7 @@ from airflow.sdk import Param
 
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.testing import connect
-from tests.operators.conftest import Task
-from tests.operators.test_publish_and_check import publish
+from tests.operators.conftest import Task, publish
 
 RUN = SimpleNamespace(run_after=datetime(2026, 3, 18, 2, 30, tzinfo=UTC))
 

@@ -15,8 +15,7 @@ from upath import UPath
 from sei_provider import lake as sei_lake
 from sei_provider.lake.tables.maintenance import sweep_staging
 from sei_provider.sandbox.control import SandboxControl
-from tests.operators.conftest import Task
-from tests.operators.test_publish_and_check import publish
+from tests.operators.conftest import Task, publish
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from sei_provider.lake import read_table
 from sei_provider.sandbox.control import SandboxControl
-from tests.operators.conftest import Task
-from tests.operators.test_publish_and_check import publish
+from tests.operators.conftest import Task, publish
 
 REPORTS = {
     "productivity": "productivity_team_monthly",

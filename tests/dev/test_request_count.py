@@ -1,4 +1,4 @@
-"""What the growing pause between status reads costs and saves, as the page on tuning has it."""
+"""Cost and saving of the growing pause between status reads, as the page on tuning has it."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ NO_NUMBERS = ["nan", "inf", "1e999", "1_0", "0x1F", "1,5", "٣", "--1", "1 2", "
 LINE_ENDS = ["\n", "\n", "\n", "\r\n", "\r\n", "\r", "\n\n", "\r\n\r\n"]
 ADDED = [b'"', b'""', b'""', b"\0", b",", b"\r", b"\n", b"\xff", b'"\n', b'",', b"x", b" ", b"\xef\xbb\xbf"]
 BAD_CELLS = 0.03
-"""How often a date or a number is none: a file of bad rows only shows little."""
+"""Share of dates and numbers that are none: a file of bad rows only shows little."""
 
 
 def make_csv(random: Random) -> bytes:

@@ -18,7 +18,7 @@ NUMBER_CHARACTERS = set("0123456789+-.eE")
 
 @dataclass
 class Verdict:
-    """What is right for one file."""
+    """Right outcome for one file."""
 
     refused: bool = False
     """The header or the quoting is broken, so nothing may land, with quarantine neither."""

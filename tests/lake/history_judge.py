@@ -64,7 +64,7 @@ def asked(entry: Entry, period: Row) -> bool:
 
 
 def asked_for_row(entry: Entry, kept: Survivor, request: Entry) -> bool:
-    """Whether an entry asked for the sprint of a row, which came with this request, by decision 12's words."""
+    """True if an entry asked for the sprint of a row, which came with this request, by decision 12's words."""
     row = kept.row
     names_it = any((row.path, row.sprint) == (other.path, other.sprint) for other in entry.rows)
     contains = entry.start <= request.start and request.end <= entry.end
@@ -115,7 +115,7 @@ def judge(world: World, runs: list[Run], state: Iterable[Survivor]) -> Counter[s
 
 
 def was_named_below(runs: list[Run], scopes: set[str], kept: Survivor) -> bool:
-    """Whether one of the scopes named the row's team before, in a run that handed on both."""
+    """True if one of the scopes named the row's team before, in a run that handed on both."""
     return any(
         entry.scope in scopes and kept.row in entry.rows and any(other.key == kept[:3] for other in earlier.entries)
         for earlier in runs
@@ -124,7 +124,7 @@ def was_named_below(runs: list[Run], scopes: set[str], kept: Survivor) -> bool:
 
 
 def is_below(world: World, kept: Survivor, roots: set[str], named: set[str]) -> bool:
-    """Whether a row lies below one of the roots, by teams that rows name."""
+    """True if a row lies below one of the roots, by teams that rows name."""
     above = world.above[kept.export_id, kept.row.path]
     return any({path for path in above if len(path) > len(root)} <= named for root in roots & above)
 

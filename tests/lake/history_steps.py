@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 @dataclass(frozen=True)
 class Setting:
-    """What stays the same through a history."""
+    """Traits that stay the same through a history."""
 
     granularity: str
     scopes: str
     """`leaf`, `parent` or `all`: teams that have none below them, that have some, or both."""
     root: bool
-    """Whether the tree's root is among them."""
+    """True if the tree's root is among them."""
     contains_children: bool
-    """Whether the export of a team has rows of the teams below it."""
+    """True if the export of a team has rows of the teams below it."""
     sprints: str = "overlap"
-    """How SEI picks sprints for a range: those that `overlap` it, `start` or `end` within it."""
+    """Rule by which SEI picks sprints for a range: those that `overlap` it, `start` or `end` within it."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,19 @@ class Night:
     failing: int = 0
     """Bit by bit, the scopes that fail."""
     order: int = 0
-    """Where the exports begin, and in which direction they go."""
+    """Place at which the exports begin, and their direction."""
     periods: int = 0
-    """How many periods before the present one it asks for too."""
+    """Number of periods before the present one that it asks for too."""
     cleared: int = 0
     dead_scopes: bool = False
-    """Whether teams that are no more are asked for too, with an empty answer."""
+    """True if teams that are no more are asked for too, with an empty answer."""
     reading: str = "a"
     empty: int = 0
     """Bit by bit, the scopes that SEI answers with a header only."""
     unknown_paths: int = 0
     """Bit by bit, the scopes of which rows of an unknown team are in quarantine."""
     knows_paths: bool = False
-    """Whether their team is known all the same."""
+    """True if their team is known all the same."""
 
 
 Step = Change | Night

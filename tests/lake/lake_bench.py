@@ -49,7 +49,7 @@ class Bench:
     single_writer: bool = False
     run: str = "manual__1"
     staged: float | None = None
-    """When exports are staged, in minutes; by default half a minute after SEI has made each."""
+    """Times at which exports are staged, in minutes; by default half a minute after SEI has made each."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of `stage`."""
 
@@ -118,7 +118,7 @@ class Bench:
         return owners
 
     def path(self, manifest: Manifest) -> LakePath:
-        """Where a manifest says that its rows are staged."""
+        """File in which the rows of a manifest are staged, as it says."""
         return self.lake / str(manifest["path"]).removeprefix(f"{self.lake}/")
 
     def objects(self, ending: str = "data.parquet") -> dict[str, bytes]:

@@ -36,21 +36,21 @@ class Export:
 
 @dataclass
 class Run:
-    """What one try of a run handed on."""
+    """Result that one try of a run handed on."""
 
     run_id: str
     start: date
     end: date
     scopes: list[str]
     clear_number: int = 0
-    """How often it had been cleared: it keeps its id then."""
+    """Number of times that it had been cleared: it keeps its id then."""
     entries: list[Entry] = field(default_factory=list)
     trees: set[int] = field(default_factory=set)
     complete: bool = True
 
     @property
     def consistent(self) -> bool:
-        """Whether all was exported, from one and the same tree."""
+        """True if all was exported, from one and the same tree."""
         return self.complete and len(self.trees) == 1
 
 

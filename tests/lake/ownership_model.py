@@ -39,7 +39,7 @@ class Entry:
     """(Run id, how often the run had been cleared)."""
     rows: frozenset[Row]
     unknown_paths: bool = False
-    """Whether rows of unknown teams are in quarantine."""
+    """True if rows of unknown teams are in quarantine."""
     put_aside: frozenset[str] = frozenset()
     """Known teams of which all rows are in quarantine."""
 
@@ -90,7 +90,7 @@ class OwnerRule:
         }
 
     def supersedes(self, e: Entry, x: Entry, row: Row) -> bool:
-        """Whether the row of `x` falls to `e`."""
+        """True if the row of `x` falls to `e`."""
         if not self.asked(e, x, row) or not self.precedence(e, row) > self.precedence(x, row):
             return False
         return (
@@ -103,7 +103,7 @@ class OwnerRule:
     # Which entries are compared, and which is the higher.
 
     def asked(self, e: Entry, x: Entry, row: Row) -> bool:
-        """Whether `e` asked for the period of this row of `x`."""
+        """True if `e` asked for the period of this row of `x`."""
         if self.granularity != "sprint":
             return e.start <= row.start <= e.end
         assert row.end
@@ -113,7 +113,7 @@ class OwnerRule:
         return names_it or whole or contains or self.shows_these_days(e, row)
 
     def shows_these_days(self, e: Entry, row: Row) -> bool:
-        """Whether `e` has another sprint of the same days: SEI would have shown this one too, but for its new path."""
+        """True if `e` has another sprint of the same days: SEI would have shown this one too, but for its new path."""
         return any((other.start, other.end) == (row.start, row.end) for other in e.rows)
 
     def is_same_period(self, row: Row, other: Row) -> bool:
@@ -180,7 +180,7 @@ class OwnerRule:
         return self._memo[key]  # type: ignore[return-value]
 
     def exports_contain_children(self, x: Entry, row: Row) -> bool:
-        """Whether an entry of the period names a team below its own root."""
+        """True if an entry of the period names a team below its own root."""
         return any(
             self.asked(entry, x, row) and self.root(entry, row) and len(self.paths(entry, row)) > 1
             for entry in self.entries
@@ -197,7 +197,7 @@ class OwnerRule:
         )
 
     def has_tombstone(self, e: Entry, x: Entry, row: Row) -> bool:
-        """Whether an earlier entry of the scope of `e` named the row's team and `e` does not, as far as that holds."""
+        """True if an earlier entry of the scope of `e` named the row's team and `e` does not, as far as that holds."""
         if e.unknown_paths or row.path in self.paths(e, row) | e.put_aside:
             return False
         return any(
@@ -210,7 +210,7 @@ class OwnerRule:
         )
 
     def came_in_run_of(self, d: Entry, x: Entry, e: Entry) -> bool:
-        """Whether `x` came in a run of `d`, and not with `e` when that run was cleared or in another run.
+        """True if `x` came in a run of `d`, and not with `e` when that run was cleared or in another run.
 
         A run is taken for one and the same for three days.
         """
@@ -256,7 +256,7 @@ class WithoutClearNumber(OwnerRule):
 
 
 class WithSlashes(OwnerRule):
-    """What lies below is told by slashes, not by the `Team` cells."""
+    """Tell what lies below by slashes, not by the `Team` cells."""
 
     @override
     def is_below(self, path: str, root: str, row: Row) -> bool:

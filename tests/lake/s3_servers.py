@@ -82,9 +82,3 @@ def silent() -> Iterator[str]:
     """Accept connections and never answer."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-def closed() -> str:
-    """Return the endpoint of a server that is not there."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"

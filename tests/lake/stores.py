@@ -1,4 +1,4 @@
-"""How the lake's tests open S3 (moto) and Azure (Azurite), in this process and in others."""
+"""S3 (moto) and Azure (Azurite) opened for the lake's tests, in this process and in others."""
 
 from __future__ import annotations
 

@@ -245,7 +245,7 @@ HISTORIES = st.tuples(
     st.lists(exports | exports | others, min_size=1, max_size=8),
 )
 KILLED_MONTH, KILLED_DAYS = 1, 40
-"""What a killed publisher publishes without writing the summary."""
+"""Exports that a killed publisher publishes without writing the summary."""
 TRIED: Counter[str] = Counter()
 
 

@@ -1,4 +1,4 @@
-"""What a CSV may look like, and what the lake says of one that it cannot take."""
+"""Forms of a CSV that the lake takes, and its words about one that it cannot take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What names people is for its owner alone, whatever the umask; what killed workers leave behind goes by its age."""
+"""File modes: names of people are the owner's alone, whatever the umask; what killed workers leave goes by its age."""
 
 from __future__ import annotations
 

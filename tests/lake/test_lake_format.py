@@ -1,4 +1,4 @@
-"""What lies on disk is a file format: its names stay as 751f940 wrote them, whatever the code calls them."""
+"""Names on disk, which are a file format: they stay as 751f940 wrote them, whatever the code calls them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What time does to a table: generated histories of an org tree, held against a model of decision 12 and a judge.
+"""Tables over time: generated histories of an org tree, held against a model of decision 12 and a judge.
 
 `make fuzz` tries many and prints what they lost, held twice, left stale, or let depend on the order: 0 of each.
 """

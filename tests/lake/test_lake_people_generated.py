@@ -52,7 +52,6 @@ MARKS = (
 
 DECLARED = ("Developer", "E-Mail Address", "Team", "Team_Hierarchy", "Start_Date", "PR_MERGED")
 HARMLESS = ("Full Name", "Login", "Manager", "manager", "Note", "Rating", "Lead Time Rating", "Blocked_days", "X_count")
-DAMAGES = ("headerless", "shifted", "short", "long", "rotated", "bad cell")
 NUMBERS = st.sampled_from(["", "—", "0", "7", "3.5", "00123", "1e3", "9007199254740993", "n/a", "12%"])
 people = st.sampled_from(PEOPLE)
 SUFFIXES = re.compile(r"[\W_](story[\W_]+points|tickets|hours|days|percent|count|rating)\W*$", re.IGNORECASE)

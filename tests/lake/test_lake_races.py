@@ -50,6 +50,15 @@ class Publishers:
             assert not [future.exception() for future in self.running if future.done() and future.exception()]
             time.sleep(0.01)
 
+    def interleave(self, first, second):
+        """Publish `second` between what the publisher of `first` reads and what it puts."""
+        self.start("first", first, pause=True)
+        self.wait_for("first.read")
+        self.start("second", second)
+        self.wait_for("second.done", "second.blocked")
+        self.go()
+        self.end()
+
     def go(self):
         (self.signals / "go").touch()
 
@@ -82,12 +91,7 @@ def test_a_publisher_that_comes_between_anothers_reading_and_putting_loses_nothi
     first = bench.stage("team:1", [team_row("Eng/1", JAN)], age=1)
     bench.header += ",CODING_DAYS"
     second = bench.stage("team:2", [team_row("Eng/2", JAN) + ",7"], age=2)
-    publishers.start("first", first, pause=True)
-    publishers.wait_for("first.read")
-    publishers.start("second", second)
-    publishers.wait_for("second.done", "second.blocked")
-    publishers.go()
-    publishers.end()
+    publishers.interleave(first, second)
     there_before = [("0", None, "exp_0")] if there else []
     assert bench.rows("team", "coding_days", "_export_id") == [
         *there_before,
@@ -102,12 +106,7 @@ def test_an_older_slice_that_loses_the_race_is_superseded_when_it_retries(bench,
     bench.export("team:0", [team_row("Eng/0", JAN)], age=0)
     older = bench.stage("team:1", [team_row("Eng/1", JAN, 1)], age=1)
     newer = bench.stage("team:1", [team_row("Eng/1", JAN, 2)], age=2)
-    publishers.start("first", older, pause=True)
-    publishers.wait_for("first.read")
-    publishers.start("second", newer)
-    publishers.wait_for("second.done", "second.blocked")
-    publishers.go()
-    publishers.end()
+    publishers.interleave(older, newer)
     assert bench.owners() == {"Eng/0": ["exp_0"], "Eng/1": ["exp_2"]}
 
 
@@ -122,12 +121,7 @@ def test_two_that_put_adjacent_months_at_once_leave_a_sprint_between_them_once(b
     moved = ["S1,A,Eng/A,2026-02-02,2026-02-15,5"]
     newer = bench.stage("team:1", moved, age=2, start="2026-02-01", end="2026-02-28")
     first, second = (newer, older) if newer_first else (older, newer)
-    publishers.start("first", first, pause=True)
-    publishers.wait_for("first.read")
-    publishers.start("second", second)
-    publishers.wait_for("second.done", "second.blocked")
-    publishers.go()
-    publishers.end()
+    publishers.interleave(first, second)
     assert bench.rows("sprint", "month", "_export_id") == [("S1", "2026-02", "exp_2")]
 
 

@@ -17,7 +17,7 @@ POWERLESS = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []
 
 
 def may_mount() -> bool:
-    """Whether this machine lets its users mount small file systems of their own; many containers do not."""
+    """True if this machine lets its users mount small file systems of their own; many containers do not."""
     with tempfile.TemporaryDirectory() as folder:
         tried = subprocess.run([*MOUNTED, folder, "true"], check=False, capture_output=True)
     return tried.returncode == 0

@@ -8,13 +8,14 @@ from functools import partial
 
 import pytest
 from lake_bench import Bench, team_row
-from s3_servers import Server, closed, serving, silent
+from s3_servers import Server, serving, silent
 from stores import open_store
 
 from sei_provider import lake
 from sei_provider.lake import StoreError
 from sei_provider.lake.storage import object_store
 from sei_provider.lake.storage.store import fetch, last_change, names, put_bytes, read, remove_each
+from tests.plain_http import closed_endpoint
 
 SECRET = "bm90LXRoZS1yaWdodC1rZXk="
 SIGNED = "sv=2024-11-04&sr=c&sig=bm90LXRoZS1yaWdodC1rZXk%3D"
@@ -102,7 +103,7 @@ def test_a_server_that_fails_is_an_error_with_its_status_and_code(tmp_path):
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("kind", ["s3", "azure"])
 def test_a_store_that_is_not_there_is_one_error_within_a_minute(tmp_path, kind):
-    endpoint = closed()
+    endpoint = closed_endpoint()
     root = open_store(kind, endpoint, "lake")
     with pytest.raises(StoreError, match=rf"{host_of(endpoint)} does not answer \(bucket 'sei'\).*endpoint"):
         lake.read_table(root, "table")

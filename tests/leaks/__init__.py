@@ -1,1 +1,1 @@
-"""Where the key, a signature or an address could come to light in a real Airflow, and a server that tries."""
+"""Places where a real Airflow could show the key, a signature or an address, and a server that tries to make it."""

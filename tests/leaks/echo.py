@@ -18,7 +18,7 @@ ECHO = " | ".join([f"key {KEY}", f"by {ADDRESS}", f"/x?X-Amz-Signature={SIGNATUR
 
 
 class Echo:
-    """What it was asked: the number of calls of each kind."""
+    """Number of calls of each kind."""
 
     def __init__(self, sandbox_url: str, key_in_link_of: str, refused: str) -> None:
         self.sandbox = urlsplit(sandbox_url)

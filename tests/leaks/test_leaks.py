@@ -16,6 +16,7 @@ from sei_provider.sandbox.server import serve
 from tests.api.hostile_answers import ADDRESS, KEY, SIGNATURE, leaks
 from tests.leaks.echo import Echo, echo_server
 from tests.leaks.finder import Finder
+from tests.tasks import REUSE
 
 TEAMS = [team.id for team in Organisation(5).leaves]
 GOOD, KEY_IN_LINK, FAILING, ALSO_GOOD, REFUSED = TEAMS
@@ -85,7 +86,7 @@ def test_the_key_a_signature_and_an_address_are_nowhere_and_are_found_once_redac
     }  # fmt: skip
     assert min(echo.calls[kind] for kind in ("create", "read", "download")) > 1
 
-    sandbox.advance(31 * 60)
+    sandbox.advance(REUSE)
     blind = searched(stack, lake.with_name("other"), redact=False)
     print(f"found without redaction: {blind.found}")  # noqa: T201 - as above
     assert {KEY[at : at + 10] for at in range(len(KEY) - 9)} & blind.found["table xcom"]

@@ -1,4 +1,4 @@
-"""What arguments mean, in DESIGN's words and without the provider's code: a meaning, or None for "to be refused"."""
+"""Meaning of arguments, in DESIGN's words and without the provider's code: a meaning, or None for "to be refused"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RUN_DAY = date(2026, 3, 18)
 GROUPS = {"work": "work", "delivery": "delivery", "deliveryanalysis": "deliveryAnalysis", "analysis": "analysis"}
 """The groups of sprint by their names in lower case (CONTRACT rows 12 and 30)."""
 MISSING = {"none", "null", "nil", "nan", "inf", "infinity", "true", "false", "undefined", "all"}
-"""What becomes of a missing value or a number when a template turns it into text."""
+"""Text that a template makes of a missing value or a number."""
 
 
 def scope(value: Any) -> dict[str, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from sei_provider.operators.export import SeiExportOperator
+from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from sei_provider.testing import connect
@@ -69,6 +71,22 @@ class Task:
     def clear(self) -> None:
         """Change the numbers of tries as Airflow does when somebody clears the task."""
         self.max_tries = self.tries + 2
+
+
+def publish(lake: Path, staged: Any, expected: Any, *, events: Any = None, **arguments: Any) -> dict[str, Any]:
+    """Run a publish task; `events` are those of its outlets."""
+    operator = SeiPublishOperator(task_id="publish", staged=staged, expected=expected, lake=str(lake), **arguments)
+    return operator.execute({"outlet_events": {} if events is None else events})  # type: ignore[arg-type,typeddict-item]
+
+
+def asked_for(sandbox: SandboxControl) -> Counter[str]:
+    """Number of exports of each team."""
+    return Counter(export["body"]["scope"]["teamId"] for export in sandbox.exports())
+
+
+def kinds(sandbox: SandboxControl, *, since: int = 0) -> Counter[str]:
+    """Number of requests of each kind, without the first `since`."""
+    return Counter(request["kind"] for request in sandbox.requests()[since:])
 
 
 @pytest.fixture

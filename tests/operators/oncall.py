@@ -6,7 +6,6 @@ With `--write` the page gets the table anew; without, it is printed. Ids, times 
 from __future__ import annotations
 
 import re
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from sei_provider.testing import connect
 from tests.operators.conftest import Task
+from tests.plain_http import closed_endpoint
 from tests.printed_page import PrintedPage
 from tests.tasks import Run
 
@@ -92,9 +92,7 @@ def _fault(name: str, **where: Any) -> Callable[[SandboxControl, pytest.MonkeyPa
 
 
 def _down(_: SandboxControl, patch: pytest.MonkeyPatch, __: Night) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        connect(patch, f"http://127.0.0.1:{free.getsockname()[1]}")
+    connect(patch, closed_endpoint())
 
 
 def _key_refused(sandbox: SandboxControl, patch: pytest.MonkeyPatch, _: Night) -> None:

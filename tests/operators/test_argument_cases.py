@@ -214,7 +214,7 @@ def _placed(value: Any, home: Path) -> Any:
 
 
 def _rendered(way: str, value: Any) -> Any:
-    """What Jinja makes of a value that a template gives, or the value itself."""
+    """Text that Jinja makes of a value that a template gives, or the value itself."""
     if way in {"literal", "mapped"}:
         return value
     environment = NativeEnvironment() if way == "native" else SandboxedEnvironment()

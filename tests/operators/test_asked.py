@@ -1,4 +1,4 @@
-"""What publish learns from the export tasks directly upstream of it, and what a person on call reads of it."""
+"""Facts that publish learns from the export tasks directly upstream, and its words for a person on call."""
 
 from __future__ import annotations
 

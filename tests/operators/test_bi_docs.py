@@ -14,8 +14,7 @@ import pytest
 from sei_provider.lake.tables.ddl import table_ddl
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
-from tests.operators.conftest import Task
-from tests.operators.test_publish_and_check import publish
+from tests.operators.conftest import Task, publish
 
 PAGE = Path(__file__).parents[2] / "docs" / "bi.md"
 SQL = re.findall(r"^```sql\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.operators.report import SeiReportOperator
 from sei_provider.sandbox.control import SandboxControl
-from tests.operators.conftest import Task
-from tests.tasks import TaskState
+from tests.operators.conftest import Task, kinds
+from tests.tasks import REUSE, TaskState
 
 CHOSEN = {"Granularity": "label", "SPRINT_COMMIT": ["commit", "string"]}
 
@@ -32,10 +31,6 @@ def test_columns_are_rendered_natively_or_to_text(sandbox: SandboxControl, lake:
     schema = pq.read_schema(manifest["path"])
     assert {"label", "commit"} <= set(schema.names)
     assert str(schema.field("commit").type) == "string"
-
-
-def kinds(sandbox: SandboxControl) -> Counter[str]:
-    return Counter(request["kind"] for request in sandbox.requests())
 
 
 WRONG = [{"Squad": "Team Name"}, ["Squad"], "Squad=team", {"Squad": ("squad", "int")}, {"Squad": ("team", "date")}]
@@ -76,7 +71,7 @@ def test_a_retry_reads_all_files_anew_if_their_columns_or_a_policy_have_changed_
     with pytest.raises(SeiExportError, match="team:13"):
         task.run()
     [earlier, _] = [manifest for manifest in task.pushed["return_value"] if not manifest["error"]]
-    sandbox.advance(31 * 60)
+    sandbox.advance(REUSE)
     task.operator = Task(lake, state=state, **now).operator
     staged = task.run()
     assert {manifest["scope"] for manifest in staged} == {"team:11", "team:12", "team:13"}
@@ -93,7 +88,7 @@ def test_a_retry_under_the_same_arguments_reads_no_file_twice(
     task = Task(lake, state=state, columns=CHOSEN)
     with pytest.raises(SeiExportError, match="team:13"):
         task.run()
-    sandbox.advance(31 * 60)
+    sandbox.advance(REUSE)
     assert len(task.run()) == 3
     assert kinds(sandbox)["download"] == 3
 

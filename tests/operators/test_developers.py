@@ -17,8 +17,9 @@ from sei_provider.lake import CsvError, read_table, stage_developers
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from sei_provider.testing import connect
+from tests.operators.conftest import publish
 from tests.operators.test_publish_and_check import Event
-from tests.operators.test_teams import TABLE, export, publish, read_trees
+from tests.operators.test_teams import TABLE, export, read_trees
 from tests.tasks import OutletEvents
 
 SECRET = "353d11872e3d003d97275e4ddccdf9f7d4d29d0834fcc75ab117291386d24460"  # a key of the tests alone

@@ -11,8 +11,7 @@ from dev.expected import rows_in, rows_sent
 from sei_provider.api import SeiInputError
 from sei_provider.lake import read_table
 from sei_provider.sandbox.control import SandboxControl
-from tests.operators.conftest import Task
-from tests.operators.test_publish_and_check import publish
+from tests.operators.conftest import Task, publish
 
 TABLE = "efficiency_monthly"
 

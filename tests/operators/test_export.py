@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,10 @@ from sei_provider.operators.export import SeiExportOperator
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.testing import connect
-from tests.operators.conftest import Task
+from tests.operators.conftest import Task, asked_for
 from tests.tasks import TaskState
 
 MANIFEST = {"scope", "start", "end", "table", "path", "rows", "export_id", "created_at", "error", "reading"}
-
-
-def asked_for(sandbox: SandboxControl) -> Counter[str]:
-    return Counter(export["body"]["scope"]["teamId"] for export in sandbox.exports())
 
 
 def test_every_scope_lands_and_is_described_by_a_manifest(

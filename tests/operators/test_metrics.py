@@ -30,8 +30,7 @@ from sei_provider.operators._turns import Turns
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.testing import connect
 from sei_provider.triggers.export import SeiExportTrigger
-from tests.operators.conftest import Task
-from tests.operators.test_publish_and_check import publish
+from tests.operators.conftest import Task, publish
 from tests.operators.test_report import report as legacy_report
 from tests.printed_page import PrintedPage
 from tests.statsd import StatsdServer

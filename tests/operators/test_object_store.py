@@ -12,8 +12,8 @@ from sei_provider.lake import read_table
 from sei_provider.lake.storage.store import names
 from sei_provider.operators._base import SeiExportError
 from sei_provider.sandbox.control import SandboxControl
-from tests.operators.conftest import Task
-from tests.operators.test_publish_and_check import publish
+from tests.operators.conftest import Task, publish
+from tests.tasks import REUSE
 
 SPRINT = "sprint_team_monthly"
 
@@ -31,7 +31,7 @@ def test_exports_land_in_s3_and_a_retry_finds_what_is_staged_there(sandbox: Sand
     task = Task(s3_lake, state=None)  # type: ignore[arg-type]
     with pytest.raises(SeiExportError):
         task.run()
-    sandbox.advance(1801)  # until then SEI gives the failed export back
+    sandbox.advance(REUSE)
     staged = task.run()
     assert len(sandbox.exports()) == 4
     assert all(manifest["path"].startswith("s3://") for manifest in staged)

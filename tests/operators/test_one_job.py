@@ -1,8 +1,7 @@
-"""One export for each request, over tries, clears and deaths: later tries resume exports, or create new ones."""
+"""One export for each request, over tries and deaths: later tries resume exports, or create new ones."""
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,24 +11,12 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 
 from sei_provider.api import Export, ExportRequest, SeiAuthError, SeiClient
 from sei_provider.operators._base import SeiExportError
-from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.server import serve
 from sei_provider.testing import connect
-from tests.operators.conftest import Task
-from tests.tasks import TaskState
-
-REUSE = 31 * 60
-"""Seconds after which SEI answers an identical request with a new export."""
-
-
-def asked_for(sandbox: SandboxControl) -> Counter[str]:
-    return Counter(export["body"]["scope"]["teamId"] for export in sandbox.exports())
-
-
-def kinds(sandbox: SandboxControl, *, since: int = 0) -> Counter[str]:
-    return Counter(request["kind"] for request in sandbox.requests()[since:])
+from tests.operators.conftest import Task, asked_for, publish
+from tests.tasks import REUSE, TaskState
 
 
 def first_try(task: Task) -> list[str]:
@@ -108,8 +95,7 @@ def test_an_export_that_sei_gives_back_and_an_earlier_run_published_is_told_in_l
     task = Task(lake, state=state, report="productivity", scopes=["11", "12"])
     staged = task.run()
     assert not any("fresh_from" in manifest for manifest in staged)
-    publish = SeiPublishOperator(task_id="publish", staged=staged, expected=["11", "12"], lake=str(lake))
-    publish.execute({})  # type: ignore[arg-type]
+    publish(lake, staged, ["11", "12"])
     task.clear()
     again = task.run()
     assert [manifest["export_id"] for manifest in again] == [manifest["export_id"] for manifest in staged]
@@ -120,59 +106,6 @@ def test_an_export_that_sei_gives_back_and_an_earlier_run_published_is_told_in_l
     sandbox.advance(REUSE)
     task.clear()
     assert not any("fresh_from" in manifest for manifest in task.run())
-
-
-def test_clearing_a_task_that_succeeded_exports_anew(sandbox: SandboxControl, lake: Path, state: TaskState) -> None:
-    task = Task(lake, state=state)
-    before = task.run()
-    sandbox.advance(REUSE)
-    task.clear()
-    after = task.run()
-    assert asked_for(sandbox) == {"11": 2, "12": 2, "13": 2}
-    assert not {manifest["path"] for manifest in before} & {manifest["path"] for manifest in after}
-    assert not any(Path(manifest["path"]).exists() for manifest in before)
-
-
-def test_clearing_a_task_that_failed_resumes(sandbox: SandboxControl, lake: Path, state: TaskState) -> None:
-    sandbox.fault("fail", team="12", times=1)
-    task = Task(lake, state=state)
-    with pytest.raises(SeiExportError):
-        task.run()
-    sandbox.advance(REUSE)
-    task.clear()
-    task.run()
-    assert asked_for(sandbox) == {"11": 1, "12": 2, "13": 1}
-
-
-def test_clearing_a_task_that_succeeded_exports_anew_after_publish_has_emptied_its_staging(
-    sandbox: SandboxControl, lake: Path, state: TaskState
-) -> None:
-    task = Task(lake, state=state)
-    staged = task.run()
-    publish = SeiPublishOperator(task_id="publish", staged=staged, expected=["11", "12", "13"], lake=str(lake))
-    publish.execute({})  # type: ignore[arg-type]
-    sandbox.advance(REUSE)
-    task.clear()
-    assert all(manifest["path"] for manifest in task.run())
-    assert asked_for(sandbox) == {"11": 2, "12": 2, "13": 2}
-
-
-def test_clearing_a_task_that_staged_everything_and_died_before_its_end_asks_for_nothing(
-    sandbox: SandboxControl, lake: Path, state: TaskState, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task = Task(lake, state=state)
-
-    def die(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as dying:
-        dying.setattr(task.operator, "_hand_on", die)
-        with pytest.raises(KeyboardInterrupt):
-            task.run()
-    task.clear()
-    before = len(sandbox.requests())
-    assert [manifest["error"] for manifest in task.run()] == [None] * 3
-    assert kinds(sandbox, since=before) == {}
 
 
 @pytest.mark.parametrize("cleared", [False, True])
@@ -296,63 +229,3 @@ def test_a_failed_export_that_cannot_be_split_is_created_anew(
     sandbox.advance(REUSE)
     assert all(manifest["path"] for manifest in task.run())
     assert asked_for(sandbox) == {"11": 1, "12": 2, "13": 1}
-
-
-def published(task: Task, lake: Path) -> dict[str, Any]:
-    staged = task.pushed["return_value"]
-    publish = SeiPublishOperator(task_id="publish", staged=staged, expected=["11", "12", "13"], lake=str(lake))
-    return publish.execute({})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("keeps_ids", [True, False])
-def test_clearing_a_failed_task_of_a_published_batch_fetches_only_what_was_not_published(
-    sandbox: SandboxControl, lake: Path, keeps_ids: bool
-) -> None:
-    task = Task(lake, state=TaskState() if keeps_ids else None)
-    sandbox.fault("fail", team="12")
-    with pytest.raises(SeiExportError):
-        task.run()
-    assert [lack["scope"] for lack in published(task, lake)["missing"]] == ["team:12"]
-    sandbox.clear_faults()
-    sandbox.advance(REUSE)
-    task.clear()
-    before = len(sandbox.requests())
-    task.pushed["return_value"] = task.run()
-    assert asked_for(sandbox) == {"11": 1, "12": 2, "13": 1}
-    assert kinds(sandbox, since=before)["download"] == 1
-    result = published(task, lake)
-    assert result["missing"] == []
-    assert {(month["month"], month["slices"]) for month in result["published"]} == {("2026-01", 3), ("2026-02", 3)}
-
-
-def test_a_run_made_again_under_the_id_of_a_deleted_one_exports_anew(sandbox: SandboxControl, lake: Path) -> None:
-    deleted = Task(lake, state=TaskState())
-    old = deleted.run()
-    sandbox.advance(REUSE)
-    new = Task(lake, state=TaskState()).run()
-    assert asked_for(sandbox) == {"11": 2, "12": 2, "13": 2}
-    assert not {manifest["export_id"] for manifest in old} & {manifest["export_id"] for manifest in new}
-
-
-def test_a_run_made_again_does_not_take_what_a_deleted_one_had_published_for_its_own(
-    sandbox: SandboxControl, lake: Path
-) -> None:
-    deleted = Task(lake, state=TaskState())
-    deleted.pushed["return_value"] = deleted.run()
-    published(deleted, lake)
-    sandbox.advance(REUSE)
-    Task(lake, state=TaskState()).run()
-    assert asked_for(sandbox) == {"11": 2, "12": 2, "13": 2}
-
-
-def test_a_cleared_success_exports_anew_also_what_was_published_when_a_team_has_joined_the_batch(
-    sandbox: SandboxControl, lake: Path, state: TaskState
-) -> None:
-    task = Task(lake, state=state, scopes=["11", "12"])
-    task.pushed["return_value"] = task.run()
-    published(task, lake)
-    sandbox.advance(REUSE)
-    task.clear()
-    task.operator.scopes = ["11", "12", "13"]
-    task.run()
-    assert asked_for(sandbox) == {"11": 2, "12": 2, "13": 1}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,8 +18,8 @@ from sei_provider.operators.check import SeiCheckOperator
 from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.testing import connect
-from tests.operators.conftest import Task
-from tests.tasks import OutletEvents
+from tests.operators.conftest import Task, publish
+from tests.tasks import REUSE, OutletEvents
 
 SPRINT = "sprint_team_monthly"
 
@@ -30,13 +29,6 @@ class Event(SimpleNamespace):
 
     def add_partitions(self, keys: list[str]) -> None:
         self.partitions = keys
-
-
-def publish(
-    lake: Path, staged: Any, expected: Any, *, events: Mapping[Any, Any] | None = None, **arguments: Any
-) -> dict[str, Any]:
-    operator = SeiPublishOperator(task_id="publish", staged=staged, expected=expected, lake=str(lake), **arguments)
-    return operator.execute({"outlet_events": {} if events is None else events})  # type: ignore[arg-type,typeddict-item]
 
 
 def check(published: Any) -> None:
@@ -144,7 +136,7 @@ def test_a_table_may_be_named(sandbox: SandboxControl, lake: Path) -> None:
 
 def test_a_bad_scope_is_missing_with_its_reason_and_its_old_rows_stay(sandbox: SandboxControl, lake: Path) -> None:
     publish(lake, Task(lake, state=None).run(), ["11", "12", "13"])
-    sandbox.advance(1801)  # until then SEI gives the first export back
+    sandbox.advance(REUSE)
     sandbox.fault("fail", team="12")
     again = Task(lake, state=None, task_id="again")
     with pytest.raises(SeiExportError):

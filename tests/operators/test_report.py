@@ -20,11 +20,11 @@ from sei_provider.lake.model import run_key
 from sei_provider.lake.staging.staged_file import StagedFiles
 from sei_provider.links import SeiExportLink
 from sei_provider.operators._base import SeiExportError
-from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.operators.report import SeiReportOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.testing import connect
+from tests.operators.conftest import publish
 from tests.tasks import TaskState
 
 WEEK = {"start": "2026-03-02", "end": "2026-03-08"}
@@ -52,10 +52,8 @@ def report(lake: Path, *, tries: int = 1, pushed: dict[str, Any] | None = None, 
     return operator.execute(context({} if pushed is None else pushed, tries=tries))
 
 
-def publish(lake: Path, staged: list[Any]) -> dict[str, Any]:
-    expected = [manifest["scope"].removeprefix("team:") for manifest in staged]
-    operator = SeiPublishOperator(task_id="publish", staged=staged, expected=expected, lake=str(lake))
-    return operator.execute({})  # type: ignore[arg-type]
+def publish_all(lake: Path, staged: list[Any]) -> dict[str, Any]:
+    return publish(lake, staged, [manifest["scope"].removeprefix("team:") for manifest in staged])
 
 
 def rows(lake: Path, table: str) -> list[dict[str, Any]]:
@@ -78,7 +76,7 @@ def test_issue_17_a_report_links_to_its_teams_page_and_nowhere_without_an_accoun
 def test_rows_19_and_26_a_team_report_holds_the_team_and_its_child_teams_with_the_range_asked_for(
     sandbox: SandboxControl, lake: Path
 ) -> None:
-    publish(lake, report(lake))
+    publish_all(lake, report(lake))
     landed = rows(lake, "team_report_weekly")
     assert Counter(row["team"] for row in landed) == Counter(team.name for team in GROUP.walk())
     assert {(row["start_date"], row["end_date"]) for row in landed} == {(date(2026, 3, 2), date(2026, 3, 8))}
@@ -89,13 +87,13 @@ def test_rows_19_and_26_a_team_report_holds_the_team_and_its_child_teams_with_th
 
 def test_row_20_a_contributor_report_keeps_every_row(sandbox: SandboxControl, lake: Path) -> None:
     (manifest,) = report(lake, report="contributor_report", scopes=["11"], options={"includeRatings": True})
-    publish(lake, [manifest])
+    publish_all(lake, [manifest])
     landed = rows(lake, "contributor_report_weekly")
     assert len(landed) == manifest["rows"] > 3
 
 
 def test_row_22_a_rating_of_none_is_null(sandbox: SandboxControl, lake: Path) -> None:
-    publish(lake, report(lake, report="contributor_report", options={"includeRatings": True}))
+    publish_all(lake, report(lake, report="contributor_report", options={"includeRatings": True}))
     table = read_table(str(lake), "contributor_report_weekly")
     ratings = [name for name in table.column_names if name.endswith("_rating")]
     values = {value for name in ratings for value in table[name].to_pylist()}
@@ -108,18 +106,18 @@ def test_row_22_a_rating_of_none_is_null(sandbox: SandboxControl, lake: Path) ->
 
 
 def test_row_21_an_empty_answer_is_a_report_without_rows(sandbox: SandboxControl, lake: Path) -> None:
-    publish(lake, report(lake))
+    publish_all(lake, report(lake))
     sandbox.fault("zero_bytes", team=GROUP.id, report="team_report")
     (manifest,) = report(lake)
     assert (manifest["rows"], manifest["error"]) == (0, None)
-    publish(lake, [manifest])
+    publish_all(lake, [manifest])
     assert rows(lake, "team_report_weekly") == []
 
 
 def test_a_slice_is_exactly_its_team_and_range(sandbox: SandboxControl, lake: Path) -> None:
-    publish(lake, report(lake))
-    publish(lake, report(lake, start="2026-03-02", end="2026-03-15"))
-    publish(lake, report(lake, scopes=["11"]))
+    publish_all(lake, report(lake))
+    publish_all(lake, report(lake, start="2026-03-02", end="2026-03-15"))
+    publish_all(lake, report(lake, scopes=["11"]))
     landed = Counter((row["_scope"], row["end_date"]) for row in rows(lake, "team_report_weekly"))
     size = sum(1 for _ in GROUP.walk())
     assert landed == {
@@ -127,13 +125,13 @@ def test_a_slice_is_exactly_its_team_and_range(sandbox: SandboxControl, lake: Pa
         (f"team:{GROUP.id}", date(2026, 3, 15)): size,
         ("team:11", date(2026, 3, 8)): 1,
     }
-    publish(lake, report(lake))
+    publish_all(lake, report(lake))
     assert Counter((row["_scope"], row["end_date"]) for row in rows(lake, "team_report_weekly")) == landed
 
 
 def test_the_range_is_never_widened_and_may_lie_in_two_months(sandbox: SandboxControl, lake: Path) -> None:
     (manifest,) = report(lake, start="2026-02-25", end="2026-03-03", granularity="monthly")
-    result = publish(lake, [manifest])
+    result = publish_all(lake, [manifest])
     assert (manifest["start"], manifest["end"]) == ("2026-02-25", "2026-03-03")
     assert [month["month"] for month in result["published"]] == ["2026-02"]
 
@@ -170,7 +168,7 @@ def test_wrong_input_is_refused_before_any_call(
 
 
 def test_every_figure_is_as_sent(sandbox: SandboxControl, lake: Path) -> None:
-    publish(lake, report(lake))
+    publish_all(lake, report(lake))
     (sent,) = sandbox.reports()
     text = sandbox.bytes(sent["id"]).decode("utf-8-sig")
     expected = Counter(
@@ -194,14 +192,14 @@ def test_a_staged_file_holds_the_run_and_how_often_it_had_been_cleared(sandbox: 
     (manifest,) = operator.execute(of_run)
     (staged,) = StagedFiles([Path(manifest["path"])]).files.values()
     assert staged.runs == {run_key("run", 2)} != {run_key("run", 1)}
-    publish(lake, [manifest])
+    publish_all(lake, [manifest])
     assert {row["_run_id"] for row in rows(lake, "team_report_weekly")} == {"run"}
 
 
 def test_a_dora_report_is_a_table_of_its_own_with_figures_as_numbers_and_ratings_as_text(
     sandbox: SandboxControl, lake: Path
 ) -> None:
-    publish(lake, report(lake, report="dora_report", scopes=["1"], options={"calculationType": "median"}))
+    publish_all(lake, report(lake, report="dora_report", scopes=["1"], options={"calculationType": "median"}))
     landed = rows(lake, "dora_report_weekly")
     assert sandbox.reports()[0]["body"]["efficiency"] == {"metrics": [], "calculationType": "MEDIAN"}
     assert {row["lead_time_for_changes_rating"] for row in landed} <= {"Elite", "High", "Medium", "Low", None}
@@ -242,6 +240,6 @@ def test_contract_22_a_dash_is_none_in_a_rating_of_any_name(tmp_path: Path, repo
 
 
 def test_another_calculation_is_another_table(sandbox: SandboxControl, lake: Path) -> None:
-    publish(lake, report(lake, report="dora_report"))
-    result = publish(lake, report(lake, report="dora_report", options={"calculationType": "P95"}))
+    publish_all(lake, report(lake, report="dora_report"))
+    result = publish_all(lake, report(lake, report="dora_report", options={"calculationType": "P95"}))
     assert "a table has one definition" in result["missing"][0]["error"]

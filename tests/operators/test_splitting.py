@@ -19,13 +19,12 @@ from sei_provider.api.planner import plan_scopes
 from sei_provider.lake import read_table
 from sei_provider.operators._base import SeiExportError
 from sei_provider.operators._splitting import TIMED_OUT, Splitter
-from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 from sei_provider.sandbox.server import serve
 from sei_provider.testing import connect
-from tests.operators.conftest import Task
-from tests.tasks import TaskState
+from tests.operators.conftest import Task, publish
+from tests.tasks import REUSE, TaskState
 
 SPRINT = "sprint_team_monthly"
 
@@ -36,11 +35,6 @@ def land(task: Task) -> list[Any]:
         return task.run()
     except SeiExportError:
         return task.pushed["return_value"]
-
-
-def publish(lake: Path, staged: Any, expected: Any) -> dict[str, Any]:
-    operator = SeiPublishOperator(task_id="publish", staged=staged, expected=expected, lake=str(lake))
-    return operator.execute({})  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -142,7 +136,7 @@ def test_a_retry_goes_on_with_the_parts_and_asks_for_nothing_twice(
         sandbox.fault("cancel", team="12", times=2)  # the too long export and one of its halves
         land(task)
         made = len(sandbox.exports())
-        sandbox.advance(1801)  # until then SEI gives the failed export back
+        sandbox.advance(REUSE)
         manifests = task.run()
         asked = Counter(
             (e["body"]["scope"]["teamId"], *e["body"]["dateRange"].values()) for e in sandbox.exports()[made:]

@@ -20,8 +20,8 @@ from sei_provider.operators._base import SeiExportError
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.testing import connect
-from tests.operators.conftest import Task
-from tests.operators.test_publish_and_check import check, publish
+from tests.operators.conftest import Task, publish
+from tests.operators.test_publish_and_check import check
 
 DEVELOPERS = {"report": "productivity", "level": "developer", "scopes": ["11"]}
 

@@ -14,12 +14,11 @@ import pytest
 
 from sei_provider.lake import read_table
 from sei_provider.operators.check import SeiCheckOperator
-from sei_provider.operators.publish import SeiPublishOperator
 from sei_provider.operators.teams import SeiTeamsOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.server import serve
 from sei_provider.testing import connect
-from tests.operators.conftest import Task
+from tests.operators.conftest import Task, publish
 from tests.tasks import task_context
 
 DOCS = Path(__file__).parents[2] / "docs" / "teams.md"
@@ -36,11 +35,6 @@ def read_trees(lake: Path, name: str, **arguments: Any) -> list[Any]:
 def export(lake: Path, name: str, scopes: list[Any], month: str, **arguments: Any) -> list[Any]:
     asked = {"report": "productivity", "scopes": scopes, "start": f"{month}-01", "end": f"{month}-28"} | arguments
     return Task(lake, state=None, task_id=name, **asked).run()
-
-
-def publish(lake: Path, staged: Any, expected: Any, *, events: Any = None, **arguments: Any) -> dict[str, Any]:
-    operator = SeiPublishOperator(task_id="publish", staged=staged, expected=expected, lake=str(lake), **arguments)
-    return operator.execute({"outlet_events": {} if events is None else events})  # type: ignore[arg-type,typeddict-item]
 
 
 def night(lake: Path, scopes: list[Any], month: str) -> dict[str, Any]:

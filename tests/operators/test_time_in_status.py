@@ -15,8 +15,7 @@ from sei_provider.lake import read_table
 from sei_provider.operators.export import SeiExportOperator
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data import periods
-from tests.operators.conftest import Task
-from tests.operators.test_publish_and_check import publish
+from tests.operators.conftest import Task, publish
 
 STATUSES = {"issueStatuses": ["In Progress", "In Review"]}
 SCOPES = ["11", "12"]

@@ -1,4 +1,4 @@
-"""How long an export task waits: the shorter of two limits, exports that are given up, and Airflow's own choice."""
+"""Wait of an export task: the shorter of two limits, exports that are given up, and Airflow's own choice."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def application(monkeypatch: pytest.MonkeyPatch) -> FastAPI:
 
 @pytest.fixture
 def page(application: FastAPI) -> Iterator[TestClient]:
-    """What a viewer gets."""
+    """Client of a viewer."""
     application.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username="viewer", role="viewer")
     with TestClient(application) as client:
         yield client

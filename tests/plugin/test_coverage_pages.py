@@ -1,4 +1,4 @@
-"""What the pages show of a lake and of asset events, and that nothing of either is taken for HTML."""
+"""Pages about a lake and asset events, of which nothing is taken for HTML."""
 
 from __future__ import annotations
 

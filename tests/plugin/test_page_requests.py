@@ -1,4 +1,4 @@
-"""What anybody may send to the page: each parameter has bounds, and each answer has the headers and is escaped."""
+"""Requests that anybody may send to the page: parameters have bounds, and answers have the headers and are escaped."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _DATES = {"dateStart": "2026-01-01", "dateEnd": "2026-01-31"}
 
 @dataclass(frozen=True)
 class Heard:
-    """What came back on one connection, and how it ended: by a reset (RST) or in order (FIN)."""
+    """Answer on one connection, and its end: by a reset (RST) or in order (FIN)."""
 
     bytes: bytes
     reset: bool

@@ -175,7 +175,7 @@ def test_the_table_says_in_which_calls_about_an_export_a_fault_shows(fault: Expo
 
 
 def _answers(export: Read) -> dict[str, list[str]]:
-    """What the calls about an export answer, without its id and times, and without what tells of the file's bytes."""
+    """Answers of the calls about an export, without its id and times, and without what tells of the file's bytes."""
     answers: dict[str, list[str]] = {"status": [], "list": [], "download": []}
     for call, ask in (
         ("status", export.status),

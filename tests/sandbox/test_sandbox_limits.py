@@ -1,4 +1,4 @@
-"""What is too much for the API: exports that time out by size, and requests above the rate; and its clock."""
+"""Limits of the API: exports that time out by size, requests above the rate; and its clock."""
 
 from __future__ import annotations
 

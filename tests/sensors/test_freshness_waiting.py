@@ -52,9 +52,14 @@ async def event_of(following: SeiFreshnessTrigger) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("no_blocking")
-async def test_it_fires_when_the_figures_have_come_and_never_blocks(night: Night) -> None:
+async def test_it_fires_when_the_figures_have_come_and_never_blocks(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, look = threading.Semaphore(0), FreshnessCheck.look
+    monkeypatch.setattr(FreshnessCheck, "look", lambda check: (look(check), looks.release())[0])
     waiting = asyncio.create_task(event_of(trigger(night, seconds=100)))
-    await asyncio.sleep(0.2)
+    for _ in range(2):
+        assert await asyncio.to_thread(looks.acquire, timeout=60)
     assert not waiting.done()
     await asyncio.to_thread(night.export, "team:11")
     assert await waiting == {"lacking": None, "error": None}

@@ -18,6 +18,7 @@ from dev.stack import PROJECT, Stack
 from sei_provider.sandbox.control import SandboxControl
 from sei_provider.sandbox.data.organisation import Organisation
 from tests.statsd import StatsdServer
+from tests.tasks import REUSE
 
 TEAMS = 12
 TEAM_IDS = [team.id for team in Organisation(TEAMS).leaves]
@@ -25,8 +26,6 @@ CONSUMER = "sprint_report"
 """The consumer that docs/operators.md shows for this Airflow."""
 DAGS = ["case_productivity", "case_sprint", "case_business_alignment", CONSUMER]
 ASKED = ["asked_two_reports", "asked_two_months", "asked_branch"]
-REUSE = 31 * 60
-"""Seconds after which SEI makes a new export of an identical request."""
 EXAMPLES = ["sei_nightly", "sei_history", "sei_backfill", "sei_legacy_reports", "sei_scorecard"]
 
 

@@ -34,7 +34,7 @@ ORDER = [README] if REBUILDS_API else [f"command:{README}", *OTHERS, "asked"]
 
 @dataclass(frozen=True)
 class Tried:
-    """What `dag.test()` came to, and what it printed."""
+    """Result of `dag.test()`, and its output."""
 
     states: dict[str, Any]
     output: str

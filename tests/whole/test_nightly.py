@@ -17,7 +17,8 @@ import pytest
 
 from dev.expected import TABLES, rows_in, rows_sent
 from sei_provider.lake import read_table
-from tests.whole.conftest import REUSE, TEAM_IDS, TEAMS, Whole
+from tests.tasks import REUSE
+from tests.whole.conftest import TEAM_IDS, TEAMS, Whole
 
 MONTHS = ["2026-02", "2026-03"]
 """Months that the nights cover; other tests put other months into the same lake."""

@@ -9,7 +9,8 @@ from typing import Any
 from dev.expected import rows_in, rows_sent
 from sei_provider.lake import read_table
 from sei_provider.sandbox.data.organisation import Organisation
-from tests.whole.conftest import CONSUMER, REUSE, TEAM_IDS, TEAMS, Whole
+from tests.tasks import REUSE
+from tests.whole.conftest import CONSUMER, TEAM_IDS, TEAMS, Whole
 
 SPRINT = "sprint_team_monthly"
 DEVELOPERS = "productivity_developer_monthly"
