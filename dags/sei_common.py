@@ -80,13 +80,13 @@ Red: the log names the scopes that did not land. A retry, or clearing the task, 
 TREES_DOC = """Reads the org trees from SEI, so that publishing can tell teams by their ids.
 
 Skipped if the connection has no `account_identifier`, which SEI wants for that. Red: the figures are published all
-the same, some with no `team_id`. To mend it, clear this task together with what is downstream."""
+the same, some with no `team_id`. To repair it, clear this task together with what is downstream."""
 PUBLISH_DOC = """Puts what was staged into the report's table and tells the table's asset which months it touched.
 
 Runs, and succeeds, also if some scopes did not land: they keep their older rows."""
 CHECK_DOC = """Turns the run red if anything that was asked for is missing from the lake, and names it.
 
-To mend it, clear the red export tasks together with what is downstream of them."""
+To repair it, clear the red export tasks together with what is downstream of them."""
 
 
 def table_of(report: str) -> str:

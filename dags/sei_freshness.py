@@ -56,7 +56,8 @@ figures of yesterday in each of them, and red at 08:00 if one has not.
 
 - **Teams, reports, lake**: the same Variables as for `sei_nightly`.
 - **Who is told**: the address in the Variable `sei_alarm_email`, by the connection `smtp_default`; nobody without it.
-- **Red?** The log of the red sensor names what is lacking. Mend the nightly run, then clear the sensor: it looks again.
+- **Red?** The log of the red sensor names what is lacking. Repair the nightly run, then clear the sensor, which looks
+  again.
 """,
     schedule="0 3 * * *",
     start_date=START,

@@ -61,7 +61,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     """
     names = uri.path.strip("/").split("/")
     if not uri.hostname or len(names) not in {3, 4} or not all(names) or uri.query:
-        msg = f"{uri.geturl()} is no report of SEI: {_HOW_TO}"
+        msg = f"{uri.geturl()} is not a report of SEI: {_HOW_TO}"
         raise ValueError(msg)
     return uri._replace(netloc=uri.netloc.rpartition("@")[2].lower(), path=f"/{'/'.join(names)}")
 

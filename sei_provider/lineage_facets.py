@@ -17,7 +17,7 @@ class SeiExportsRunFacet(RunFacet):  # type: ignore[misc,unused-ignore]  # witho
     rowCount: int  # noqa: N815
     exports: list[dict[str, Any]]
     failed: list[dict[str, Any]]
-    """What was not staged, with its `error`."""
+    """Requests that were not staged, each with its `error`."""
 
 
 @define

@@ -36,7 +36,7 @@ _LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy",
 
 
 Observer: TypeAlias = Callable[[Literal["requests", "rate_limited", "rate_limit_wait"], float], None]
-"""What a client tells as it happens: a request that it sends (1), a 429 (1), and the seconds of a wait for the key's
+"""Events of a client, as they happen: a request that it sends (1), a 429 (1), and the seconds of a wait for the key's
 limit, during which the client sends nothing."""
 
 
@@ -208,7 +208,7 @@ def _validated_base_url(base_url: str, *, allow_http: bool) -> str:
     if not found or found["credentials"] or not url.host or "?" in base_url or "#" in base_url:
         msg = (
             f"{_shown(base_url)} is not a base URL; it must be the cluster's URL with its path and nothing more, "
-            "as in https://app.harness.io/prod1/sei/api: the key belongs into the connection's password"
+            "as in https://app.harness.io/prod1/sei/api: the key belongs in the connection's password"
         )
         raise SeiInputError(msg)
     if url.scheme != "https" and not allow_http and not _is_local(url.host):

@@ -76,17 +76,20 @@ def parse_json(reply: Reply, *, max_values: int = bounds.REPLY_VALUES) -> Any:
     try:
         return json.loads(content, parse_constant=_refuse_constant)
     except RecursionError:
-        msg = f"Asked to {reply.description}, SEI sent JSON that is nested too deep ({size})"
+        msg = f"Asked to {reply.description}, SEI sent JSON that is nested too deeply ({size})"
         raise SeiReplyError(msg) from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         start = sanitize(content[:200].decode("utf-8", "replace"))
         if content.lstrip()[:1] in {b"", b"{", b"["}:
             msg = f"Asked to {reply.description}, SEI sent JSON that is not whole ({size}, starting {start!r})"
             raise SeiConnectionError(msg) from None
-        msg = f"Asked to {reply.description}, SEI sent what is not JSON ({size}, starting {start!r})"
+        msg = (
+            f"Asked to {reply.description}, SEI sent something that is not JSON ({size}, starting {start!r}): check "
+            "that the connection's host is the cluster's base URL with its path"
+        )
         raise SeiReplyError(msg) from None
     except ValueError:  # Python reads no number of more than 4,300 digits
-        msg = f"Asked to {reply.description}, SEI sent JSON with a number that is none or too long ({size})"
+        msg = f"Asked to {reply.description}, SEI sent JSON with a number that is invalid or too long ({size})"
         raise SeiReplyError(msg) from None
 
 

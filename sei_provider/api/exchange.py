@@ -175,8 +175,8 @@ class ExchangeLimits:
             self._head_bytes += len(received)
             if self._head_bytes > bounds.HEAD_BYTES:
                 msg = (
-                    f"Asked to {self._call.description}, SEI sent {self._head_bytes} bytes without an end of the "
-                    "answer's headers"
+                    f"Asked to {self._call.description}, SEI sent {self._head_bytes} bytes of headers, and they did "
+                    "not end"
                 )
                 raise SeiConnectionError(msg)
         return received
@@ -216,7 +216,7 @@ class ExchangeLimits:
         try:
             data: bytes = self._unpacker.decompress(chunk, self._max_bytes - self._received + 1)
         except zlib.error:
-            msg = f"Asked to {self._call.description}, SEI's packed answer is damaged"
+            msg = f"Asked to {self._call.description}, SEI's compressed answer is damaged"
             raise SeiConnectionError(msg) from None
         return data
 
@@ -226,14 +226,16 @@ class ExchangeLimits:
         self._chunks += 1
         if self._chunks > bounds.SMALL_CHUNKS and self._received < self._chunks * bounds.SMALL_CHUNK_BYTES:
             msg = (
-                f"Asked to {self._call.description}, SEI sent {self._received} bytes in {self._chunks} chunks: too "
-                "small to read on"
+                f"Asked to {self._call.description}, SEI sent {self._received} bytes in {self._chunks} chunks, "
+                "which are too small to read on"
             )
             raise SeiReplyError(msg)
 
     def _check_size(self, size: int) -> None:
         if self._exact_bytes is not None and size > self._exact_bytes:
-            msg = f"Asked to {self._call.description}, SEI sent more than the {self._exact_bytes} bytes that it told"
+            msg = (
+                f"Asked to {self._call.description}, SEI sent more than the {self._exact_bytes} bytes that it announced"
+            )
             raise SeiDownloadError(msg)
         if size > self._max_bytes:
             raise self._too_large()

@@ -34,7 +34,7 @@ class ExportStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the status is final."""
+        """True if the status is final."""
         return self in {ExportStatus.COMPLETED, ExportStatus.FAILED, ExportStatus.CANCELLED}
 
     @classmethod

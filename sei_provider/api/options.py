@@ -44,8 +44,8 @@ def names_manager_anywhere(scope: object) -> bool:
 def refuse_manager() -> SeiInputError:
     """Return the error for a scope by manager; it does not show the address."""
     msg = (
-        f"{MANAGER} is not taken: it is a person's e-mail address, and Airflow stores the arguments of tasks in clear, "
-        "in its database and in its web pages; name the manager's team by teamId instead"
+        f"{MANAGER} is not taken: it is a person's e-mail address, and Airflow stores the arguments of tasks in plain "
+        "text, in its database and in its web pages; name the manager's team by teamId instead"
     )
     return SeiInputError(msg)
 

@@ -83,7 +83,7 @@ class ExportPoller:
         self._list_cost: float | None = None
         """Requests that a round by list takes, as measured by the last one; None before."""
         self._list_failed = False
-        """Whether a round by list failed with a transient error; after a second one status calls are made instead."""
+        """True if a round by list failed with a transient error; after a second one status calls are made instead."""
         self._initial_delay = initial_delay
         self._interval = interval
         self._backoff = backoff
@@ -95,7 +95,7 @@ class ExportPoller:
 
     @property
     def is_over(self) -> bool:
-        """Whether every export has finished, or the deadline has passed."""
+        """True if every export has finished, or the deadline has passed."""
         return not self.pending or self._clock() >= self.deadline
 
     def next_pause(self) -> float:

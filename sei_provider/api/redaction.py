@@ -28,7 +28,7 @@ _CODES = (
     "{:d}", "{:03d}", "{:o}", "{:03o}", "{:02x}", "{:04x}", "{:06x}", "{:08x}", "{:08b}", "0x{:02x}", "x{:02x}",
     "u{:04x}", "chr{:d}",
 )  # fmt: skip
-"""How a character may be written as a number, as in `[112, 97]`, `0x70 0x61`, `U+0070`, or UTF-16 in hexadecimal."""
+"""Forms of a character as a number, as in `[112, 97]`, `0x70 0x61`, `U+0070`, or UTF-16 in hexadecimal."""
 _ESCAPE = re.compile(
     r"""%(?:25)*(?P<percent>[0-9a-f]{2})
     | \\+(?:u\{?(?:00)*|x|0000)(?P<escape>[0-9a-f]{2})\}?

@@ -18,7 +18,7 @@ class Option:
     choices: tuple[str, ...] = ()
     """The texts that are allowed, as documented; users may write them in any case. Empty: any that is not blank."""
     place: Literal["body", "options", "metrics"] = "options"
-    """Where it stands: in the body itself, in its `options`, or (legacy) beside the metrics."""
+    """Its place: in the body itself, in its `options`, or (legacy) beside the metrics."""
     required: bool = False
     alone: str | None = None
     """The choice that stands for all others, and so beside none of them."""
@@ -48,13 +48,13 @@ class Report:
     level_granularities: Mapping[str, str] = field(default_factory=dict)
     """By level, what is sent in place of `default_granularity`."""
     takes_metrics: bool
-    """Whether single metrics can be requested (business alignment has groups only)."""
+    """True if single metrics can be requested (business alignment has groups only)."""
     default_groups: tuple[str, ...] | None = None
     """Sent when the caller names neither groups nor metrics; None sends all of them."""
     open_metrics: bool = False
-    """Whether its document names a few metrics as examples, so that others are sent as they are written."""
+    """True if its document names a few metrics as examples, so that others are sent as they are written."""
     groups_or_metrics: bool = False
-    """Whether a request has either groups or single metrics, and never both (CONTRACT row 13)."""
+    """True if a request has either groups or single metrics, and never both (CONTRACT row 13)."""
     default_aggregation: str | None = None
     """Sent when the caller gives none."""
     aggregations: tuple[str, ...] = ()
@@ -63,42 +63,42 @@ class Report:
     """The body's name for the level, where that does not depend on the cluster (CONTRACT row 9)."""
     computation_modes: tuple[str, ...] = ()
     team_and_tree: bool = False
-    """Whether a scope may name both a team and its org tree (CONTRACT row 11)."""
+    """True if a scope may name both a team and its org tree (CONTRACT row 11)."""
     sends_format: bool = False
-    """Whether `options.format` is part of the documented body (CONTRACT row 33)."""
+    """True if `options.format` is part of the documented body (CONTRACT row 33)."""
     has_list: bool = False
-    """Whether the exports of this report can be listed."""
+    """True if the exports of this report can be listed."""
     legacy: bool = False
-    """Whether it is one of seed 002's legacy reports: synchronous, with a body of its own shape, of one team, and with
+    """True if it is one of seed 002's legacy reports: synchronous, with a body of its own shape, of one team, and with
     single metrics but no groups."""
     sends_team_ref: bool = False
     """Legacy only: whether the body also holds `teamRefId`, the team's id as a number (CONTRACT rows 14, 32)."""
     options: Mapping[str, Option] | None = None
-    """What users may give in `options`; None for a V2 report whose further options are sent as they are."""
+    """Options that users may give; None for a V2 report whose further options are sent as they are."""
     page: str = "productivity"
     """Which of a team's pages in SEI shows its figures (CONTRACT, "Pages to look at"); sprint has none of its own."""
     labels_only: bool = False
-    """Whether a row of its CSV tells its period by a label alone, of which only that of a month is documented."""
+    """True if a row of its CSV tells its period by a label alone, of which only that of a month is documented."""
     columns: tuple[str, ...] | None = None
     """Columns of its CSV that are documented as numbers, in capitals; None if these are its metrics."""
 
     @property
     def widens(self) -> bool:
-        """Whether ranges are widened to whole periods. Legacy reports are not, because one row covers the whole range
+        """True if ranges are widened to whole periods. Legacy reports are not, because one row covers the whole range
         (DESIGN, decision 4)."""
         return not self.legacy
 
     @property
     def takes_aggregation(self) -> bool:
-        """Whether an aggregation can be requested."""
+        """True if an aggregation can be requested."""
         return self.default_aggregation is not None or bool(self.aggregations)
 
     def asks_by_period(self, level: str | None, granularity: str) -> bool:
-        """Whether each period needs a request of its own, because no label can be read for certain (CONTRACT 1a)."""
+        """True if each period needs a request of its own, because no label can be read for certain (CONTRACT 1a)."""
         return self.labels_only and (level == "sprint" or granularity.lower() != "monthly")
 
     def rows_are_sprints(self, level: str | None) -> bool:
-        """Whether the rows at a level are of a sprint each, whatever the granularity."""
+        """True if the rows at a level are of a sprint each, whatever the granularity."""
         return level in self.level_granularities
 
     @property

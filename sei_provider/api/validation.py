@@ -95,8 +95,8 @@ def normalize_open_names(kind: str, names: object, known: Iterable[str], report:
     for name in _listed(kind, names):
         if not isinstance(name, str) or not _NAME.fullmatch(name.strip()):
             msg = (
-                f"{quoted(name)} cannot be a {kind} of {report.name}; a {kind} is of letters, digits and _, such as: "
-                f"{', '.join(by_folded.values())}"
+                f"{quoted(name)} cannot be a {kind} of {report.name}; a {kind} consists of letters, digits and _, "
+                f"such as {', '.join(by_folded.values())}"
             )
             raise SeiInputError(msg)
         folded = name.strip().casefold()

@@ -1,4 +1,4 @@
-"""What a survey's files and replies say about each question that SEI's documents leave open (CONTRACT, marked [?]).
+"""Answers of a survey's files and replies to each question that SEI's documents leave open (CONTRACT, marked [?]).
 
 Every answer is made of fixed words and of what `shapes` lets through.
 """

@@ -1,4 +1,4 @@
-"""What the commands print: rows in the format that was asked for, and nothing that steers a terminal."""
+"""Output of the commands: rows in the format that was asked for, and nothing that steers a terminal."""
 
 from __future__ import annotations
 

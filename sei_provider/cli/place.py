@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sei_provider.api.teams import Team
 
 SEPARATORS = ("/", " / ", ">", " > ", " → ", "|", "\\", ".", "::")
-"""What may stand between the names of a hierarchy; CONTRACT's examples have the first."""
+"""Separators of the names of a hierarchy; CONTRACT's examples have the first."""
 _DEEP_ENOUGH = 3
 _Found = tuple[Team, tuple[str, ...]]
 """A team, and the names from its tree's root down to it."""

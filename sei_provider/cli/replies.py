@@ -1,4 +1,4 @@
-"""What replies about exports look like: spelling, links, errors, in fixed words, without any value. Sends nothing."""
+"""Shapes of replies about exports: spelling, links, errors, in fixed words, without any value. Sends nothing."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class ReplyFacts:
-    """What the replies about one report's exports look like, in words of this module only."""
+    """Shapes of the replies about one report's exports, in words of this module only."""
 
     create: set[str] = field(default_factory=set)
     statuses: set[str] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
     errors: set[str] = field(default_factory=set)
     repeated: str | None = None
-    """What an identical request got."""
+    """Answer to an identical request."""
     oldest: str | None = None
     longest_days: int | None = None
 

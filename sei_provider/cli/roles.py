@@ -19,7 +19,7 @@ _HINTS = {
     "developer": ("developer", "employee", "contributor", "person", "user", "member", "engineer", "author", "name"),
     "sprint": ("sprint", "iteration", "cycle"),
 }
-"""What the header of a column may hold if it has this role; it decides between columns that look the same."""
+"""Words in the header of a column of each role; they decide between columns that look the same."""
 _OF_NAMES = {"text", "NA or null", "rating"}
 """Kinds of cells that may be names: a team may be called NA, or High."""
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")

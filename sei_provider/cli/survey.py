@@ -281,7 +281,7 @@ class Survey:
             except SeiTooLargeError:
                 pass
             except SeiError as error:
-                return f"is not to be had: {told(error)}"
+                return f"cannot be downloaded: {told(error)}"
         return "can be downloaded"
 
     def _call(self, send: Callable[..., T], *arguments: Any, **named: Any) -> T:

@@ -38,7 +38,7 @@ _NUMBERS = ("requests_per_minute", "machines")
 _PORTS = range(1, 65536)
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~%-]+)*")
 _FORM_PREFIX = "extra__sei__"
-"""What old Airflows put before the names of a form's fields."""
+"""Prefix that old Airflows put before the names of a form's fields."""
 
 
 def parse_extra(connection: Connection) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def check_extra(connection: Connection, extra: dict[str, Any]) -> dict[str, Any]
         value = extra[name]
         if not isinstance(value, str | int) or isinstance(value, bool):
             shown = "" if name in _SECRETS else f", not {quoted(value)}"
-            msg = f"{named} has an extra {name} that is no text{shown}"
+            msg = f"{named} has an extra {name} that is not text{shown}"
             raise SeiInputError(msg)
         extra[name] = str(value) if name in _SECRETS else str(value).strip()
     _check_counter(named, extra)
@@ -146,11 +146,11 @@ def _host_and_port(named: str, authority: str) -> tuple[str, int | None]:
     try:
         port = urlsplit(f"//{authority}").port
     except ValueError:
-        msg = f"{named} has the host {quoted(authority)}, which is no host with a port, as in app.harness.io:443"
+        msg = f"{named} has the host {quoted(authority)}, which is not a host and port, as in app.harness.io:443"
         raise SeiInputError(msg) from None
     found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(:[0-9]*)?", authority)
     if not found:
-        msg = f"{named} has the host {quoted(authority)}, which is no host with a port, as in app.harness.io:443"
+        msg = f"{named} has the host {quoted(authority)}, which is not a host and port, as in app.harness.io:443"
         raise SeiInputError(msg)
     return found[1], port
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _SCHEMES = ("redis", "rediss", "unix")
 _TLS_OPTIONS = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname")
 _OPTIONS = frozenset({"db", "protocol", "health_check_interval", "socket_keepalive", *_TLS_OPTIONS})
-"""What may stand in a URL's query: options that hold no secret."""
+"""Options that a URL's query may hold, because they are no secret."""
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False, "": False}
 
 
@@ -85,7 +85,7 @@ def _extra(named: str, connection: Connection) -> dict[str, Any]:
     except (ValueError, RecursionError):
         extra = None
     if not isinstance(extra, dict) or any(isinstance(value, dict | list) for value in extra.values()):
-        msg = f"{named} has an extra that is no JSON object of texts, numbers and truth values"
+        msg = f"{named} has an extra that is not a JSON object of text, numbers, and true or false"
         raise SeiInputError(msg)
     return extra
 

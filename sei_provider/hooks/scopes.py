@@ -78,7 +78,7 @@ def scopes_from_file(path: Path) -> list[Scope] | None:
 def _refuse_other_file(path: Path) -> None:
     """Raise `SeiInputError` if the file is missing by mistake: a link that leads nowhere, or `.yml` in its place."""
     if path.is_symlink():
-        msg = f"{path} is a link to {path.readlink()}, which does not exist; mend the link, or delete it for all teams"
+        msg = f"{path} is a link to {path.readlink()}, which does not exist; correct it, or delete it for all teams"
         raise SeiInputError(msg)
     other = path.with_suffix(".yml")
     if other != path and (other.exists() or other.is_symlink()):
@@ -95,7 +95,7 @@ def _value(node: Node, path: Path) -> Any:
         pairs = [(_value(key, path), _value(value, path)) for key, value in node.value]
         keys = [key for key, _ in pairs]
         if any(not isinstance(key, str) for key in keys) or len(set(keys)) < len(keys):
-            msg = f"{where}: a key that is no text, or that is there twice: {quoted(keys)}; {_EXAMPLE}"
+            msg = f"{where}: a key that is not text, or that is there twice: {quoted(keys)}; {_EXAMPLE}"
             raise SeiInputError(msg)
         return dict(pairs)
     if not isinstance(node, yaml.ScalarNode):

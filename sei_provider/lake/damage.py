@@ -13,7 +13,7 @@ MONTH = (
     "restore it from a backup or an older version of the object, or remove it and export its month again; other months "
     "and tables are not affected"
 )
-"""What to do about the object of a month."""
+"""Advice about the damaged object of a month."""
 STAGED = "clear the export task that it came from, so that it is exported again"
 ASIDE = "restore it from a backup, or remove it"
 

@@ -183,7 +183,7 @@ class Manifest(TypedDict):
     """Headers that nobody declared, so the columns were dropped or hashed as a person's; `column 7` for one that may be
     a name itself."""
     fresh_from: NotRequired[str]
-    """When SEI creates a new export of this request; only where it gave back one that the lake held already."""
+    """Time from which SEI creates a new export; only where it gave back one that the lake held already."""
     developers: NotRequired[bool]
     """True if the slice is the list of developers, which has a table of its own: `table`."""
     teams: NotRequired[bool]
@@ -224,7 +224,7 @@ class Restated(TypedDict):
     """Figures of a month that was over, which another export has changed."""
 
     figures: int
-    """How many: one per team, period and metric; developers are added up."""
+    """Number of figures: one per team, period and metric; developers are added up."""
     largest: float
     """Largest relative difference, 0 to 1."""
     teams: list[str]

@@ -1,4 +1,4 @@
-"""What a task that stages tells of itself: to publish the error that ended it, to OpenLineage what it has read."""
+"""Messages of a task that stages: to publish, the error that ended it; to OpenLineage, what it has read."""
 
 from __future__ import annotations
 

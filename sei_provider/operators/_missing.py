@@ -1,4 +1,4 @@
-"""What was asked for and is not in the lake, told by table, scope and range, and summed up for a person on call."""
+"""Requests that are not in the lake, told by table, scope and range, and summed up for a person on call."""
 
 from __future__ import annotations
 

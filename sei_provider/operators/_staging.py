@@ -63,7 +63,7 @@ class Stager:
     folder: Any
     run_id: str
     clear_number: int = 0
-    """How often the run has been cleared."""
+    """Number of times that the run has been cleared."""
     origin: Mapping[str, str | None] = field(default_factory=dict)
     """Account, organization and project of the connection."""
     raw_path: Any = None
@@ -75,7 +75,7 @@ class Stager:
     _waiting: list[File] = field(default_factory=list, init=False)
     """Files of the next chunk."""
     _since: float = field(default=0.0, init=False)
-    """When the first of them came."""
+    """Time at which the first of them came."""
     _results: list[tuple[ExportRequest, Export, sei_lake.LakeError | None]] = field(default_factory=list, init=False)
 
     @property
@@ -86,7 +86,7 @@ class Stager:
 
     @property
     def reading(self) -> str:
-        """How this stager reads a file, as the manifests of what it stages say it."""
+        """Hash of the way in which this stager reads a file, as its manifests hold it."""
         return sei_lake.reading_of(**self.options)
 
     def stage_each(self, files: Iterable[File]) -> Iterator[tuple[ExportRequest, Export, sei_lake.LakeError | None]]:

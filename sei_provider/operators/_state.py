@@ -77,7 +77,7 @@ class BatchState:
     resume_at: float | None = None
     """Unix time in seconds at which the key's limit leaves turns again; None while there are some."""
     deferrals_left: int | None = None
-    """How often this try may still defer for the limit; None if it has not yet."""
+    """Number of times that this try may still defer for the limit; None if it has not yet."""
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> BatchState:

@@ -66,7 +66,7 @@ class SeiCheckOperator(BaseOperator):
             )
             msg = (
                 f"nothing was published, because the publish task before this one failed: {failed}\n"
-                "What to do: its log says why; mend that, then clear it with what is downstream of it"
+                "What to do: its log says why; correct that, then clear it with what is downstream of it"
             )
             raise AirflowFailException(msg)
         self._landed = landed

@@ -86,7 +86,7 @@ class SeiPublishOperator(BaseOperator):
     _sources: Sequence[DatasetName] = ()
     _result: Mapping[str, Any] = MappingProxyType({"published": (), "missing": ()})
     _new_tables: Collection[str] = ()
-    """What lineage tells of this try: what the exports before it read, its result, and tables that it has made."""
+    """Facts for the lineage of this try: inputs of the exports before it, its result, and tables that it has made."""
 
     def __init__(
         self,

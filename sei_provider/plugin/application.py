@@ -48,7 +48,7 @@ _RULES = {
     "by": "must be team or scope",
     "page": f"must be a number from 1 to {_MOST_PAGE:,}",
 }
-"""What each parameter of an address must be."""
+"""Rule for each parameter of an address."""
 
 
 def create_application() -> FastAPI:

@@ -32,7 +32,7 @@ class MonthPublished:
     place: str
     """Path of the month's object."""
     scopes: Mapping[str, int]
-    """How many scopes were in each state, by its name; empty if the task could not tell."""
+    """Number of scopes in each state, by its name; empty if the task could not tell."""
     restated: Mapping[str, float]
     """`figures`, `largest` (0 to 1) and `teams` that were restated; empty if none were."""
     missing: int

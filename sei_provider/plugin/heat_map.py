@@ -33,7 +33,7 @@ GLYPHS: Mapping[State, str] = {
     State.MISSING: "○",
     State.UNREADABLE: "?",
 }
-"""What tells the states apart without colour."""
+"""Glyphs that tell the states apart without colour."""
 GAPS = (State.PARTLY, State.MISSING, State.UNREADABLE)
 """States that an export of the month mends."""
 NO_GAPS = (State.COMPLETE, State.QUARANTINED, State.STALE)
@@ -59,7 +59,7 @@ class Line:
     """One line of the heat map."""
 
     name: str
-    """What a person calls it: the team's hierarchy, or else the scope."""
+    """Its name for a person: the team's hierarchy, otherwise the scope."""
     scope: str
     """The scope, such as `team:456`; empty where the line sums up several."""
     below: str
@@ -71,14 +71,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a person wants to see of a table."""
+    """Part of a table that a person wants to see."""
 
     text: str = ""
     """Part of the name of a team or a scope, in any case."""
     below: str = ""
     """Hierarchy of a team: only its scopes and those of the teams below it."""
     summed: bool = True
-    """Whether the scopes below a team are one line."""
+    """True if the scopes below a team are one line."""
     first: date = date.min
     last: date = date.max
     page: int = 1

@@ -118,7 +118,7 @@ class LakeReader:
         if monotonic() >= self._until:
             raise TimeoutError(slow)
         if not _free.acquire(timeout=_TURN):
-            msg = f"{_READING} other pages wait for its store already"
+            msg = f"{_READING} other pages are already waiting for its store"
             raise TimeoutError(msg)
         answer: Future[_Result] = Future()
 

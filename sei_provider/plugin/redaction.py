@@ -1,6 +1,6 @@
 """Redaction of what the page shows of a lake's address and of a store's words: no key, no signature, no password.
 
-A store's client may repeat what it was asked with, and a Variable may hold what belongs into a connection.
+A store's client may repeat what it was asked with, and a Variable may hold what belongs in a connection.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sei_provider.api.redaction import sanitize
 
 _MASK = "***"
 _CREDENTIALS = re.compile(r"""(?<=://)([^\s/@'"<>]*:[^\s'"<>]*)@""")
-"""What stands before the last @ of an address, if it holds a password. A secret key of S3 may have slashes."""
+"""Credentials before the last @ of an address, if it holds a password. A secret key of S3 may have slashes."""
 _CONNECTION = re.compile(r"""(?<=://)[^\s/@'"<>]*@""")
 _SECRETS = re.compile(
     r"""(?P<name>(?:key|secret|token|passw|pwd|passphrase|credential|signature|\bsig\b|authorization)[\w-]*["']?\s*[=:>]\s*["']?)

@@ -204,7 +204,8 @@ class SeiFreshnessSensor(BaseSensorOperator):
         self._end(
             f"by {moment}, {lacking}\n"
             f"What to do: see the last run of the DAG that publishes {self.table}. If it still runs, wait; if its "
-            "check task is red, the log there says what to mend and what to clear. Then clear this task: it looks again"
+            "check task is red, the log there says what to correct and what to clear. Then clear this task: it looks "
+            "again"
         )
 
     def _end(self, message: str) -> NoReturn:

@@ -30,7 +30,7 @@ class FreshnessEvent(TypedDict):
     """The trigger's event, from which alone the resumed task knows the outcome, because `dag.test()` drops the rest."""
 
     lacking: str | None
-    """What was still lacking at the deadline; None if all figures are complete."""
+    """Figures still lacking at the deadline; None if all are complete."""
     error: str | None
     """The error of the lake that ended the wait at once, because it does not pass by itself."""
 

@@ -248,7 +248,7 @@ def test_a_managers_address_is_refused_with_the_reason_and_not_shown(report: str
         {"options": {name: address}},
     ]
     for asked in wrong:
-        with pytest.raises(SeiInputError, match="Airflow stores the arguments of tasks in clear") as refused:
+        with pytest.raises(SeiInputError, match="Airflow stores the arguments of tasks in plain text") as refused:
             export_request(report, **asked)
         assert address not in str(refused.value)
 

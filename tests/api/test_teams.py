@@ -155,7 +155,7 @@ def test_a_team_called_by_its_display_name_only_is_taken() -> None:
 def test_a_tree_that_is_too_deep_is_an_error(client_to: MakeClient, levels: int) -> None:
     text = "".join(f'{{"refId":{level},"name":"x","children":[' for level in range(levels)) + "]}" * levels
     answer, _ = answering(httpx.Response(200, text=text))
-    with pytest.raises(SeiReplyError, match=r"deeper than 100 levels|nested too deep"):
+    with pytest.raises(SeiReplyError, match=r"deeper than 100 levels|nested too deeply"):
         client_to(answer, **ACCOUNT).list_teams(1)
 
 

@@ -114,7 +114,7 @@ async def test_rate_limit_conn_id_gives_the_redis_in_which_all_machines_count(
         ({"conn_type": "redis", "host": "h", "extra": {"db": "x"}}, "has the database 'x'"),
         ({"conn_type": "redis", "host": "h", "extra": {"db": -1}}, "has the database '-1'"),
         ({"conn_type": "redis", "host": "h", "extra": {"ssl": "maybe"}}, "has ssl='maybe'"),
-        ({"conn_type": "redis", "host": "h", "extra": {"ssl": {}}}, "has an extra that is no JSON object of"),
+        ({"conn_type": "redis", "host": "h", "extra": {"ssl": {}}}, "has an extra that is not a JSON object of"),
     ],
 )
 def test_a_connection_that_is_no_redis_is_an_error_that_names_it(

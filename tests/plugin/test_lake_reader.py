@@ -1,4 +1,4 @@
-"""How the page reads the lake: a store that hangs holds few threads, and no secret of a lake or a store is shown."""
+"""Reads of the lake by the page: a store that hangs holds few threads, and no secret of a lake or a store is shown."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_store_that_does_not_answer_holds_a_few_threads_and_no_page(
     replies = [page.get("/coverage") for _ in range(THREADS + 2)]
     assert {reply.status_code for reply in replies} == {200}
     assert "cannot be opened: its store has not answered within" in replies[0].text
-    assert "other pages wait for its store already" in replies[-1].text
+    assert "other pages are already waiting for its store" in replies[-1].text
     assert len(hung) == THREADS
 
 

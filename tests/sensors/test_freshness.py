@@ -57,7 +57,7 @@ def test_at_the_deadline_the_message_names_table_scope_range_reason_and_remedy(n
         "the days up to 2026-01-18 only\n"
         "sprint_team_monthly, 2026-01-01 to 2026-01-19: team:13: no export of it is published\n"
         "What to do: see the last run of the DAG that publishes sprint_team_monthly. If it still runs, wait; if its "
-        "check task is red, the log there says what to mend and what to clear. Then clear this task: it looks again"
+        "check task is red, the log there says what to correct and what to clear. Then clear this task: it looks again"
     )
 
 

@@ -91,6 +91,6 @@ def _with_team(file: Path, target: Path) -> Path:
                         record[place] = record[place] or _EVERYBODY
                     writer.writerow(record)
         except (csv.Error, UnicodeDecodeError) as error:
-            msg = f"the list of developers is no CSV in UTF-8: {type(error).__name__} in line {records.line_num}"
+            msg = f"the list of developers is not CSV in UTF-8: {type(error).__name__} in line {records.line_num}"
             raise CsvError(msg) from None
     return target

@@ -48,9 +48,9 @@ class FinishedExport:
     """Fingerprint of the request."""
     export_id: str
     created_at: datetime
-    """When SEI made it, by SEI's clock: this orders exports."""
+    """Time at which SEI made it, by SEI's clock: this orders exports."""
     exported_at: datetime
-    """When it is staged, by our clock."""
+    """Time at which it is staged, by our clock."""
 
     @property
     def name(self) -> str:
@@ -100,7 +100,7 @@ class ExportReader:
     on_bad_value: BadValue
     max_file_bytes: int
     run: Mapping[str, Any]
-    """What footers tell of the run and of the reading."""
+    """Part of footers about the run and the reading."""
 
     def __post_init__(self) -> None:
         if self.on_bad_value not in get_args(BadValue):

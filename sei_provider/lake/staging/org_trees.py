@@ -48,9 +48,9 @@ class TreeReading:
 
     teams: Sequence[TreeTeam]
     read_at: datetime
-    """When SEI had told the last of them, by SEI's clock."""
+    """Time of SEI's last answer among them, by SEI's clock."""
     started_at: datetime
-    """When the first call was made, by our clock."""
+    """Time of the first call, by our clock."""
     is_whole: bool = True
     """True if it is of all org trees."""
     origin: Mapping[str, str | None] = field(default_factory=dict)

@@ -35,7 +35,7 @@ PersonalData: TypeAlias = Literal["keep", "hash", "drop"]
 UnknownColumns: TypeAlias = Literal["personal", "refuse"]
 
 RATINGS = frozenset({"elite", "high", "medium", "low"})
-"""What a rating says: seed 002 shows Medium, Low and none; SEI's efficiency profile has these four levels."""
+"""Values of a rating: seed 002 shows Medium, Low and none; SEI's efficiency profile has these four levels."""
 
 _ADDRESS = re.compile(r"[^\s@]@[^\s@]")
 _ADDRESS_IN_TEAM = r"[^\s@]@[^\s@]+\.[^\s@]"
@@ -95,7 +95,7 @@ class Privacy:
             is_persons = compact(column.header) in personal_headers or column.name in personal_columns(self.report)
             is_unknown = not is_persons and not is_person_alias(column) and self._is_unknown(column, not_ratings)
             if compact(column.header) in personal_headers and _is_needed(column, self.report):
-                msg = f"personal_columns names the column of the {column.name}, which every table needs in clear"
+                msg = f"personal_columns names the column of the {column.name}, which every table needs in plain text"
                 raise PersonalDataError(msg)
             if is_unknown:
                 unknown.append(shown(column, number))
@@ -164,7 +164,7 @@ class FileColumns:
 
     @property
     def masks(self) -> bool:
-        """Whether personal columns are hashed or dropped."""
+        """True if personal columns are hashed or dropped."""
         return self.privacy.choice != "keep"
 
     @property

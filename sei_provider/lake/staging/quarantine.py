@@ -35,7 +35,7 @@ SCHEMA = pa.schema(
 )
 
 _NO_VALUE = frozenset({"", "—", "-", "--", "?", "n/a", "na", "n.a.", "nan", "nil", "none", "null", "inf", "unknown"})
-"""What stands for no value in a number or a date, and names nobody."""
+"""Texts that stand for no value in a number or a date, and name nobody."""
 
 BATCH_ROWS = 10_000
 BATCH_CHARACTERS = 4 << 20

@@ -1,4 +1,4 @@
-"""How a file is read, as a hash: a part of a slice's identity (DESIGN, decision 12). Does not import pyarrow."""
+"""Reading of a file, as a hash: a part of a slice's identity (DESIGN, decision 12). Does not import pyarrow."""
 
 from __future__ import annotations
 

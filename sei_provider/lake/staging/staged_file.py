@@ -260,7 +260,7 @@ def _runs(described: Described, metadata: pq.FileMetaData, months: Sequence[date
         number = bisect_right(ends, first)
         before = ends[number] - counts[number]
         if rows <= 0 or first < before or first + rows > ends[number]:
-            msg = "it tells of rows that it does not hold"
+            msg = "it lists rows that it does not hold"
             raise ValueError(msg)
         yield _Run(number, months[number], first - before, rows, described.names)
 

@@ -44,7 +44,7 @@ class StagedFile:
     runs: frozenset[str]
     """The same, or all of them, as `run_key` names them."""
     reading: str
-    """How the export was read, as a hash; "" if 751f940 staged it."""
+    """Hash of the way in which the export was read; "" if 751f940 staged it."""
     quarantined: int
     unknown_paths: bool
     """True if rows went to quarantine whose team is not known."""
@@ -75,7 +75,7 @@ class StagedFile:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a footer tells of one slice, and where its rows lie."""
+    """Entry of a footer about one slice, with the place of its rows."""
 
     staged: StagedFile
     columns: bytes
@@ -142,7 +142,7 @@ def _staged(values: Mapping[bytes, Any]) -> StagedFile:
     require_text(staged.export_id, staged.run_id, staged.reading, *staged.paths_put_aside)
     require_text(*chain.from_iterable(staged.teams))
     if staged.quarantined < 0:
-        msg = "it tells of less than no rows"
+        msg = "it has a negative number of rows"
         raise ValueError(msg)
     return staged
 
@@ -151,5 +151,5 @@ def require_text(*values: object) -> None:
     """Raise `TypeError` unless all values are text."""
     for value in values:
         if not isinstance(value, str):
-            msg = f"text is wanted where a {type(value).__name__} is"
+            msg = f"a {type(value).__name__} stands where text must be"
             raise TypeError(msg)

@@ -15,7 +15,7 @@ from sei_provider.lake.errors import LakeAddressError
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "az": "abfs", "abfss": "abfs", "adl": "abfs", "local": "file"}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/+)(.*)", re.DOTALL)
 _PASSWORD = re.compile(r"[^/@]*:.*@", re.DOTALL)
-"""What stands before a bucket: a connection's id has no colon, and a secret key of S3 may have slashes."""
+"""Credentials before a bucket: a connection's id has no colon, and a secret key of S3 may have slashes."""
 _QUERY = re.compile(r"\?[^?/]*=")
 _ON_DISK = ("", "file")
 _SCHEMES = ("file", "s3", "gs", "abfs", "memory")

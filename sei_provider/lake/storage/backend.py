@@ -29,7 +29,7 @@ LakePath: TypeAlias = "UPath | ObjectPath | DiskPath"
 """Path of an object or a folder: on disk a `DiskPath`, in S3 and Azure an `ObjectPath`, behind fsspec a `UPath`."""
 
 Lake: TypeAlias = "LakePath | Path | str | S3Store | AzureStore"
-"""What users give as a lake."""
+"""Forms in which users give a lake."""
 
 MISSING = ""
 """Version of an object that does not exist."""
@@ -50,15 +50,15 @@ class Backend(Protocol):
 
     @property
     def conditional(self) -> bool:
-        """Whether two writers lose nothing of each other."""
+        """True if two writers lose nothing of each other."""
 
     @property
     def unconditional_because(self) -> str:
-        """What the store does to conditions; empty if `conditional`."""
+        """Words for its treatment of conditions; empty if `conditional`."""
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
-        """What the store raises when it is full, read-only, forbidden or out of reach."""
+        """Errors of a store that is full, read-only, forbidden or out of reach."""
 
     def explain(self, error: Exception) -> Explanation:
         """Say what one of `errors` means."""
@@ -80,7 +80,7 @@ class Backend(Protocol):
 
     @property
     def removed_at_once(self) -> int:
-        """How many objects `remove` takes."""
+        """Number of objects that `remove` takes at once."""
 
     def remove(self, paths: Sequence[Any]) -> None:
         """Remove objects, which may be gone already."""
@@ -137,7 +137,7 @@ class AtomicPutStore:
                 finally:
                     fs.invalidate_cache()
                     if fs.info(path.path) != before:
-                        msg = f"{path} was replaced each of the times that it was read: run the task again"
+                        msg = f"{path} was replaced every time it was read: run the task again"
                         raise ReplacedError(msg)
                 return result
         except FileNotFoundError:

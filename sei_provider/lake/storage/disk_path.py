@@ -45,7 +45,7 @@ class DiskPath:
 
     @property
     def is_private(self) -> bool:
-        """Whether only the owner may read what is made here: raw copies, and rows in quarantine, name people."""
+        """True if only the owner may read what is made here: raw copies, and rows in quarantine, name people."""
         return self.private or self.parts[:1] == [_ALWAYS_PRIVATE]
 
     @property

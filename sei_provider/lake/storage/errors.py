@@ -26,7 +26,7 @@ _ADVICE = {
 
 
 class Explanation(NamedTuple):
-    """What went wrong, and a remedy."""
+    """Cause of a failure, and a remedy."""
 
     message: str
     advice: str

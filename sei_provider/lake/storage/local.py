@@ -182,7 +182,7 @@ def _open(path: DiskPath, flags: int, folder: int) -> int:
         raise
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
-        raise OSError(errno.EINVAL, "this is no file", str(path))
+        raise OSError(errno.EINVAL, "this is not a file", str(path))
     return file
 
 
@@ -198,5 +198,5 @@ def _refuse_link(path: DiskPath, folder: int) -> None:
 
 def _checked(name: str) -> str:
     if name in {"", ".", ".."} or "/" in name or "\0" in name:
-        raise OSError(errno.EINVAL, f"{name!r} is no name of a file or folder")
+        raise OSError(errno.EINVAL, f"{name!r} cannot name a file or folder")
     return name

@@ -77,12 +77,12 @@ class ObjectStore:
 
     @cached_property
     def conditional(self) -> bool:
-        """Whether the store honours conditions: it is asked once, by puts that must fail."""
+        """True if the store honours conditions: it is asked once, by puts that must fail."""
         return not self.unconditional_because
 
     @cached_property
     def unconditional_because(self) -> str:
-        """What the store does to conditions; empty if it honours them."""
+        """Words for its treatment of conditions; empty if it honours them."""
         path = f"{self.root}/_conditions".strip("/")
         body = b"Here the store is asked whether it honours If-None-Match and If-Match.\n"
         with suppress(AlreadyExistsError):
@@ -132,7 +132,7 @@ class ObjectStore:
             return use(cast("BinaryIO", io.BufferedReader(pinned, _BUFFER_BYTES)))
         except Exception:
             if pinned.replaced:
-                msg = f"{path} was replaced each of the times that it was read: run the task again"
+                msg = f"{path} was replaced every time it was read: run the task again"
                 raise ReplacedError(msg) from None
             raise
 

@@ -58,9 +58,9 @@ class CoverageGrid:
     states: npt.NDArray[np.uint8]
     """A `State` for each scope and month, of shape (scopes, months)."""
     lineages: Sequence[tuple[str, ...]]
-    """For each scope the hierarchies from the root of its tree to its own team; empty if its team is not known."""
+    """Hierarchies of each scope, from the root of its tree to its own team; empty if its team is not known."""
     published_at: datetime | None
-    """When anything of the table was published last."""
+    """Time at which anything of the table was published last."""
 
     def counts(self, scopes: Sequence[int] | None = None) -> npt.NDArray[np.int64]:
         """Count the states of all scopes, or of those at some positions: an array of shape (months, states)."""

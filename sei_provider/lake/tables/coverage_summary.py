@@ -68,7 +68,7 @@ GRID_COLUMNS = CELLS.names[:9]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoverageSummary:
-    """What the ledgers of a table told when the summary was written."""
+    """Content of the ledgers of a table when the summary was written."""
 
     report: str
     granularity: str

@@ -65,7 +65,7 @@ _TYPES: Mapping[Dialect, Mapping[pa.DataType, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """What the statements are made of."""
+    """Parts of the statements."""
 
     name: str
     folder: str

@@ -28,7 +28,7 @@ _IN_COLUMNS = 2
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """What a month's object tells without its rows."""
+    """Content of a month's object without its rows."""
 
     ledger: tuple[LedgerEntry, ...] = ()
     """Its slices, oldest first."""

@@ -44,7 +44,7 @@ class Incomplete(Lack):
 
 
 class _Export(NamedTuple):
-    """What a ledger tells of one reading of a published export."""
+    """Facts of a ledger about one reading of a published export."""
 
     created_at: datetime
     export_id: str

@@ -26,7 +26,7 @@ _MONTH = re.compile(r"month=([1-9][0-9]{3})-(0[1-9]|1[0-2])")
 DATA = "data.parquet"
 """Name of the object with the rows: of a month in its folder, of a table of teams in the table's own."""
 OLD_SCHEMA = "_schema.json"
-"""Where 751f940 put the schema, in the table's folder."""
+"""Name of the schema in the table's folder, where 751f940 put it."""
 OLD_NAMES = (OLD_SCHEMA, "_lock")
 """Names that 751f940 put into a table's folder; Polars cannot read a folder that has them."""
 

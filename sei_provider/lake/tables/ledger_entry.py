@@ -25,7 +25,7 @@ class EarlierRun(NamedTuple):
     end: date
     """First and last day that the slice asked for."""
     created_at: datetime
-    """When SEI made its export."""
+    """Time at which SEI made its export."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class LedgerEntry:
     end: date
     export_id: str
     created_at: datetime
-    """When SEI made the export, by SEI's clock."""
+    """Time at which SEI made the export, by SEI's clock."""
     teams: frozenset[str]
     """Hierarchies that its rows name, in any month."""
     parents: frozenset[tuple[str, str]] = frozenset()
@@ -62,9 +62,9 @@ class LedgerEntry:
     gone."""
     published_at: datetime
     staged_at: datetime | None = None
-    """When it was staged, by our clock. Marks its rows, and decides between two readings of one export."""
+    """Time at which it was staged, by our clock. Marks its rows, and decides between two readings of one export."""
     reading: str = ""
-    """How the export was read (columns, policy, version of the reader), as a hash; "" if 751f940 read it."""
+    """Hash of the way in which it was read (columns, policy, version of the reader); "" if 751f940 read it."""
     runs: frozenset[str] = frozenset()
     """Runs that handed it on, as `run_key` names them; several if SEI reused the export."""
     earlier_runs: frozenset[EarlierRun] = frozenset()

@@ -22,7 +22,7 @@ __all__ = ["LedgerEntry", "Owners", "RowPlace", "prune", "surviving_rows", "with
 Precedence: TypeAlias = tuple[date, datetime, str, datetime]
 
 RUN_LASTS = timedelta(days=3)
-"""How far apart SEI makes the exports of one run at most: from a failed Friday night to its clear on Monday. So a
+"""Longest time between the exports of one run: from a failed Friday night to its clear on Monday. So a
 ledger holds the runs of a few days and not of all nights."""
 
 

@@ -186,8 +186,8 @@ def _other_definition(slice_: Slice, name: str, before: JSON, after: JSON) -> Ta
         msg = (
             f"table {slice_.table} holds people under personal_data={_policy(before)}, but {slice_.scope} from "
             f"{slice_.start} was exported with personal_data={_policy(after)}, and together they would count one "
-            "person as two, or leave in clear what is to be hidden: publish this export to another table with table=, "
-            "and export the older months to it again"
+            "person as two, or leave in plain text what is to be hidden: publish this export to another table with "
+            "table=, and export the older months to it again"
         )
         return TableDefinitionError(msg)
     msg = (

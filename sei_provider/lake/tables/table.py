@@ -129,7 +129,7 @@ class Snapshot:
     """Empty if the table does not exist."""
     schema_version: str
     holds_teams: bool
-    """Whether it is a table of teams, which cannot hold figures too."""
+    """True if it is a table of teams, which cannot hold figures too."""
     damaged: dict[date, DamagedObjectError] = field(default_factory=dict)
     """Months read so far whose objects cannot be parsed."""
     _footers: dict[date, Footer] = field(default_factory=dict)

@@ -28,7 +28,7 @@ _SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class OrgTrees:
-    """What is known of the org trees: the readings that come with some slices, and the table of teams."""
+    """Knowledge of the org trees: the readings that come with some slices, and the table of teams."""
 
     readings: Sequence[TreeReading] = ()
     known: Mapping[str, KnownTeam] = field(default_factory=dict)

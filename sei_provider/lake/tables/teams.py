@@ -47,10 +47,10 @@ class KnownTeam:
 
     team: TreeTeam
     first_seen: datetime
-    """When the first reading that has it was made, by SEI's clock."""
+    """Time of the first reading that has it, by SEI's clock."""
     last_seen: datetime
     unchanged_since: datetime | None
-    """When the first of the readings was made since which name, path, parent and `leaf` are the same and no other team
+    """Time of the first of the readings since which name, path, parent and `leaf` are the same and no other team
     has its path. None if a later reading lacks it, or if another team has its path."""
 
 

@@ -78,7 +78,7 @@ class Organisation:
         )
         self._show((OrgTree(101, root), OrgTree(102, _research())))
         self.cached_trees = self.trees
-        """What a read that may be old gives (CONTRACT, "Freshness"): the trees before the last change."""
+        """Trees before the last change, which a read that may be old gives (CONTRACT, "Freshness")."""
         self._last_id = max(int(team_id) for team_id in self._by_id)
 
     @property

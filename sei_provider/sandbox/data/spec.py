@@ -25,7 +25,7 @@ class ExportSpec:
     upper_case_in_list: bool = False
     """Spelling in a list: "in either case" by CONTRACT, so one list differs from the status reply."""
     error_is_object: bool = True
-    """True if a failed export's `error` is `{code, message}` or a text (CONTRACT row 18)."""
+    """True if a failed export's `error` is `{code, message}`, False if it is a text (CONTRACT row 18)."""
     reuse_status: int = 200
     """HTTP status of a create that gets an existing export; only productivity's is documented (CONTRACT, "Reuse")."""
     always_gzip: bool = True

@@ -57,7 +57,7 @@ class ClockBody(StrictModel):
 
 
 TEAM_PAGE = "/ng/account/{account}/module/sei/insights/{page}"
-"""Where SEI's web interface shows a team (CONTRACT, "Pages to look at"); the sandbox has its own page instead."""
+"""Path at which SEI's web interface shows a team (CONTRACT, "Pages to look at"); the sandbox has its own page there."""
 
 
 class TreeChangeBody(StrictModel):

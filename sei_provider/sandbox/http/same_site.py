@@ -1,4 +1,4 @@
-"""What a page of another site may do in a browser on this machine: nothing.
+"""Protection from pages of other sites in a browser on this machine, which may do nothing.
 
 A browser sends a page's requests to localhost too, and after its name was pointed there (DNS rebinding) lets the page
 read the answers. So each request must name a host that no other site can have, and controls take only what a page
