@@ -19,6 +19,7 @@ from stores import open_store
 from sei_provider import lake
 from sei_provider.lake import CsvError
 from sei_provider.lake.staging import chunk, month_writer, staged_file
+from sei_provider.lake.staging.pii import Privacy
 from sei_provider.lake.staging.staged_writer import StagedRows
 from tests.examples import examples
 
@@ -205,6 +206,22 @@ def test_slices_whose_columns_differ_share_a_file_in_which_the_others_are_null(b
 
 
 @everywhere
+def test_issue_19_columns_of_files_with_one_header_are_found_once_and_those_of_others_for_each(bench, monkeypatch):
+    found = []
+    classify = Privacy.classify
+    monkeypatch.setattr(
+        Privacy, "classify", lambda *args, **options: found.append(len(args[1])) or classify(*args, **options)
+    )
+    fewer, more = "Squad Path,Team,Start_Date", "Squad Path,Team,Start_Date,Plums_count"
+    exports = [
+        finished(bench, f"team:{n}", [f"Eng/{n},{n},{JAN},{n}"[: None if header is more else -2]], age=n, header=header)
+        for n, header in enumerate([fewer, fewer, more, more, fewer], 1)
+    ]
+    bench.publish(*staged_chunk(bench, exports))
+    assert found == [3, 4, 3]
+    assert bench.rows("team", "plums_count") == [("1", None), ("2", None), ("3", 3.0), ("4", 4.0), ("5", None)]
+
+
 def test_a_slice_that_is_gone_from_its_chunk_counts_as_gone(bench):
     manifests = staged_chunk(bench, teams(bench, 3))
     strange = {**manifests[0], "scope": "team:7", "export_id": "exp_7"}

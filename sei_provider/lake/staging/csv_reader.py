@@ -18,10 +18,8 @@ from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
 from sei_provider.lake.arrow_values import EMPTY_TEXT, empty_batch, to_array, to_scalar
 from sei_provider.lake.bounds import MAX_COLUMNS
-from sei_provider.lake.column_mapping import ColumnMapping
-from sei_provider.lake.columns import NULL_NUMBER, Column, arrow_type
+from sei_provider.lake.columns import NULL_NUMBER, arrow_type
 from sei_provider.lake.errors import CsvError, TooManyError
-from sei_provider.lake.header import declare, require_columns
 from sei_provider.lake.model import Slice
 from sei_provider.lake.staging.csv_records import Block, QuotingError, Record, RecordStream
 from sei_provider.lake.staging.csv_stream import BOM, CsvStream
@@ -38,28 +36,20 @@ OnFault = Callable[[Record, CsvError], None]
 
 
 class CsvReader:
-    """The header of one CSV, read at once, and its rows.
+    """The header of one CSV, read at once, and its rows. `columns_of` tells the columns that a header gives.
 
-    Raises `HeaderError` if the header does not give the columns that a table needs, `CsvError` if it cannot be read.
+    Raises the errors of `columns_of`, and `CsvError` if the header cannot be read.
     """
 
-    def __init__(
-        self,
-        stream: CsvStream,
-        slice_: Slice,
-        mapping: ColumnMapping,
-        classify: Callable[[Sequence[Column]], FileColumns],
-    ) -> None:
+    def __init__(self, stream: CsvStream, slice_: Slice, columns_of: Callable[[Sequence[str]], FileColumns]) -> None:
         self._records = RecordStream(stream)
         self._slice = slice_
         headers = _headers(self._records)
         if len(headers) > MAX_COLUMNS:
             msg = f"the file has {len(headers):,} columns, and the lake takes {MAX_COLUMNS:,}: request fewer metrics"
             raise TooManyError(msg, line=1)
-        declared = declare(headers, report=slice_.report, metrics=slice_.metrics, mapping=mapping)
-        self.file = classify(declared)
+        self.file = columns_of(headers)
         self.columns = self.file.columns
-        require_columns(self.columns, level=slice_.level, needs_dates=not slice_.dates_rows)
         self._names = [column.name for column in self.columns]
         # `strings_can_be_null` stays off: teams named NA or null would vanish, and one named like NULL_NUMBER.
         self._conversion = ConvertOptions(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,12 +16,13 @@ import pyarrow as pa
 
 from sei_provider.lake.column_mapping import ColumnMapping
 from sei_provider.lake.errors import CsvError, StagingError
+from sei_provider.lake.header import declare, require_columns
 from sei_provider.lake.model import Manifest, Slice
 from sei_provider.lake.staging.csv_reader import CsvReader
 from sei_provider.lake.staging.csv_records import Record
 from sei_provider.lake.staging.csv_stream import Download
 from sei_provider.lake.staging.erased import ErasedPeople, without
-from sei_provider.lake.staging.pii import NotRatingsError, Privacy
+from sei_provider.lake.staging.pii import FileColumns, NotRatingsError, Privacy
 from sei_provider.lake.staging.quarantine import Quarantine
 from sei_provider.lake.staging.staged_footer import SLICE_KEY
 from sei_provider.lake.staging.staged_writer import StagedRows, read_rows, with_added
@@ -101,6 +102,7 @@ class ExportReader:
     max_file_bytes: int
     run: Mapping[str, Any]
     """Part of footers about the run and the reading."""
+    _before: dict[tuple[Any, ...], FileColumns] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.on_bad_value not in get_args(BadValue):
@@ -120,9 +122,9 @@ class ExportReader:
         not_ratings: frozenset[str] = frozenset()
         is_flat = False
         while True:
-            classify = partial(self.privacy[slice_.report].classify, not_ratings=not_ratings)
+            columns_of = partial(self._columns, slice_, not_ratings)
             with Download(export.file, self.max_file_bytes).open() as stream:
-                reader = CsvReader(stream, slice_, self.mapping, classify)
+                reader = CsvReader(stream, slice_, columns_of)
                 try:
                     rows, bad = _build(
                         reader, slice_, described, scratch, erased, puts_aside=aside is not None, is_flat=is_flat
@@ -137,6 +139,20 @@ class ExportReader:
                     # Quarantine first: wherever the staged slice is visible, the rows that it lacks are too.
                     put(aside / f"{export.name}.parquet", bad)
                 return ReadExport(export, rows, described["reading"], list(reader.file.unknown))
+
+    def _columns(self, slice_: Slice, not_ratings: frozenset[str], headers: Sequence[str]) -> FileColumns:
+        """Return the columns of a file; those of the file before if both are alike, as nearly all of a task are.
+
+        Raises `HeaderError` if the header does not give the columns that a table needs.
+        """
+        alike = (slice_.report, slice_.metrics, slice_.level, slice_.dates_rows, not_ratings, *headers)
+        if alike not in self._before:
+            declared = declare(headers, report=slice_.report, metrics=slice_.metrics, mapping=self.mapping)
+            found = self.privacy[slice_.report].classify(declared, not_ratings=not_ratings)
+            require_columns(found.columns, level=slice_.level, needs_dates=not slice_.dates_rows)
+            self._before.clear()
+            self._before[alike] = found
+        return self._before[alike]
 
 
 def _build(

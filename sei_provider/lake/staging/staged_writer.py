@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def _dates(arrays: Mapping[str, pa.Array], slice_: Slice) -> dict[str, pa.Array]
     }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StagedRows:
     """The typed rows of one slice, with their footer: in memory if these are few, otherwise in a file of their own."""
 
@@ -97,7 +98,7 @@ class StagedRows:
         """Return the footer of a file that holds this slice alone."""
         return {key.decode(): json.dumps(value) for key, value in self.entries.items()}
 
-    @property
+    @cached_property
     def footer_bytes(self) -> int:
         """Return the size of its footer."""
         return sum(map(len, self.footer.values()))
