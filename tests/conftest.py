@@ -31,6 +31,9 @@ group, so that each is there once."""
 REAL_AIRFLOW_SECONDS = 900
 """Time limit of a test with a real Airflow; the first of a session starts it."""
 
+LONGEST_ID = 120
+"""Characters of a parameter in the name of a test."""
+
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - only the folder of pytest's own folders, which are their user's alone
 IN_MEMORY_BYTES = 4 << 30
 """Free memory from which on it serves as the disk of tests."""
@@ -47,6 +50,13 @@ def pytest_configure() -> None:
         disk = os.statvfs(IN_MEMORY)
         if disk.f_bavail * disk.f_frsize >= IN_MEMORY_BYTES and not disk.f_flag & os.ST_NOEXEC:
             os.environ["PYTEST_DEBUG_TEMPROOT"] = str(IN_MEMORY)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a long text by its beginning and length: its test's name goes to every worker and into every log."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_ID:
+        return f"{val[:20]!a} of {len(val):,}"
+    return None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
