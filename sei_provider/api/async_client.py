@@ -185,9 +185,10 @@ class AsyncSeiClient(BaseClient):
                         raise await self._error(call, response)
                     limits.start_body(response.headers)
                     yield response
-                except SeiRateLimitError:
+                except SeiRateLimitError as error:
                     self._observe("rate_limited", 1)
                     await asyncio.to_thread(self._limit.penalize)
+                    self._check_patience(call, error.retry_after or 0.0)
                     raise
                 finally:
                     await response.aclose()

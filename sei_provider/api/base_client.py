@@ -124,7 +124,8 @@ class BaseClient:
         self._deadline = deadline
         self._observe: Observer = observe or (lambda _event, _amount: None)
         self.turn_patience = math.inf
-        """Seconds for which a call waits for the key's limit; if that takes longer, it raises `SeiTurnError`."""
+        """Seconds for which a call waits for the key's limit; if that, or SEI's Retry-After, takes longer, it raises
+        `SeiTurnError`."""
         self._limit = shared_rate_limit(self.base_url, self._key, requests_per_minute, rate_limit_url)
 
     def __repr__(self) -> str:
@@ -168,7 +169,7 @@ class BaseClient:
                 f"Could not {call.description} yet: the key's requests per minute are used up, and the next is free in "
                 f"{wait:.0f} seconds"
             )
-            raise SeiTurnError(msg)
+            raise SeiTurnError(msg, wait=wait)
 
     def _account(self) -> str:
         if not self._account_identifier:

@@ -218,9 +218,10 @@ class SeiClient(BaseClient):
                         raise self._error(call, response)
                     limits.start_body(response.headers)
                     yield response
-                except SeiRateLimitError:
+                except SeiRateLimitError as error:
                     self._observe("rate_limited", 1)
                     self._limit.penalize()
+                    self._check_patience(call, error.retry_after or 0.0)
                     raise
                 finally:
                     response.close()

@@ -65,7 +65,14 @@ class SeiConnectionError(SeiError):
 
 
 class SeiTurnError(SeiError):
-    """Nothing was sent: the key's limit leaves no request for longer than the client's `turn_patience`."""
+    """Nothing was done: the key's limit leaves no request for longer than the client's `turn_patience`.
+
+    `wait` is the seconds until it may leave one.
+    """
+
+    def __init__(self, message: str, *, wait: float) -> None:
+        super().__init__(message)
+        self.wait = wait
 
 
 class SeiReplyError(SeiError):

@@ -66,7 +66,7 @@ def whole_periods(start: date, end: date, granularity: str, *, not_after: date, 
         msg = f"the range {start} to {end} lies entirely after {not_after}, the day of this run"
         raise SeiInputError(msg)
     first, _ = period_of(start, granularity, week_starts_on=week_starts_on)
-    _, last = period_of(end, granularity, week_starts_on=week_starts_on)
+    _, last = period_of(min(end, not_after), granularity, week_starts_on=week_starts_on)
     return DateRange(first, min(last, not_after))
 
 

@@ -27,6 +27,7 @@ from sei_provider.api.redaction import sanitize
 # Longer than SEI's minute by the time a request may spend on its way: two requests that leave a full minute
 # apart may arrive less than a minute apart.
 _WINDOW_SECONDS = 61
+_SENT_BY_NOW = "UPDATE rate_bucket SET item_timestamp = :now WHERE item_timestamp > :now"
 _SHORTEST_WAIT = 0.05
 _REDIS_SECONDS = 10.0
 """Timeout of Redis, of waiting for its lock, and of a lock whose process died."""
@@ -89,6 +90,10 @@ class FileLimit(RateLimit):
             with self._bucket.lock:
                 now = time.time_ns() // 1_000_000
                 self._bucket.leak(now)
+                newest = self._bucket.peek(0)
+                if newest is not None and newest.timestamp > now:  # the clock was set back, and all were sent by now
+                    with self._bucket.conn as connection:
+                        connection.execute(_SENT_BY_NOW, {"now": now})
                 yield self._bucket, now
         except (sqlite3.Error, OSError) as error:
             raise _counting_error(str(self._file), "free the disk, or set TMPDIR", error) from error
@@ -131,6 +136,8 @@ class RedisLimit(RateLimit):
                 # Created each time, because that loads its script, which a restarted Redis has forgotten.
                 bucket = RedisBucket.init(self._rates, self._redis, self._name)
                 bucket.leak(now)
+                if late := self._redis.zrangebyscore(self._name, f"({now}", "+inf"):  # as in a file
+                    self._redis.zadd(self._name, dict.fromkeys(cast("list[bytes]", late), now))
                 yield bucket, now
         except (self._trouble, OSError) as error:
             raise _counting_error(self._place, "check that Redis runs there", error) from error

@@ -26,6 +26,7 @@ from sei_provider.api.report import Report
 from sei_provider.api.reports import REPORTS
 from sei_provider.api.validation import (
     ID_RULE,
+    YEARS,
     normalize_choice,
     normalize_choices,
     normalize_open_names,
@@ -110,7 +111,8 @@ class ExportRequest:
     (CONTRACT row 19).
 
     Raises `SeiInputError` for an unknown report, group, metric, level or granularity, an end before the
-    start, a scope that the report does not take, or an option that it does not have.
+    start, days beyond the years 1900 to 2999, a scope that the report does not take, or an option that it does not
+    have.
     """
 
     report: str
@@ -138,6 +140,9 @@ class ExportRequest:
         start, end = parse_day("start", self.start), parse_day("end", self.end)
         if start > end:
             msg = f"the {report.name} request ends ({end}) before it starts ({start}); both are inclusive"
+            raise SeiInputError(msg)
+        if start.year not in YEARS or not (report.widens or end.year in YEARS):  # others end on the day of the run
+            msg = f"start and end must lie in the years {YEARS[0]} to {YEARS[-1]}, not {start} to {end}"
             raise SeiInputError(msg)
         level = mode = None
         if report.levels:

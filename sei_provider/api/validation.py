@@ -15,6 +15,8 @@ from sei_provider.api.errors import SeiInputError
 from sei_provider.api.redaction import holds_secret, sanitize
 from sei_provider.api.report import Report
 
+YEARS = range(1900, 3000)
+"""Years of the days that can be requested: none of their periods and deadlines is beyond what Python's dates tell."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}")
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})[Tt ][0-9:.]+([Zz]|[+-][0-9:]+)?")
 _ID = re.compile(r"[0-9]+|(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_][A-Za-z0-9_-]*")

@@ -22,7 +22,7 @@ from sei_provider.api.errors import SeiError, SeiInputError
 from sei_provider.api.export import Export, ExportStatus
 from sei_provider.api.scopes import parse_label
 from sei_provider.api.teams import Team
-from sei_provider.api.validation import parse_day
+from sei_provider.api.validation import YEARS, parse_day
 from sei_provider.cli.output import print_line, print_rows
 from sei_provider.hooks.sei import SeiHook
 from sei_provider.lake.errors import LakeError
@@ -271,7 +271,11 @@ def _place(lake: str) -> str:
 
 def _day(option: str, value: str | None) -> date | None:
     """Return the day that an option names; `SeiInputError` names the option."""
-    return None if value is None else parse_day(option, value)
+    day = None if value is None else parse_day(option, value)
+    if day and day.year not in YEARS:
+        msg = f"{option} must lie in the years {YEARS[0]} to {YEARS[-1]}, not {day}"
+        raise SeiInputError(msg)
+    return day
 
 
 def _as_server() -> None:

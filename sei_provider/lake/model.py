@@ -13,7 +13,7 @@ from typing import Any, NotRequired, TypeAlias, TypedDict
 
 from sei_provider.lake.columns import LABELLED, UNDATED
 from sei_provider.lake.errors import TableNameError
-from sei_provider.lake.periods import period_end
+from sei_provider.lake.periods import checked_day, period_end
 
 JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | bool | None"
 
@@ -52,7 +52,7 @@ def checked_table_name(table: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """Rows that one request covers."""
+    """Rows that one request covers. Raises `ValueError` for a range that is none, or beyond the years 1900 to 2999."""
 
     table: str
     """Table of the rows, e.g. `productivity_developer_monthly`."""
@@ -72,6 +72,11 @@ class Slice:
     origin: Mapping[str, str | None] = field(default_factory=dict)
     """Account, organization and project of the rows, as far as they are known: the keys `account`, `organization` and
     `project`. Two that are known and differ cannot share a table."""
+
+    def __post_init__(self) -> None:
+        if checked_day(self.start, "start") > checked_day(self.end, "end"):
+            msg = f"the slice of {self.scope} ends ({self.end}) before it starts ({self.start}); both are inclusive"
+            raise ValueError(msg)
 
     @property
     def replace_exact_range(self) -> bool:

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
+YEARS = range(1900, 3000)
+"""Years of the days that the lake takes. SEI has no older figures: a day of the year 1 stands for a missing one."""
+
 
 def period_months(start: date, end: date, granularity: str) -> Iterator[date]:
     """Yield the first days of all months in which a period of the range starts.
@@ -66,6 +69,17 @@ def period_end(start: date, granularity: str) -> date:
 def sprint_name(sprint: str | None, start: date) -> str:
     """Return what tells the sprints of a team apart: the name, or the first day where SEI gives no name."""
     return sprint or start.isoformat()
+
+
+def checked_day(day: date, name: str) -> date:
+    """Return a day of the years 1900 to 2999. Raises `ValueError` for another, `TypeError` for a moment or a text."""
+    if isinstance(day, datetime) or not isinstance(day, date):
+        msg = f"{name} must be a day, such as date(2026, 1, 31), not {day!r}"
+        raise TypeError(msg)
+    if day.year not in YEARS:
+        msg = f"{name} must lie in the years {YEARS[0]} to {YEARS[-1]}, not {day}"
+        raise ValueError(msg)
+    return day
 
 
 def in_utc(moment: datetime, name: str) -> datetime:

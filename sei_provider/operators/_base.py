@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 REQUEST_ARGUMENTS = ("metrics", "granularity", "options")
 """The arguments that every request of a task carries as they are."""
 _ANY_SCOPE = Scope(team_id="0")
+_ANY_DAY = date(2000, 1, 1)
 
 
 class SeiExportError(AirflowException):
@@ -199,7 +200,7 @@ class SeiBatchOperator(StagingOperator):
             if "report" in known:
                 asked = request_arguments(cls._asked, {"options": any_options(known["report"])} | known)
                 for scope in parse_batch(known.get("scopes", _ANY_SCOPE)):
-                    asked |= {"scope": scope, "start": date.min, "end": date.min}
+                    asked |= {"scope": scope, "start": _ANY_DAY, "end": _ANY_DAY}
                     cls._check_report(ExportRequest(report=known["report"], **asked).report)
 
     @classmethod

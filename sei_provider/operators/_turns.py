@@ -87,7 +87,11 @@ class Turns:
                         yield request, result
             finally:
                 self._client.turn_patience = math.inf
-            if left and (wait := self._client.seconds_until(min(TURNS, len(left)))) > PATIENCE_SECONDS:
+            if not left:
+                return
+            # A 429 may ask to wait for longer than the bucket does: somebody else uses the key too.
+            wait = max(self._client.seconds_until(min(TURNS, len(left))), *(one.wait for one in refused), 0.0)
+            if wait > PATIENCE_SECONDS:
                 metrics.timing("sei.rate_limit_deferral", wait, report=requests[0].report)
                 self._resume_in(wait, len(left), self._deferrals(unfinished))
                 return

@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (  # whose place differs between
 from airflow.sdk import BaseSensorOperator
 
 from sei_provider.api.errors import SeiInputError
-from sei_provider.api.validation import parse_end, parse_range, parse_start, quoted
+from sei_provider.api.validation import YEARS, parse_end, parse_range, parse_start, quoted
 from sei_provider.hooks.dag_zone import dag_zone, zone_name
 from sei_provider.hooks.permanent import no_retry_if_permanent
 from sei_provider.operators._arguments import (
@@ -44,8 +44,6 @@ _BACKSTOP = timedelta(minutes=10)
 _MOMENT = re.compile("[0-9]{4}-?[0-9]{2}-?[0-9]{2}[Tt ][0-9:.]+([Zz]|[+-][0-9:]+)?")
 _TIME_OF_DAY = re.compile(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?")
 _DAY = timedelta(days=1)
-_YEARS = range(1900, 3000)
-"""Years of the days asked about: none of their periods and deadlines is beyond what Python's dates can tell."""
 
 
 class SeiFreshnessSensor(BaseSensorOperator):
@@ -169,8 +167,8 @@ class SeiFreshnessSensor(BaseSensorOperator):
             day = context["dag_run"].run_after.astimezone(zone).date() - _DAY
             last = day if self.end is None else parse_end(self.end, zone)
             first = last if self.start is None else parse_range(self.start, self.end or last, zone)[0]
-            if first.year not in _YEARS or last.year not in _YEARS:
-                msg = f"start and end must lie in the years {_YEARS[0]} to {_YEARS[-1]}, not {first} to {last}"
+            if first.year not in YEARS or last.year not in YEARS:
+                msg = f"start and end must lie in the years {YEARS[0]} to {YEARS[-1]}, not {first} to {last}"
                 raise SeiInputError(msg)
             deadline = parse_deadline(self.deadline, last + _DAY, zone)
             if deadline.astimezone(zone).date() <= last:

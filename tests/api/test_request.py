@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sei_provider.api import ExportRequest, Scope, SeiInputError
+from sei_provider.api.periods import whole_periods
 
 
 def request(**changed: object) -> ExportRequest:
@@ -259,3 +260,22 @@ def test_options_that_are_no_json_are_refused() -> None:
 def test_a_request_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         request().start = date(2020, 1, 1)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("report", "start", "end"),
+    [
+        ("sprint", "0001-01-01", "2026-01-31"),
+        ("productivity", "1899-12-31", "2026-01-31"),
+        ("team_report", "2026-01-01", "9999-12-31"),
+    ],
+)
+def test_days_beyond_the_years_1900_to_2999_are_refused_before_any_call(report: str, start: str, end: str) -> None:
+    with pytest.raises(SeiInputError, match=f"years 1900 to 2999, not {start} to {end}"):
+        ExportRequest(report=report, scope=Scope(team_id="1"), start=start, end=end)  # type: ignore[arg-type]
+
+
+def test_an_open_end_is_the_day_of_the_run() -> None:
+    for granularity in ("WEEKLY", "MONTHLY", "QUARTERLY"):
+        open_end = whole_periods(date(2026, 1, 5), date.max, granularity, not_after=date(2026, 3, 18))
+        assert open_end.end == date(2026, 3, 18)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from lake_bench import team_row
+from lake_bench import at, team_row
 
-from sei_provider.lake import SchemaError, TooManyError
-from sei_provider.lake.staging import csv_reader, staged_file, staged_writer
+from sei_provider import lake
+from sei_provider.lake import CsvError, DamagedObjectError, SchemaError, TooManyError
+from sei_provider.lake.staging import csv_reader, csv_validation, staged_file, staged_writer
 from sei_provider.lake.tables import column_types, external_sort, plan
 
 JAN = "2026-01-01"
@@ -149,3 +150,50 @@ def test_a_large_file_without_a_column_that_another_file_brings_is_published(ben
         manifests.append(bench.stage(f"team:{number}", [f"T{number},{JAN},7"], age=number + 1))
     bench.publish(*manifests)
     assert bench.rows("team", "pr_merged", "plums") == [("T0", 7.0, None), ("T1", None, 7.0)]
+
+
+YEAR_1 = "Eng,Eng,0001-01-01,2026-01-20,S1,1"
+"""Row of a sprint without a first day, as programs write the lowest date that they have."""
+
+
+@pytest.fixture
+def sprints(bench):
+    bench.report, bench.table, bench.granularity = "sprint", "sprint_team_sprint", "sprint"
+    bench.header, bench.definition = "Squad Path,Team,Start_Date,End_Date,Sprint,PR_MERGED", {"level": "SPRINT"}
+    return bench
+
+
+@pytest.mark.parametrize("reads_fast", [True, False], ids=["fast", "exactly"])
+def test_a_sprint_that_begins_in_the_year_1_fails_its_scope_or_goes_aside(sprints, reads_fast):
+    rows = [YEAR_1, "Eng,Eng,2026-01-21,2026-01-31,S2,2", *([] if reads_fast else ["Eng,Eng,2026-01-21,,S3,,"])]
+    with pytest.raises(CsvError, match=r"line 2: start date 0001-01-01 .* from 1900 on"):
+        sprints.stage("team:1", rows, age=1)
+    sprints.options = {"on_bad_value": "quarantine"}
+    manifest = sprints.stage("team:1", rows, age=2)
+    assert (manifest["rows"], manifest["quarantined"]) == (1, 2 - reads_fast)
+
+
+def test_a_slice_that_was_staged_with_the_year_1_is_refused_alone_and_its_table_takes_others(sprints, monkeypatch):
+    """Its month would be no name of a month, so each later publish of the table would take it for changed by others."""
+    with monkeypatch.context() as patch:
+        for module in (csv_reader, csv_validation):
+            patch.setattr(module, "YEARS", range(1, 3000))
+        old = sprints.stage("team:1", [YEAR_1], age=1)
+    refused = []
+    for _ in range(2):
+        new = sprints.stage("team:2", ["Eng/A,A,2026-01-01,2026-01-20,S1,1"], age=2)
+        published = lake.publish(
+            sprints.lake, [old, new], published_at=at(9), on_refused=lambda one, error: refused.append((one, error))
+        )
+        assert [month["month"] for month in published] == ["2026-01"]
+    assert [(one, type(error)) for one, error in refused] == [(old, DamagedObjectError)] * 2
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("0001-01-01", "2026-01-31"), ("1899-12-31", "1900-01-01"), ("2026-01-01", "9999-12-31"), ("2026-02-01", JAN)],
+    ids=["from the year 1", "from 1899", "to the year 9999", "to a day before"],
+)
+def test_a_slice_has_days_of_the_years_1900_to_2999(bench, start, end):
+    with pytest.raises(ValueError, match=r"the years 1900 to 2999|ends .* before it starts"):
+        bench.slice("team:1", start, end)

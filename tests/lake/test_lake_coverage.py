@@ -105,6 +105,24 @@ def test_what_went_to_quarantine_is_told(bench):
     assert told(bench, "rows", "quarantined") == [(1, 1)]
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param({"scopes": "team:1"}, id="one text, which is a list of letters"),
+        pytest.param({"scopes": [1, "team:1"]}, id="an id that is a number"),
+        pytest.param({"scopes": [None]}, id="no scope"),
+        pytest.param({"start": "2026-01-01"}, id="a day as text"),
+        pytest.param({"end": at(1)}, id="a moment"),
+        pytest.param({"start": date.min}, id="from the year 1"),
+        pytest.param({"start": date(2026, 1, 1), "end": date.max}, id="to the year 9999"),
+    ],
+)
+def test_scopes_and_days_that_are_none_are_refused(bench, asked):
+    bench.export("team:1", [team_row("Eng", "2026-01-01")], age=1)
+    with pytest.raises((TypeError, ValueError), match=r"scopes must be|must be a day|must lie in the years"):
+        lake.coverage(bench.lake, bench.table, **asked)
+
+
 def test_an_unknown_table_is_an_error(bench):
     with pytest.raises(UnknownTableError):
         lake.coverage(bench.lake, "nothing")

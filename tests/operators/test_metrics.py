@@ -145,7 +145,7 @@ def test_a_deferral_until_the_limit_has_turns_is_timed(statsd: StatsdServer) -> 
 
     def refused(_: ExportRequest) -> None:
         msg = "no turn"
-        raise SeiTurnError(msg)
+        raise SeiTurnError(msg, wait=45.0)
 
     assert list(Turns(client, BatchState(), may_defer=True).map(refused, [request], unfinished=1)) == []
     assert statsd.times("sei.rate_limit_deferral", report="sprint") == [45_000]

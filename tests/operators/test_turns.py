@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -187,6 +188,35 @@ def test_a_task_that_waits_in_its_worker_waits_there_for_the_limit_too(
     assert max(waits) > PATIENCE_SECONDS
 
 
+@pytest.mark.parametrize(
+    ("call", "fault"), [("create", "429_seconds"), ("download", "429_date"), ("status", "429_seconds")]
+)
+def test_a_task_that_sei_asks_to_wait_for_long_defers_until_then(
+    monkeypatch: pytest.MonkeyPatch, sandbox: SandboxControl, lake: Path, state: TaskState, call: str, fault: str
+) -> None:
+    """Somebody else uses the key too, so the bucket does not know of it."""
+    monkeypatch.setattr("sei_provider.sandbox.faults.injection.RETRY_AFTER_SECONDS", 60)
+    awake = SimpleNamespace(sleep=lambda seconds: pytest.fail(f"the worker slept for {seconds} seconds"))
+    monkeypatch.setattr("tenacity.nap.time", awake)
+    connect(monkeypatch, sandbox.base_url)
+    task = Task(lake, state=state, scopes=SCOPES, deferrable=True, timeout=7200)
+    if call == "status":  # a later try asks about what an earlier one made
+        first_deferral(task)
+    sandbox.fault(fault, call=call, times=1)
+    began = time.time()
+    deferred = first_deferral(task)
+    if call == "download":
+        with pytest.raises(TaskDeferred) as again:
+            task.resume(deferred, fire(deferred))
+        deferred = again.value
+    resume_at = cast("SeiExportTrigger", deferred.trigger).resume_at
+    assert resume_at is not None
+    assert began + 60 - 5 <= resume_at <= time.time() + 60
+    manifests, for_limit = finish(task, deferred)
+    assert [manifest["error"] for manifest in manifests] == [None] * 6
+    assert (for_limit, len(sandbox.exports())) == (1, 6)
+
+
 class Key:
     """A client's limit of which others take every turn but one in `share`."""
 
@@ -201,7 +231,8 @@ class Key:
         self.calls += 1
         if self.calls * self._share % 1 >= self._share:
             if self.turn_patience < math.inf:
-                raise SeiTurnError
+                msg = "no turn"
+                raise SeiTurnError(msg, wait=60.0)
             self.waited += 1
         return "answer"
 

@@ -21,6 +21,7 @@ from sei_provider.lake.bounds import MAX_COLUMNS
 from sei_provider.lake.columns import NULL_NUMBER, arrow_type
 from sei_provider.lake.errors import CsvError, TooManyError
 from sei_provider.lake.model import Slice
+from sei_provider.lake.periods import YEARS
 from sei_provider.lake.staging.csv_records import Block, QuotingError, Record, RecordStream
 from sei_provider.lake.staging.csv_stream import BOM, CsvStream
 from sei_provider.lake.staging.csv_validation import convert, quoting_fault, validate_record
@@ -128,7 +129,9 @@ class CsvReader:
         if self._slice.granularity == "sprint" and "end_date" in rows.schema.names:
             last = pc.coalesce(rows["end_date"], starts)
         return not starts.null_count and bool(
-            pc.max(starts).as_py() <= self._slice.end and pc.min(last).as_py() >= self._slice.start
+            pc.max(starts).as_py() <= self._slice.end
+            and pc.min(starts).as_py().year in YEARS
+            and pc.min(last).as_py() >= self._slice.start
         )
 
     def _read_exactly(self, block: Block, on_fault: OnFault) -> pa.RecordBatch:

@@ -15,6 +15,7 @@ from typing import Any
 from sei_provider.lake.columns import DIMENSIONS, NULL_NUMBER, NUMBER, NUMBER_SUFFIXES, Column, ColumnType
 from sei_provider.lake.errors import CsvError, columns_argument, presented_header
 from sei_provider.lake.model import Slice
+from sei_provider.lake.periods import YEARS
 from sei_provider.lake.staging.csv_records import QuotingError, Record
 from sei_provider.lake.staging.pii import FileColumns
 
@@ -111,6 +112,9 @@ def _row_fault(record: Record, columns: Sequence[Column], slice_: Slice) -> CsvE
     until = _day(cells, "end_date") if slice_.granularity == "sprint" else start
     if start > slice_.end or (until or start) < slice_.start:
         msg = f"line {record.line}: start date {start} lies outside the requested range, {slice_.start} to {slice_.end}"
+        return CsvError(msg, line=record.line, column="start_date")
+    if start.year not in YEARS:  # of a sprint, that may begin before the range
+        msg = f"line {record.line}: start date {start} lies beyond the years that the lake takes, from {YEARS[0]} on"
         return CsvError(msg, line=record.line, column="start_date")
     return None
 

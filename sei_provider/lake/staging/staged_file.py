@@ -22,6 +22,7 @@ from sei_provider.lake.columns import LINEAGE, Column, arrow_type
 from sei_provider.lake.damage import STAGED, parsing
 from sei_provider.lake.errors import DamagedObjectError
 from sei_provider.lake.model import SliceId, SliceKey
+from sei_provider.lake.periods import checked_day
 from sei_provider.lake.staging.staged_footer import CHUNK_KEY, Described, StagedFile, describe, require_text
 
 ROW_GROUP_BYTES = 6 << 20
@@ -237,9 +238,11 @@ def _open(path: Path, wanted: Collection[SliceId] | None) -> _Opened:
         in_hand = [each for each in found if not is_chunk or wanted is None or each.slice_id in wanted]
         months = [_month(metadata.row_group(number), names) for number in range(metadata.num_row_groups)]
         slices = [(each, list(_runs(each, metadata, months))) for each in in_hand]
-        if any(runs and not each.staged.months for each, runs in slices):
-            msg = "its rows have no period"
-            raise ValueError(msg)
+        for each, runs in slices:
+            starts = [checked_day(month, "the first day of a row") for month in each.staged.months]
+            if runs and not starts:
+                msg = "its rows have no period"
+                raise ValueError(msg)
         numbers = sorted({run.group for _, runs in slices for run in runs})
         groups = [metadata.row_group(number) for number in numbers]
         size = sum(group.total_byte_size + group.num_columns * _ARRAY_BYTES for group in groups)

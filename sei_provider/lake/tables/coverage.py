@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from sei_provider.lake.arrow_values import to_array, to_numpy, to_python, to_scalar
 from sei_provider.lake.distinct import distinct, factorize, latest, sums
-from sei_provider.lake.periods import begun_months, next_month, period_end
+from sei_provider.lake.periods import begun_months, checked_day, next_month, period_end
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.store import lake_path
 from sei_provider.lake.tables.footer import read_ledger_tables
@@ -73,7 +73,8 @@ def coverage(
 
     `scopes` (`team:456`, `org:Engineering`) defaults to every scope in the table's ledgers, `start` and `end` to its
     first and last month; only months in which a period of the table's granularity can start are listed. Raises
-    `UnknownTableError`.
+    `UnknownTableError`, `TypeError` for scopes that are no list of text or a day that is no date, and `ValueError` for
+    one beyond the years 1900 to 2999.
     """
     return list(iter_coverage(lake, table, scopes=scopes, start=start, end=end))
 
@@ -87,6 +88,8 @@ def iter_coverage(
     end: date | None = None,
 ) -> Iterator[ScopeCoverage]:
     """Yield what `coverage` returns: 600,000 of them take several times the memory of their ledgers."""
+    start, end = (day and checked_day(day, name) for name, day in (("start", start), ("end", end)))
+    scopes = scopes if scopes is None else _checked_scopes(scopes)
     root = lake_path(lake)
     granularity = str(known_table(root, table).definition.get("granularity"))
     folder = table_folder(root, table)
@@ -104,7 +107,7 @@ def iter_coverage(
             covered[month] = covered_scopes(ledger, month, granularity)
     newest = max(last_published.values(), default=None)
     stale = {scope for scope, last in last_published.items() if newest and last < newest - STALE_AFTER}
-    wanted = sorted(last_published if scopes is None else set(scopes))
+    wanted = sorted(last_published if scopes is None else scopes)
     columns = [_Month(month, covered.pop(month, None), wanted) for month in listed]
     for begin in range(0, len(wanted), _SCOPES_AT_ONCE):
         some = wanted[begin : begin + _SCOPES_AT_ONCE]
@@ -113,6 +116,14 @@ def iter_coverage(
             for one in by_scope:
                 one["stale"] = one["scope"] in stale and one["rows"] > 0
                 yield one
+
+
+def _checked_scopes(scopes: Collection[str]) -> set[str]:
+    found = [scopes] if isinstance(scopes, str) else [*scopes]
+    if found == [scopes] or not all(isinstance(scope, str) for scope in found):
+        msg = f"scopes must be a list of text, such as ['team:456', 'org:Engineering'], not {scopes!r}"
+        raise TypeError(msg)
+    return set(found)
 
 
 class _Month:

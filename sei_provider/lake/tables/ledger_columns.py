@@ -48,6 +48,7 @@ _SCHEMA = pa.schema(
     ]
 )
 _SETS = ("runs", "teams", "tombstones", "put_aside")
+_MAY_BE_NULL = frozenset({"staged_at", "sprints"})
 _AS_THEY_ARE = tuple(_SCHEMA.names[:12])
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
@@ -78,7 +79,13 @@ def ledger_table(text: bytes, columns: Sequence[str] | None = None) -> pa.Table:
     options = pa.ipc.IpcReadOptions(included_fields=included)  # the others stay packed; none named is all
     with pa.ipc.open_stream(base64.b64decode(text, validate=True), options=options) as reader:
         table = reader.read_all()
-    return table.select(columns) if columns else table
+    table = table.select(columns) if columns else table
+    for name, column in zip(table.schema.names, table.columns, strict=True):
+        members = column.combine_chunks().flatten() if name in _SETS else column
+        if name not in _MAY_BE_NULL and (column.null_count or members.null_count):
+            msg = f"an entry of its ledger has no {name}"
+            raise ValueError(msg)
+    return table
 
 
 def _values(entry: LedgerEntry) -> dict[str, Any]:
