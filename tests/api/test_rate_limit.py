@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -81,6 +83,25 @@ def test_three_processes_together_never_exceed_the_limit_in_any_window_and_use_a
     window = seconds - 0.01  # the limit counts in whole milliseconds
     for start, _ in taken:
         assert sum(start <= before and after < start + window for before, after in taken) <= at_most
+
+
+def test_issue_19_a_process_that_finds_another_counting_looks_again_within_milliseconds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    limit = FileLimit(tmp_path / "limit.sqlite", 10)
+    pauses: list[float] = []
+    with (tmp_path / "limit.sqlite.lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                fcntl.flock(held, fcntl.LOCK_UN)
+
+        monkeypatch.setattr(time, "sleep", pause)
+        assert limit.try_acquire() == 0.0
+    assert len(pauses) == 3
+    assert max(pauses) <= 0.01
 
 
 def test_a_429_halves_what_is_left_for_every_process(place: str) -> None:
