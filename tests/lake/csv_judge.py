@@ -23,7 +23,9 @@ class Verdict:
     refused: bool = False
     """The header or the quoting is broken, so nothing may land, with quarantine neither."""
     broken_line: int | None = None
+    """First line of the record whose quoting is broken."""
     headers: Sequence[str] = ()
+    """Empty if the header is broken."""
     good: list[Sequence[str]] = field(default_factory=list)
     bad_lines: list[int] = field(default_factory=list)
 
@@ -50,10 +52,10 @@ def judge(text: str, numbers: frozenset[int], start: date, end: date) -> Verdict
             continue
         stray = _has_stray_quote(lines.taken, cells)
         if not verdict.headers:
-            verdict.headers = cells
             if stray or "\0" in lines.taken or _is_not_utf8(lines.taken):
                 verdict.refused, verdict.broken_line = True, line
                 return verdict
+            verdict.headers = cells
         elif stray or len(cells) != len(verdict.headers) or not _fits(cells, numbers, start, end):
             verdict.bad_lines.append(line)
         else:

@@ -10,7 +10,7 @@ from lake_bench import EPOCH, STORES, at, team_row
 from sei_provider import lake
 from sei_provider.lake import UnknownTableError
 
-JAN, FEB, MAR = "2026-01-01", "2026-02-01", "2026-03-01"
+JAN, FEB = "2026-01-01", "2026-02-01"
 FEBRUARY = {"start": FEB, "end": "2026-02-28"}
 
 

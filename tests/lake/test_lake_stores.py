@@ -224,7 +224,6 @@ def test_an_objects_folders_and_names_are_those_of_its_key(bench):
     assert names(bench.lake / "a b") == ["ü%41#?*~[1]"]
     assert str(path.with_suffix(".json")) == f"{bench.lake}/a b/ü%41#?*~[1]/x.json"
     assert path.parents[-1].key == ""
-    assert last_change(path.parent) == last_change(path.parent)
     assert last_change(path.parent) is not None
     remove_each([path, path])
     assert names(bench.lake) == []
