@@ -103,35 +103,47 @@ class _Head:
     def __init__(self, run: Iterator[pa.Table], order: Order) -> None:
         self._run = run
         self._order = order
-        self._rows = self._columns = pa.table({})
+        self._rows = pa.table({})
+        self._columns: list[pa.Array] = []
+        self._first = 0
         self.ended = False
         self._advance()
 
     @property
     def last(self) -> tuple[Any, ...]:
-        return self._key(len(self._rows) - 1)
+        return tuple(_key(column, len(column) - 1) for column in self._columns)
 
     def up_to(self, bound: tuple[Any, ...]) -> pa.Table:
         """Take the rows of this block up to and including `bound`."""
-        rows, low, high = self._rows, 0, len(self._rows)
-        if self._key(high - 1) <= bound:
+        first, low, high = self._first, self._first, len(self._rows)
+        if self._is_up_to(high - 1, bound):
+            rows = self._rows.slice(first)
             self._advance()
             return rows
         while low < high:
             middle = (low + high) // 2
-            low, high = (middle + 1, high) if self._key(middle) <= bound else (low, middle)
-        self._rows, self._columns = rows.slice(low), self._columns.slice(low)
-        return rows.slice(0, low)
+            low, high = (middle + 1, high) if self._is_up_to(middle, bound) else (low, middle)
+        self._first = low
+        return self._rows.slice(first, low - first)
 
     def _advance(self) -> None:
         found = next((rows for rows in self._run if len(rows)), None)
         self.ended = found is None
         if found is not None:
-            self._rows, self._columns = found, self._order(found).combine_chunks()
+            self._rows, self._first = found, 0
+            self._columns = [column.combine_chunks() for column in self._order(found).columns]
 
-    def _key(self, row: int) -> tuple[Any, ...]:
-        cells = (column[row].as_py() for column in self._columns.columns)
-        return tuple((cell is None, cell if cell is not None else 0) for cell in cells)
+    def _is_up_to(self, row: int, bound: tuple[Any, ...]) -> bool:
+        for column, limit in zip(self._columns, bound, strict=True):  # the first column decides nearly always
+            key = _key(column, row)
+            if key != limit:
+                return bool(key < limit)
+        return True
+
+
+def _key(column: pa.Array, row: int) -> tuple[bool, Any]:
+    cell = column[row].as_py()
+    return cell is None, cell if cell is not None else 0
 
 
 def _sort(rows: pa.Table, order: Order) -> pa.Table:
