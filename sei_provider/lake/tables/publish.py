@@ -25,6 +25,7 @@ from sei_provider.lake.errors import (
 )
 from sei_provider.lake.model import Manifest, Published, SliceId, Superseded, checked_table_name, slice_id
 from sei_provider.lake.periods import in_utc, next_month
+from sei_provider.lake.read_ahead import read_ahead
 from sei_provider.lake.staging.manifests import mark_published
 from sei_provider.lake.storage.backend import Lake, LakePath
 from sei_provider.lake.storage.scratch import scratch_folder
@@ -50,6 +51,7 @@ from sei_provider.lake.tables.plan import (
     sprints_moving_on,
     within_footer,
 )
+from sei_provider.lake.tables.row_keys import shared_text_encoded
 from sei_provider.lake.tables.schema import PERSONAL_DATA, TableSchema
 from sei_provider.lake.tables.staged_slices import UnreadableRowsError, open_slices
 from sei_provider.lake.tables.stored_policy import with_stored_policy
@@ -291,19 +293,20 @@ def _content(
     with_rows = {key for key in own if month in batch.staged.files[key].months}
     ids = batch.team_ids if plan.schema.has_team_id else {}
     pieces = (with_team_ids(of_slices(rows, own, month), ids) for rows in batch.staged.pieces(with_rows, month=month))
-    rows = (cast_columns(piece, plan.schema) for piece in pieces)
-    merged = merge(
-        held,
-        fresh,
-        current.placed if current else None,
-        rows,
-        schema=target,
-        granularity=str(plan.schema.definition.get("granularity")),
-        month=month,
-        moving_on=sprints_moving_on(month, plan.visited, held),
-        scratch=scratch,
-        figures=current is not None and next_month(month) <= batch.published_at.date(),
-    )
+    rows = (shared_text_encoded(cast_columns(piece, plan.schema)) for piece in pieces)
+    with closing(read_ahead(rows)) as staged:
+        merged = merge(
+            held,
+            fresh,
+            current.placed if current else None,
+            staged,
+            schema=target,
+            granularity=str(plan.schema.definition.get("granularity")),
+            month=month,
+            moving_on=sprints_moving_on(month, plan.visited, held),
+            scratch=scratch,
+            figures=current is not None and next_month(month) <= batch.published_at.date(),
+        )
     is_same = current is not None and tuple(merged.ledger) == held and month not in plan.outdated
     of_batch = [lost for lost in merged.superseded if (lost["scope"], lost["export_id"]) in batch.exports]
     return None if is_same else merged, of_batch

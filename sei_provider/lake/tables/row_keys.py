@@ -80,6 +80,15 @@ class _Codes:
         return codes.take(coded.indices)
 
 
+def shared_text_encoded(rows: pa.Table) -> pa.Table:
+    """Return rows with their text in `SHARED` dictionary-encoded, which is half of the work of `RowKeys.encode`."""
+    columns = [
+        values.combine_chunks().dictionary_encode() if name in SHARED and pa.types.is_string(values.type) else values
+        for name, values in zip(rows.schema.names, rows.columns, strict=True)
+    ]
+    return pa.Table.from_arrays(columns, rows.schema.names)
+
+
 def dense_ranks(rows: pa.Table, by: Sequence[str]) -> pa.Array:
     """Return the place of each row in an order by some columns (int32), nulls last; equal rows have one place."""
     codes, found = distinct(rows, by)
