@@ -81,8 +81,8 @@ def ledger_table(text: bytes, columns: Sequence[str] | None = None) -> pa.Table:
         table = reader.read_all()
     table = table.select(columns) if columns else table
     for name, column in zip(table.schema.names, table.columns, strict=True):
-        members = column.combine_chunks().flatten() if name in _SETS else column
-        if name not in _MAY_BE_NULL and (column.null_count or members.null_count):
+        members = [chunk.flatten() for chunk in column.chunks] if name in _SETS else []
+        if name not in _MAY_BE_NULL and (column.null_count or any(each.null_count for each in members)):
             msg = f"an entry of its ledger has no {name}"
             raise ValueError(msg)
     return table
