@@ -32,6 +32,7 @@ help:
 	@echo "make demo         a nightly run through a real Airflow, against the sandbox"
 	@echo "make up, down     the demo's Airflow to look at: prints the pages worth opening, and runs until 'make down'"
 	@echo "make check        lint, types and the library's tests, with a quarter of the generated cases: before every commit"
+	@echo "make lint         lint and types alone"
 	@echo "make test         lint, types and every test that is not slow"
 	@echo "make slow         tests that take long or need quiet, 'make chaos' among them"
 	@echo "make fuzz         the generated tests with EXAMPLES=20000 cases each; prints the SEED that repeats a run"

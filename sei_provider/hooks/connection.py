@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from difflib import get_close_matches
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any
@@ -143,16 +144,12 @@ def _host_and_port(named: str, authority: str) -> tuple[str, int | None]:
     if "@" in authority:
         msg = f"{named} has user or password in its host; the API key is the connection's password, and nothing else"
         raise SeiInputError(msg)
-    try:
-        port = urlsplit(f"//{authority}").port
-    except ValueError:
-        msg = f"{named} has the host {quoted(authority)}, which is not a host and port, as in app.harness.io:443"
-        raise SeiInputError(msg) from None
     found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(:[0-9]*)?", authority)
-    if not found:
-        msg = f"{named} has the host {quoted(authority)}, which is not a host and port, as in app.harness.io:443"
-        raise SeiInputError(msg)
-    return found[1], port
+    with suppress(ValueError):
+        if found:
+            return found[1], urlsplit(f"//{authority}").port
+    msg = f"{named} has the host {quoted(authority)}, which is not a host and port, as in app.harness.io:443"
+    raise SeiInputError(msg)
 
 
 def _joined(path: str) -> str:
