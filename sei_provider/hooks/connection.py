@@ -36,6 +36,8 @@ _TEXTS = (
 )
 _SECRETS = ("rate_limit_url", "personal_data_secret")
 _NUMBERS = ("requests_per_minute", "machines")
+_MAX_NUMBER = 1_000_000
+"""Each 429 takes half of the limit, counted one by one: of a thousand millions that would be more than memory holds."""
 _PORTS = range(1, 65536)
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~%-]+)*")
 _FORM_PREFIX = "extra__sei__"
@@ -192,11 +194,11 @@ def _number(named: str, name: str, value: object) -> int:
     digits = isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value.strip())
     if digits or (isinstance(value, float) and value.is_integer()):
         value = int(value)  # type: ignore[call-overload]
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MAX_NUMBER:
         return value
     msg = (
         f"{named} has {name}={quoted(value)}; requests_per_minute and machines must be whole numbers that leave each "
-        "machine at least 1"
+        f"machine at least 1, and {_MAX_NUMBER:,} at most"
     )
     raise SeiInputError(msg)
 

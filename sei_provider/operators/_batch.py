@@ -178,6 +178,10 @@ class ExportBatch:
                     self._wait_for(request, export)
                 else:  # a transient error: polling asks about this export again
                     self.state.exports[request.fingerprint] = export_id
+        if self._comes_too_late():  # there is no turn to ask about these before the deadline: polling asks
+            unasked = self.checkpoint.load(requests)  # without those that are forgotten
+            unasked = {key: unasked[key] for key in unasked.keys() - {*self.state.exports, *self.state.errors}}
+            self.state.resumed, self.state.exports = [*self.state.resumed, *unasked], self.state.exports | unasked
 
     def _create(self, requests: list[ExportRequest]) -> list[str]:
         """Create exports; returns the fingerprints of the requests for which SEI gave back an existing one."""
@@ -202,13 +206,18 @@ class ExportBatch:
                         self.state.reused.append(request.fingerprint)
         finally:  # also when an error that affects all scopes ends the task: its retry resumes what was created
             self.checkpoint.flush()
-        if self.state.resume_at is not None and self.state.resume_at >= self.state.deadline:
+        if self._comes_too_late():
             self._fail_turnless(requests)
         return reused
 
+    def _comes_too_late(self) -> bool:
+        """Tell whether the key's limit leaves turns after the deadline only, and then forget when it does."""
+        too_late = self.state.resume_at is not None and self.state.resume_at >= self.state.deadline
+        self.state.resume_at = None if too_late else self.state.resume_at
+        return too_late
+
     def _fail_turnless(self, requests: list[ExportRequest]) -> None:
         """Fail the requests that get no turn of the key's limit before the deadline."""
-        self.state.resume_at = None
         why = (
             "the key's requests per minute are used up until after the task's timeout; its next try creates the export"
         )

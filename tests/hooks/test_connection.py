@@ -147,6 +147,7 @@ def test_an_address_that_says_two_things_or_none_is_refused(
         ({"week_starts_on": True}, "has an extra week_starts_on that is not text"),
         ({"requests_per_minute": -400}, "has requests_per_minute=-400"),
         ({"requests_per_minute": 0}, "has requests_per_minute=0"),
+        ({"requests_per_minute": 10**9}, "leave each machine at least 1, and 1,000,000 at most"),
         ({"requests_per_minute": "many"}, "has requests_per_minute='many'"),
         ({"requests_per_minute": "4_00"}, "has requests_per_minute='4_00'"),
         ({"requests_per_minute": True}, "has requests_per_minute=True"),

@@ -172,6 +172,24 @@ def test_a_task_whose_turns_come_after_its_timeout_fails_these_scopes_at_once(
         finish(task, deferred)
 
 
+def test_a_later_try_whose_turns_come_after_its_timeout_waits_no_longer_for_what_an_earlier_one_made(
+    monkeypatch: pytest.MonkeyPatch, sandbox: SandboxControl, lake: Path, state: TaskState
+) -> None:
+    connect(monkeypatch, sandbox.base_url, requests_per_minute=4)
+    first_deferral(Task(lake, state=state, scopes=SCOPES, deferrable=True, timeout=7200))
+    monkeypatch.setattr(SeiClient, "seconds_until", lambda *_: 100.0)  # the first turn is free after 61 seconds
+    again = Task(lake, state=state, scopes=SCOPES, deferrable=True, timeout=80)
+    again.tries = 1
+    deferred = first_deferral(again)
+    trigger = cast("SeiExportTrigger", deferred.trigger)
+    assert (trigger.resume_at, sorted(trigger.export_ids)) == (None, sorted(state.export_ids))
+    assert trigger.deadline <= time.time() + 80
+    assert len(trigger.state["errors"]) == 2, "those that it could not make"
+    with pytest.raises(SeiExportError, match=r"2 of 6 scopes .*requests per minute are used up"):
+        finish(again, deferred)
+    assert len(sandbox.exports()) == 4
+
+
 def test_a_task_that_waits_in_its_worker_waits_there_for_the_limit_too(
     monkeypatch: pytest.MonkeyPatch, sandbox: SandboxControl, lake: Path, state: TaskState
 ) -> None:
