@@ -23,7 +23,9 @@ _ZERO = to_scalar(0, _INT64)
 def distinct(rows: pa.Table, names: Sequence[str]) -> tuple[pa.Array, pa.Table]:
     """Encode the distinct combinations of some columns: the code of each row (int64), and the combination of each."""
     if not len(rows):
-        return pa.nulls(0, _INT64), rows.select(names)
+        types = (rows.schema.field(name).type for name in names)
+        none = [pa.nulls(0, kind.value_type if pa.types.is_dictionary(kind) else kind) for kind in types]
+        return pa.nulls(0, _INT64), pa.Table.from_arrays(none, names=list(names))
     codes = pa.repeat(_ZERO, len(rows))
     dictionaries: list[pa.Array] = []
     picked: list[pa.Array] = []

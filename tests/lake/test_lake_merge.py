@@ -23,7 +23,7 @@ from sei_provider.lake.tables.hierarchy import depths_and_leaves
 from sei_provider.lake.tables.ledger_entry import LedgerEntry
 from sei_provider.lake.tables.merge import Merged, merge
 from sei_provider.lake.tables.ownership import RowPlace, with_names
-from sei_provider.lake.tables.row_keys import RowKeys, dense_ranks, in_order
+from sei_provider.lake.tables.row_keys import RowKeys, dense_ranks, in_order, shared_text_encoded
 from tests.examples import examples
 
 JAN = date(2026, 1, 1)
@@ -332,12 +332,14 @@ def test_distinct_combinations_and_order_are_python_s(rows) -> None:
 
 @pytest.mark.fuzz
 @settings(max_examples=examples(60))
-@given(st.lists(tables, max_size=4))
-def test_a_key_is_the_same_in_all_pieces(pieces) -> None:
+@given(st.lists(tables, max_size=4), st.booleans())
+@example(pieces=[[]], encoded=True)
+def test_a_key_is_the_same_in_all_pieces(pieces, encoded) -> None:
     schema = pa.schema([("team", pa.string()), ("_scope", pa.string()), ("sprint", pa.int64())])
     keys, seen = RowKeys(schema), []
     for rows in pieces:
-        seen += keys.encode(_table(rows).rename_columns(schema.names)).to_pylist()
+        table = _table(rows).rename_columns(schema.names)
+        seen += keys.encode(shared_text_encoded(table) if encoded else table).to_pylist()
     found = [tuple(row[name] for name in schema.names) for row in keys.table().to_pylist()]
     assert [found[key] for key in seen] == [row for rows in pieces for row in rows]
     assert len(keys) == len(found) == len(set(found))
