@@ -219,7 +219,7 @@ def test_a_pipe_in_a_files_place_is_an_error_and_no_wait_for_ever(tmp_path, name
     file = bench.folder / "lake" / "_schemas" / f"{TABLE}.{name}"
     file.unlink(missing_ok=True)
     os.mkfifo(file)
-    with pytest.raises(StoreError, match="no file"):
+    with pytest.raises(StoreError, match="not a file"):
         bench.export("team:1", ROWS, age=5)
 
 
