@@ -1,4 +1,4 @@
-"""Peak memory of a process, as the kernel has it."""
+"""Memory of a process, as the kernel has it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,16 @@ def peak_memory(pid: int | None = None) -> int:
 
     That of `getrusage` outlives exec, so it may be the peak of the process that started this one.
     """
+    return _bytes("VmHWM", Path(f"/proc/{pid or 'self'}/status"))
+
+
+def memory_share(pid: int) -> int:
+    """Return the bytes of a process, with pages that processes share divided among them (`Pss`); 0 if it has ended."""
+    return _bytes("Pss", Path(f"/proc/{pid}/smaps_rollup"))
+
+
+def _bytes(name: str, file: Path) -> int:
     with suppress(OSError):
-        status = Path(f"/proc/{pid or 'self'}/status").read_text(encoding="utf-8")
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        found = re.search(rf"{name}:\s+(\d+) kB", file.read_text(encoding="utf-8"))
         return int(found[1]) * 1024 if found else 0
     return 0

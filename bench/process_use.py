@@ -6,15 +6,13 @@ tasks is what the kernel has summed up for the workers' ended children.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
-from bench.memory import peak_memory
+from bench.memory import memory_share, peak_memory
 from dev.processes import BackgroundProcess
 from dev.sampler import Sampler
 
@@ -85,17 +83,9 @@ class ProcessSampler(Sampler):
         for worker in self._processes["scheduler"].children():
             for task in worker.children():
                 self.task_peak = max(self.task_peak, peak_memory(task.pid))
-                self.task_share = max(self.task_share, _share(task.pid))
+                self.task_share = max(self.task_share, memory_share(task.pid))
         for process in self._processes["triggerer"].children():
             self.triggerer_peak = max(self.triggerer_peak, peak_memory(process.pid))
-
-
-def _share(pid: int) -> int:
-    """Return the bytes of a process, with pages that processes share divided among them (`Pss`); 0 if it has ended."""
-    with suppress(OSError):
-        found = re.search(r"Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8"))
-        return int(found[1]) * 1024 if found else 0
-    return 0
 
 
 def _own(process: psutil.Process) -> float:

@@ -89,7 +89,7 @@ class RecordStream:
         self._rest = b""
         self._line = 1
         self.is_at_end = False
-        """Whether all of the file has been read, so that the block in hand is the last."""
+        """True if all of the file has been read, so that the block in hand is the last."""
 
     def read_header(self) -> tuple[Record, bytes] | None:
         """Return the first record that is not blank, parsed and as it was sent; None if there is none.

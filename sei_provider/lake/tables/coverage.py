@@ -119,8 +119,8 @@ def iter_coverage(
 
 
 def _checked_scopes(scopes: Collection[str]) -> set[str]:
-    found = [scopes] if isinstance(scopes, str) else [*scopes]
-    if found == [scopes] or not all(isinstance(scope, str) for scope in found):
+    found = [*scopes]
+    if isinstance(scopes, str) or not all(isinstance(scope, str) for scope in found):
         msg = f"scopes must be a list of text, such as ['team:456', 'org:Engineering'], not {scopes!r}"
         raise TypeError(msg)
     return set(found)
